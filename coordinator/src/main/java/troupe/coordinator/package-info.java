@@ -1,0 +1,2 @@
+/** The coordinator: schedule, placement, balance loss, optimizer step, checkpoints, command line. */
+package troupe.coordinator;

@@ -1,0 +1,2 @@
+/** Experts as actors: feed-forward network, optimizer state, protocol, restart. */
+package troupe.expert;

@@ -1,0 +1,2 @@
+/** One router a rank: trunk, gates, dispatch and combine. */
+package troupe.router;

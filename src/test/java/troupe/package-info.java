@@ -1,0 +1,2 @@
+/** Tests of all modules; packages mirror those they test. */
+package troupe;

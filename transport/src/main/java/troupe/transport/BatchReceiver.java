@@ -1,0 +1,13 @@
+package troupe.transport;
+
+/** Where batches arrive. Both methods run on a thread of the transport and must not block. */
+public interface BatchReceiver {
+  /**
+   * Memory for the rows of a batch that begins to arrive in frames, of exactly {@link BatchHeader#payloadBytes} bytes, or
+   * {@code null} to refuse it (another run or epoch, an impossible size): the transport then counts and drops its frames.
+   */
+  Payload allocate(BatchHeader header);
+
+  /** A whole batch; the receiver owns the payload now. */
+  void onBatch(BatchHeader header, Payload payload);
+}

@@ -1,0 +1,35 @@
+package troupe.transport;
+
+/** What a batch is. The code travels in frames and never changes meaning. */
+public enum Phase {
+  /** Router to expert: token rows to compute and keep for backward. */
+  FORWARD(1),
+  /** Expert to router: the output rows of a {@link #FORWARD} or {@link #EVALUATE} batch. */
+  OUTPUT(2),
+  /** Router to expert: gradients of the output rows. */
+  BACKWARD(3),
+  /** Expert to router: gradients of the input rows. */
+  INPUT_GRADIENT(4),
+  /** Router to expert: token rows to compute and forget. */
+  EVALUATE(5),
+  /** Router to router: a slice of trunk gradients for the rank that owns it. */
+  TRUNK_GRADIENT(6),
+  /** Router to router: an updated slice of trunk parameters from the rank that owns it. */
+  TRUNK_PARAMETERS(7);
+
+  private final int code;
+
+  Phase(int code) {
+    this.code = code;
+  }
+
+  /** The code of this phase in frames. */
+  public int code() {
+    return code;
+  }
+
+  /** The phase with this code, or {@code null}. */
+  public static Phase of(int code) {
+    return code >= 1 && code <= 7 ? values()[code - 1] : null;
+  }
+}

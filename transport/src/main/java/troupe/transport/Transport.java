@@ -1,0 +1,26 @@
+package troupe.transport;
+
+/** Sends whole batches to nodes. One interface, three ways: hand-off, Aeron IPC, Aeron UDP. */
+public interface Transport extends AutoCloseable {
+  /** What became of an offer. */
+  enum Offer {
+    /** Taken over; the payload is released once it is copied or consumed. */
+    ACCEPTED,
+    /** The queue to that node is full; the caller still owns the payload and tries again later. */
+    BACK_PRESSURED,
+    /** No connection to that node (yet); the caller still owns the payload. */
+    NOT_CONNECTED,
+    /** The transport is closed; the caller still owns the payload. */
+    CLOSED
+  }
+
+  /** Offers a batch to a node without blocking. Safe to call from several threads at once. */
+  Offer offer(int node, BatchHeader header, Payload payload);
+
+  /** What was sent, received, refused and why. */
+  TransportCounters counters();
+
+  /** Stops threads, releases what is queued and gives back memory and directories. */
+  @Override
+  void close();
+}
