@@ -1,0 +1,85 @@
+package troupe.core.nn;
+
+import java.util.List;
+import troupe.core.tensor.Activation;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Tensor;
+
+/**
+ * The feed-forward network {@code y = act(x w1 + b1) w2 + b2}: an expert, or the whole layer where a layer has no experts.
+ * SwiGLU (arXiv 2002.05202) has a {@code w1} of twice the width.
+ */
+public final class FeedForward {
+  private final Device device;
+  private final Kernels kernels;
+  private final Activation activation;
+  private final Tensor w1;
+  private final Tensor b1;
+  private final Tensor w2;
+  private final Tensor b2;
+
+  /** A network over the parameters {@code PREFIXw1, PREFIXb1, PREFIXw2, PREFIXb2}. */
+  public FeedForward(Device device, Parameters parameters, String prefix, Activation activation) {
+    this.device = device;
+    this.kernels = device.kernels();
+    this.activation = activation;
+    this.w1 = parameters.get(prefix + "w1");
+    this.b1 = parameters.get(prefix + "b1");
+    this.w2 = parameters.get(prefix + "w2");
+    this.b2 = parameters.get(prefix + "b2");
+  }
+
+  /** The parameters of a network. */
+  public static List<ParameterSpec> specs(
+      String prefix, int dModel, int dFf, Activation activation, double initStd, double outputInitStd) {
+    return List.of(
+        ParameterSpec.matrix(prefix + "w1", dModel, activation.preWidth(dFf), initStd),
+        ParameterSpec.vector(prefix + "b1", activation.preWidth(dFf), 0),
+        ParameterSpec.matrix(prefix + "w2", dFf, dModel, outputInitStd),
+        ParameterSpec.vector(prefix + "b2", dModel, 0));
+  }
+
+  /**
+   * What forward keeps for backward.
+   *
+   * @param pre pre-activations; backward turns them into their gradient
+   * @param hidden activations
+   */
+  public record Saved(Tensor pre, Tensor hidden) implements AutoCloseable {
+    @Override
+    public void close() {
+      pre.close();
+      hidden.close();
+    }
+  }
+
+  /** {@code y = act(x w1 + b1) w2 + b2} for the rows of {@code x}. */
+  public Saved forward(Tensor y_RD, Tensor x_RD) {
+    int rows = x_RD.rows();
+    Tensor pre = device.allocate(rows, w1.columns());
+    Tensor hidden = device.allocate(rows, w2.rows());
+    Linear.forward(kernels, pre, x_RD, w1, b1);
+    kernels.activationForward(hidden, pre, activation);
+    Linear.forward(kernels, y_RD, hidden, w2, b2);
+    return new Saved(pre, hidden);
+  }
+
+  /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.pre()}. */
+  public void backwardInput(Tensor dX_RD, Tensor dY_RD, Saved saved) {
+    try (Tensor dHidden = device.allocate(dY_RD.rows(), w2.rows())) {
+      Linear.backwardInput(kernels, dHidden, dY_RD, w2, false);
+      kernels.activationBackward(saved.pre(), dHidden, saved.pre(), activation);
+    }
+    Linear.backwardInput(kernels, dX_RD, saved.pre(), w1, false);
+  }
+
+  /** {@code gradients += ...}, after {@link #backwardInput}. */
+  public void backwardWeights(
+      Parameters gradients, String prefix, Tensor dY_RD, Tensor x_RD, Saved saved) {
+    Linear.backwardWeights(
+        kernels, gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), saved.pre(), x_RD);
+    Linear.backwardWeights(
+        kernels, gradients.get(prefix + "w2"), gradients.get(prefix + "b2"), dY_RD, saved.hidden());
+  }
+}

@@ -1,0 +1,48 @@
+package troupe.core.nn;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * One parameter: its name in checkpoints and hashes, its shape, how it starts and whether weight decay applies to it.
+ *
+ * @param name canonical name, such as {@code l0.qkv.w}
+ * @param shape dimensions, outermost first; all but the last fold into rows
+ * @param decay whether AdamW decays it: matrices yes; biases, gains and omega no
+ * @param init how it starts
+ */
+public record ParameterSpec(String name, List<Integer> shape, boolean decay, Init init) {
+  /** Copies the shape. */
+  public ParameterSpec {
+    shape = List.copyOf(shape);
+  }
+
+  static ParameterSpec matrix(String name, int rows, int columns, double standardDeviation) {
+    return new ParameterSpec(
+        name, List.of(rows, columns), true, new Init.Normal(standardDeviation));
+  }
+
+  static ParameterSpec vector(String name, int size, double value) {
+    return new ParameterSpec(name, List.of(size), false, new Init.Constant(value));
+  }
+
+  /** Product of all dimensions but the last. */
+  public int rows() {
+    return shape.subList(0, shape.size() - 1).stream().reduce(1, Math::multiplyExact);
+  }
+
+  /** The last dimension. */
+  public int columns() {
+    return shape.get(shape.size() - 1);
+  }
+
+  /** Number of elements. */
+  public long size() {
+    return (long) rows() * columns();
+  }
+
+  /** The shape as safetensors wants it. */
+  public long[] longShape() {
+    return Arrays.stream(shape.toArray(Integer[]::new)).mapToLong(Integer::longValue).toArray();
+  }
+}

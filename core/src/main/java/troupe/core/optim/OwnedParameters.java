@@ -1,0 +1,131 @@
+package troupe.core.optim;
+
+import troupe.core.tensor.AdamWStep;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Tensor;
+
+/**
+ * A range of parameters with its AdamW moments: the committed state of an owner, which outlives any incarnation of the actor
+ * that works on it.
+ *
+ * <p>{@link #apply} is all or nothing. It updates in place, chunk by chunk, and keeps a copy of the chunk at hand; if it is
+ * interrupted by an exception, the next call with the same step puts that chunk back and goes on from there. So a step that
+ * was decided is always finished, with the same bits, and no second copy of the state is needed.
+ */
+public final class OwnedParameters implements AutoCloseable {
+  /** Elements a chunk: three copies of it stay in the second-level cache. */
+  private static final int CHUNK = 16_384;
+
+  private final Kernels kernels;
+  private final Tensor parameters;
+  private final Tensor firstMoment;
+  private final Tensor secondMoment;
+  private final Tensor undo;
+  private final long decayed;
+  private final double weightDecay;
+
+  private long committedStep;
+  private long done;
+  private boolean chunkOpen;
+
+  /**
+   * Owns {@code parameters} (one row).
+   *
+   * @param decayed number of leading elements that weight decay applies to
+   */
+  public OwnedParameters(Device device, Tensor parameters, long decayed, double weightDecay) {
+    this.kernels = device.kernels();
+    this.parameters = parameters;
+    this.decayed = Math.clamp(decayed, 0, parameters.size());
+    this.weightDecay = weightDecay;
+    int size = parameters.columns();
+    this.firstMoment = device.zeros(1, size);
+    this.secondMoment = device.zeros(1, size);
+    this.undo = device.allocate(3, Math.min(size, CHUNK));
+  }
+
+  /** The step that these parameters are the result of. */
+  public long committedStep() {
+    return committedStep;
+  }
+
+  /** The parameters, one row. */
+  public Tensor parameters() {
+    return parameters;
+  }
+
+  /** First moments, one row. */
+  public Tensor firstMoment() {
+    return firstMoment;
+  }
+
+  /** Second moments, one row. */
+  public Tensor secondMoment() {
+    return secondMoment;
+  }
+
+  /** Says that what was loaded into the tensors is the state after {@code step}. */
+  public void loaded(long step) {
+    committedStep = step;
+    done = 0;
+    chunkOpen = false;
+  }
+
+  /**
+   * Commits {@code hyper.step()}. A step that is committed already is left alone, so the call may be repeated.
+   *
+   * @param gradient one row, unchanged between interrupted calls
+   * @param afterChunk called between chunks; what it throws interrupts the update
+   * @throws IllegalStateException if the step is not the one after the committed one
+   */
+  public void apply(Tensor gradient, AdamWStep hyper, Runnable afterChunk) {
+    if (hyper.step() == committedStep) {
+      return;
+    }
+    if (hyper.step() != committedStep + 1) {
+      throw new IllegalStateException(
+          "step: " + hyper.step() + " (expected: " + (committedStep + 1) + ")");
+    }
+    while (done < parameters.size()) {
+      boolean decays = done < decayed;
+      long end = decays ? decayed : parameters.size();
+      int count = (int) Math.min(CHUNK, end - done);
+      Tensor chunk = parameters.slice(done, 1, count);
+      Tensor m = firstMoment.slice(done, 1, count);
+      Tensor v = secondMoment.slice(done, 1, count);
+      openChunk(chunk, m, v, count);
+      kernels.adamw(
+          chunk, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
+      afterChunk.run();
+      chunkOpen = false;
+      done += count;
+    }
+    committedStep = hyper.step();
+    done = 0;
+  }
+
+  private void openChunk(Tensor chunk, Tensor m, Tensor v, int count) {
+    Tensor oldChunk = undo.slice(0, 1, count);
+    Tensor oldM = undo.slice(count, 1, count);
+    Tensor oldV = undo.slice(2L * count, 1, count);
+    if (chunkOpen) {
+      kernels.copy(chunk, oldChunk);
+      kernels.copy(m, oldM);
+      kernels.copy(v, oldV);
+      return;
+    }
+    kernels.copy(oldChunk, chunk);
+    kernels.copy(oldM, m);
+    kernels.copy(oldV, v);
+    chunkOpen = true;
+  }
+
+  /** Frees the moments; the parameters belong to who made them. */
+  @Override
+  public void close() {
+    firstMoment.close();
+    secondMoment.close();
+    undo.close();
+  }
+}

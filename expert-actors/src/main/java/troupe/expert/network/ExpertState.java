@@ -1,0 +1,154 @@
+package troupe.expert.network;
+
+import java.util.List;
+import troupe.core.nn.FeedForward;
+import troupe.core.nn.ParameterLayout;
+import troupe.core.nn.ParameterSpec;
+import troupe.core.nn.Parameters;
+import troupe.core.optim.OwnedParameters;
+import troupe.core.tensor.Activation;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Tensor;
+
+/**
+ * The committed state of an expert: parameters and moments. It outlives the incarnations of the actor that trains it: what an
+ * incarnation does in a step touches only its own {@link ExpertStep} until the step is applied.
+ */
+public final class ExpertState implements AutoCloseable {
+  private final int layer;
+  private final int expert;
+  private final Activation activation;
+  private final Device device;
+  private final Parameters parameters;
+  private final Parameters gradients;
+  private final OwnedParameters owned;
+  private int incarnations;
+  private long gradientStep = -1;
+  private int epoch;
+  private String lastFailure = "";
+
+  /** An expert whose parameters start from {@code seed}. */
+  public ExpertState(
+      Device device,
+      int layer,
+      int expert,
+      ParameterLayout layout,
+      Activation activation,
+      double weightDecay,
+      long seed) {
+    this.device = device;
+    this.layer = layer;
+    this.expert = expert;
+    this.activation = activation;
+    this.parameters = Parameters.initialised(device, layout, seed);
+    this.gradients = new Parameters(device, layout);
+    this.owned =
+        new OwnedParameters(device, parameters.flat(), layout.decayed(), weightDecay);
+  }
+
+  /** The parameters of an expert, named {@code lLAYER.eEXPERT.w1} and so on. */
+  public static List<ParameterSpec> specs(
+      int layer,
+      int expert,
+      int dModel,
+      int dFf,
+      Activation activation,
+      double initStd,
+      double outputInitStd) {
+    return FeedForward.specs(
+        prefix(layer, expert), dModel, dFf, activation, initStd, outputInitStd);
+  }
+
+  private static String prefix(int layer, int expert) {
+    return "l" + layer + ".e" + expert + ".";
+  }
+
+  /** What the names of its parameters start with. */
+  public String prefix() {
+    return prefix(layer, expert);
+  }
+
+  /** The layer it belongs to. */
+  public int layer() {
+    return layer;
+  }
+
+  /** Its index in the layer. */
+  public int expert() {
+    return expert;
+  }
+
+  /** The parameters. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /** The gradient sums of the step at hand; complete once every batch of the step is accumulated. */
+  public Parameters gradients() {
+    return gradients;
+  }
+
+  /** Parameters and moments as the optimizer sees them. */
+  public OwnedParameters owned() {
+    return owned;
+  }
+
+  /** The network over these parameters. */
+  public FeedForward network() {
+    return new FeedForward(device, parameters, prefix(), activation);
+  }
+
+  /** The device that holds it. */
+  public Device device() {
+    return device;
+  }
+
+  /** The step whose gradient is complete in {@link #gradients}, or -1. */
+  public long gradientStep() {
+    return gradientStep;
+  }
+
+  void gradientStep(long step) {
+    gradientStep = step;
+  }
+
+  /** Sum of squares of the gradient at hand, waiting for the device. */
+  public double squaredNorm() {
+    try (Tensor sum = device.allocate(1, 1)) {
+      device.kernels().sumSquares(sum, gradients.flat());
+      return sum.item();
+    }
+  }
+
+  /** The placement epoch that the last incarnation worked in. */
+  public int epoch() {
+    return epoch;
+  }
+
+  /** A new epoch begins. */
+  public void epoch(int next) {
+    epoch = next;
+  }
+
+  /** What the last incarnation threw, in one line. */
+  public String lastFailure() {
+    return lastFailure;
+  }
+
+  /** The incarnation at hand has thrown. */
+  public void failed(RuntimeException cause) {
+    lastFailure = cause.toString();
+  }
+
+  /** Counts one more incarnation of its actor; the first is 1. */
+  public int nextIncarnation() {
+    return ++incarnations;
+  }
+
+  @Override
+  public void close() {
+    owned.close();
+    gradients.close();
+    parameters.close();
+  }
+}
