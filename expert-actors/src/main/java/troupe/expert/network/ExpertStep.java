@@ -92,8 +92,8 @@ public final class ExpertStep implements AutoCloseable {
       recomputeBackward(slot, dX_RD, dY);
       return dX_RD;
     }
-    network.backwardInput(dX_RD, dY.tensor(), slot.saved);
     slot.dY = dY;
+    network.backwardInput(dX_RD, dY.tensor(), slot.saved);
     slot.backwardDone = true;
     return dX_RD;
   }

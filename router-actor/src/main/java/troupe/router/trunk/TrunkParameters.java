@@ -1,0 +1,84 @@
+package troupe.router.trunk;
+
+import java.util.ArrayList;
+import java.util.List;
+import troupe.core.config.RunConfig;
+import troupe.core.nn.FeedForward;
+import troupe.core.nn.Init;
+import troupe.core.nn.ParameterLayout;
+import troupe.core.nn.ParameterSpec;
+
+/** Names, shapes and starting values of everything that is not an expert. */
+public final class TrunkParameters {
+  /** Standard deviation of matrices at the start, as GPT-2 has it. */
+  private static final double INIT_STD = 0.02;
+
+  private TrunkParameters() {}
+
+  /** The layout of the trunk in canonical order: embeddings, layers, last norm, head. */
+  public static ParameterLayout layout(RunConfig config) {
+    RunConfig.Model model = config.model();
+    int d = model.dModel();
+    List<ParameterSpec> specs = new ArrayList<>();
+    specs.add(matrix("tok", model.vocab(), d, INIT_STD));
+    specs.add(matrix("pos", model.seq(), d, INIT_STD));
+    for (int layer = 0; layer < model.layers(); layer++) {
+      String prefix = prefix(layer);
+      specs.add(vector(prefix + "ln1.g", d, 1));
+      specs.add(vector(prefix + "ln1.b", d, 0));
+      specs.add(matrix(prefix + "qkv.w", d, 3 * d, INIT_STD));
+      specs.add(vector(prefix + "qkv.b", 3 * d, 0));
+      specs.add(matrix(prefix + "proj.w", d, d, outputStd(model)));
+      specs.add(vector(prefix + "proj.b", d, 0));
+      specs.add(vector(prefix + "ln2.g", d, 1));
+      specs.add(vector(prefix + "ln2.b", d, 0));
+      if (model.isMoe(layer)) {
+        specs.add(matrix(prefix + "router.w", d, config.experts().count(), INIT_STD));
+        specs.add(vector(prefix + "router.b", config.experts().count(), 0));
+        if (config.gate().omega()) {
+          specs.add(vector(prefix + "omega", d, 1));
+        }
+      } else {
+        specs.addAll(
+            FeedForward.specs(
+                prefix, d, model.dFf(), model.activation(), INIT_STD, outputStd(model)));
+      }
+    }
+    specs.add(vector("lnf.g", d, 1));
+    specs.add(vector("lnf.b", d, 0));
+    specs.add(matrix("head", d, model.vocab(), INIT_STD));
+    return new ParameterLayout(specs);
+  }
+
+  /** The layout of one expert. */
+  public static ParameterLayout expertLayout(RunConfig config, int layer, int expert) {
+    RunConfig.Model model = config.model();
+    return new ParameterLayout(
+        troupe.expert.network.ExpertState.specs(
+            layer,
+            expert,
+            model.dModel(),
+            model.dFf(),
+            model.activation(),
+            INIT_STD,
+            outputStd(model)));
+  }
+
+  /** What the names of a layer's parameters start with. */
+  static String prefix(int layer) {
+    return "l" + layer + ".";
+  }
+
+  /** Matrices that write to the residual stream start smaller, by the root of their number (GPT-2, sec. 2.3). */
+  private static double outputStd(RunConfig.Model model) {
+    return INIT_STD / Math.sqrt(2.0 * model.layers());
+  }
+
+  private static ParameterSpec matrix(String name, int rows, int columns, double std) {
+    return new ParameterSpec(name, List.of(rows, columns), true, new Init.Normal(std));
+  }
+
+  private static ParameterSpec vector(String name, int size, double value) {
+    return new ParameterSpec(name, List.of(size), false, new Init.Constant(value));
+  }
+}
