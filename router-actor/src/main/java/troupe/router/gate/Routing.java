@@ -10,6 +10,8 @@ package troupe.router.gate;
  * @param scale_TK the detached scale {@code a} in (0, 1] of each slot
  * @param multiplier_TK what the expert's output is multiplied by: {@code a * p[expert]}
  * @param logitScale_TE the jitter factor of each logit, {@code null} if none was applied
+ * @param gradientFactor the estimator's factor {@code kappa} on the gradient of the logits: 2 where SparseMixer v1 trains,
+ *     else 1
  */
 public record Routing(
     int tokens,
@@ -21,4 +23,5 @@ public record Routing(
     int[] expert_TK,
     double[] scale_TK,
     double[] multiplier_TK,
-    double[] logitScale_TE) {}
+    double[] logitScale_TE,
+    double gradientFactor) {}

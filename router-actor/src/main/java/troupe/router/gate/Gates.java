@@ -1,0 +1,39 @@
+package troupe.router.gate;
+
+import troupe.core.config.RunConfig.GateConfig;
+import troupe.core.config.RunConfig.GateType;
+import troupe.core.config.RunConfig.JitterOn;
+
+/** Gates by their names in a config. */
+public final class Gates {
+  private Gates() {}
+
+  /**
+   * The gate that a config describes. {@code jitter} is the noise of the Switch gate and the width of
+   * SparseMixer's mask; the Switch gate has no mask, SparseMixer no noise.
+   */
+  public static Gate of(GateConfig config) {
+    return switch (config.type()) {
+      case SWITCH ->
+          new SwitchGate(
+              config.jitterOn() == JitterOn.LOGITS ? new Jitter(config.jitter()) : Jitter.NONE);
+      case SPARSEMIXER -> sparseMixer(config, ScaleRule.BALANCED);
+      case SPARSEMIXER_1ST -> sparseMixer(config, ScaleRule.FIRST_ORDER);
+      case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
+      case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
+    };
+  }
+
+  /** The noise on the router's input that goes with the gate: none except for Switch on input. */
+  public static Jitter inputJitter(GateConfig config) {
+    boolean onInput = config.type() == GateType.SWITCH && config.jitterOn() == JitterOn.INPUT;
+    return onInput ? new Jitter(config.jitter()) : Jitter.NONE;
+  }
+
+  private static Gate sparseMixer(GateConfig config, ScaleRule scaleRule) {
+    return new SparseMixerGate(
+        MaskRule.of(config.mask(), config.jitter()),
+        scaleRule,
+        SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+  }
+}

@@ -1,0 +1,32 @@
+package troupe.router.gate;
+
+import troupe.core.config.RunConfig.GateConfig;
+import troupe.core.config.RunConfig.GateType;
+import troupe.core.config.RunConfig.JitterOn;
+import troupe.core.config.RunConfig.Mask;
+
+/** Gates as a config would describe them. */
+final class Configs {
+  private Configs() {}
+
+  static GateConfig config(GateType type, double jitter, JitterOn on, Mask mask) {
+    return new GateConfig(type, true, jitter, on, mask, 0.01, 0);
+  }
+
+  static Gate gate(GateType type, double jitter, Mask mask) {
+    return Gates.of(config(type, jitter, JitterOn.LOGITS, mask));
+  }
+
+  /** The gate that the authors call by this name. */
+  static Gate authors(String router, double jitter) {
+    GateType type =
+        switch (router) {
+          case "SwitchGate" -> GateType.SWITCH;
+          case "SparseMixer" -> GateType.SPARSEMIXER;
+          case "SparseMixerFirst" -> GateType.SPARSEMIXER_1ST;
+          case "SparseMixerInf" -> GateType.SPARSEMIXER_INF;
+          default -> throw new IllegalArgumentException("router: " + router);
+        };
+    return gate(type, jitter, Mask.CODE);
+  }
+}
