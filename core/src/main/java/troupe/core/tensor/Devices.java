@@ -1,0 +1,26 @@
+package troupe.core.tensor;
+
+import java.util.function.Supplier;
+import troupe.core.tensor.reference.ReferenceDevice;
+
+/** Opens devices by the name that a config gives. */
+public final class Devices {
+  private Devices() {}
+
+  /**
+   * Opens a device. The libraries of a device are loaded when it is opened, never those of another.
+   *
+   * @param name {@code reference}
+   * @throws IllegalArgumentException for any other name
+   */
+  public static Device open(String name) {
+    // One lambda a device: its class, and with it the native library, loads when the lambda runs.
+    Supplier<Device> device =
+        switch (name) {
+          case "reference" -> ReferenceDevice::new;
+          default ->
+              throw new IllegalArgumentException("device: " + name + " (expected: reference)");
+        };
+    return device.get();
+  }
+}
