@@ -4,9 +4,15 @@ import java.util.List;
 import troupe.core.tensor.Activation;
 
 /**
- * Everything that decides what a run computes and where it keeps its files. Built from HOCON; keys are the component names
- * in snake case ({@code train.micro_batches}). What each value means and why it has its default stands beside it in
- * {@code configs/defaults.conf}.
+ * Everything that decides what a run computes and where it keeps its files. Built from HOCON by {@link ConfigLoader}; keys
+ * are the component names in snake case ({@code train.micro_batches}), enum values are in lower case with dashes ({@code
+ * sparsemixer-1st}). What each value means and why it has its default stands beside it in {@code configs/defaults.conf}.
+ *
+ * <p>Every record checks its own values, this one those that depend on each other: an {@link IllegalArgumentException} has
+ * one line for each violation, {@code key: found (expected: what)}.
+ *
+ * @param seed the key of every random draw of the run
+ * @param device the name of the device that holds the tensors: {@code cpu}, {@code nd4j}, {@code reference}
  */
 public record RunConfig(
     Run run,
@@ -26,10 +32,69 @@ public record RunConfig(
     Transport transport,
     Faults faults) {
 
-  /** Where the run lives. */
-  public record Run(String dir, boolean resume) {}
+  public RunConfig {
+    long parts = (long) train.ranks * train.microBatches;
+    Expect expect =
+        new Expect("")
+            .that(!device.isBlank(), "device", device, "the name of a device, such as cpu")
+            .that(
+                parts <= train.batch,
+                train.ranks > train.batch ? "train.ranks" : "train.micro_batches",
+                train.ranks > train.batch ? train.ranks : train.microBatches,
+                "at most train.batch = "
+                    + train.batch
+                    + " sequences for ranks * micro_batches = "
+                    + parts)
+            .that(
+                parts > train.batch || train.batch % parts == 0,
+                "train.batch",
+                train.batch,
+                "a multiple of ranks * micro_batches = " + parts)
+            .that(
+                gate.type != GateType.SWITCH || gate.jitter < 1,
+                "gate.jitter",
+                gate.jitter,
+                "< 1 for gate.type = switch, or factors of both signs are drawn")
+            .that(
+                evaluate.every == 0 || data.validationFraction > 0,
+                "data.validation_fraction",
+                data.validationFraction,
+                "> 0, or evaluate.every = 0");
+    for (String text : faults.expertThrows) {
+      Fault fault = Fault.parse(text);
+      expect.that(
+          fault.layer() < model.layers
+              && model.isMoe(fault.layer())
+              && fault.expert() < experts.count,
+          "faults.expert_throws",
+          text,
+          "a mixture layer below " + model.layers + " and an expert below " + experts.count);
+    }
+    expect.orThrow();
+  }
 
-  /** The decoder-only transformer. */
+  /**
+   * Where the run lives.
+   *
+   * @param dir the folder of its config, metrics, log and checkpoints
+   * @param resume whether to go on from the newest whole checkpoint of {@code dir}
+   */
+  public record Run(String dir, boolean resume) {
+    public Run {
+      new Expect("run").that(!dir.isBlank(), "dir", dir, "a folder").orThrow();
+    }
+  }
+
+  /**
+   * The decoder-only transformer.
+   *
+   * @param vocab number of tokens that the tokenizer knows
+   * @param dModel width of the residual stream
+   * @param heads attention heads of a layer, each {@code dModel / heads} wide
+   * @param dFf width of an expert, and of the dense network of a layer without experts
+   * @param seq tokens of a sequence
+   * @param moeEvery every how many layers there are experts; 1 = in all
+   */
   public record Model(
       int vocab,
       int dModel,
@@ -40,13 +105,42 @@ public record RunConfig(
       int moeEvery,
       Activation activation,
       double layerNormEpsilon) {
+    public Model {
+      new Expect("model")
+          .that(vocab >= 1, "vocab", vocab, ">= 1")
+          .that(dModel >= 1, "d_model", dModel, ">= 1")
+          .that(heads >= 1, "heads", heads, ">= 1")
+          .that(
+              heads < 1 || dModel < 1 || dModel % heads == 0,
+              "heads",
+              heads,
+              "a divisor of model.d_model = " + dModel)
+          .that(layers >= 1, "layers", layers, ">= 1")
+          .that(dFf >= 1, "d_ff", dFf, ">= 1")
+          .that(seq >= 1, "seq", seq, ">= 1")
+          .that(
+              moeEvery >= 1 && moeEvery <= Math.max(1, layers),
+              "moe_every",
+              moeEvery,
+              "from 1 to model.layers = " + layers)
+          .that(layerNormEpsilon > 0, "layer_norm_epsilon", layerNormEpsilon, "> 0")
+          .orThrow();
+    }
+
     /** Whether the feed-forward network of this layer is a mixture of experts; the last of every {@code moeEvery} is. */
     public boolean isMoe(int layer) {
       return (layer + 1) % moeEvery == 0;
     }
   }
 
-  /** Gate and gradient estimator. */
+  /**
+   * Gate and gradient estimator.
+   *
+   * @param omega whether a learned vector scales each channel of the experts' output
+   * @param jitter half width of the factor on Switch's logits or input; the relative distance of SparseMixer's mask
+   * @param balanceCoefficient weight of the load-balancing loss
+   * @param zCoefficient weight of the mean squared log-sum-exp of the logits
+   */
   public record GateConfig(
       GateType type,
       boolean omega,
@@ -54,7 +148,15 @@ public record RunConfig(
       JitterOn jitterOn,
       Mask mask,
       double balanceCoefficient,
-      double zCoefficient) {}
+      double zCoefficient) {
+    public GateConfig {
+      new Expect("gate")
+          .that(jitter >= 0, "jitter", jitter, ">= 0")
+          .that(balanceCoefficient >= 0, "balance_coefficient", balanceCoefficient, ">= 0")
+          .that(zCoefficient >= 0, "z_coefficient", zCoefficient, ">= 0")
+          .orThrow();
+    }
+  }
 
   /** Which gate routes tokens and estimates the router's gradient. */
   public enum GateType {
@@ -71,24 +173,57 @@ public record RunConfig(
     INPUT
   }
 
-  /** Which experts a token may reach (spec 2.1). */
+  /** Which experts a token may reach: by the rule of the authors' code, by that of their paper, or all. */
   public enum Mask {
     CODE,
     PAPER,
     NONE
   }
 
-  /** The experts of every mixture-of-experts layer. */
-  public record Experts(int count, double capacityFactor, int minCapacity, DropOrder drop) {}
+  /**
+   * The experts of every mixture-of-experts layer.
+   *
+   * @param capacityFactor tokens that an expert accepts, as a multiple of its even share; 0 = all (dropless)
+   * @param minCapacity tokens that an expert accepts at least
+   */
+  public record Experts(int count, double capacityFactor, int minCapacity, DropOrder drop) {
+    public Experts {
+      new Expect("experts")
+          .that(count >= 1, "count", count, ">= 1")
+          .that(capacityFactor >= 0, "capacity_factor", capacityFactor, ">= 0; 0 = dropless")
+          .that(minCapacity >= 0, "min_capacity", minCapacity, ">= 0")
+          .orThrow();
+    }
+  }
 
-  /** Which tokens lose when an expert is over capacity. */
+  /** Which tokens lose when an expert is over capacity: the last ones, or some drawn at random. */
   public enum DropOrder {
     POSITION,
     SHUFFLED
   }
 
-  /** Text. */
-  public record Data(Source source, String path, double validationFraction) {}
+  /**
+   * Text.
+   *
+   * @param path a file, directory or glob; only read by {@link Source#TEXT}
+   * @param validationFraction share of the documents that are kept from training
+   */
+  public record Data(Source source, String path, double validationFraction) {
+    public Data {
+      new Expect("data")
+          .that(
+              source != Source.TEXT || !path.isBlank(),
+              "path",
+              path,
+              "a file, directory or glob for data.source = text")
+          .that(
+              validationFraction >= 0 && validationFraction < 1,
+              "validation_fraction",
+              validationFraction,
+              ">= 0 and < 1")
+          .orThrow();
+    }
+  }
 
   /** Where text comes from. */
   public enum Source {
@@ -97,12 +232,44 @@ public record RunConfig(
     TEXT
   }
 
-  /** AdamW. */
+  /**
+   * AdamW.
+   *
+   * @param clip largest global norm of the gradient; 0 = no limit
+   */
   public record Optimizer(
-      double beta1, double beta2, double epsilon, double weightDecay, double clip) {}
+      double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+    public Optimizer {
+      new Expect("optimizer")
+          .that(beta1 >= 0 && beta1 < 1, "beta1", beta1, ">= 0 and < 1")
+          .that(beta2 >= 0 && beta2 < 1, "beta2", beta2, ">= 0 and < 1")
+          .that(epsilon > 0, "epsilon", epsilon, "> 0")
+          .that(weightDecay >= 0, "weight_decay", weightDecay, ">= 0")
+          .that(clip >= 0, "clip", clip, ">= 0; 0 = no clipping")
+          .orThrow();
+    }
+  }
 
-  /** Learning rate over steps. */
-  public record Schedule(ScheduleType type, double learningRate, int warmupSteps, double finalFraction) {}
+  /**
+   * Learning rate over steps.
+   *
+   * @param learningRate the highest, reached after {@code warmupSteps}
+   * @param finalFraction share of {@code learningRate} at the last step of {@link ScheduleType#COSINE}
+   */
+  public record Schedule(
+      ScheduleType type, double learningRate, int warmupSteps, double finalFraction) {
+    public Schedule {
+      new Expect("schedule")
+          .that(learningRate > 0, "learning_rate", learningRate, "> 0")
+          .that(warmupSteps >= 0, "warmup_steps", warmupSteps, ">= 0")
+          .that(
+              finalFraction >= 0 && finalFraction <= 1,
+              "final_fraction",
+              finalFraction,
+              "from 0 to 1")
+          .orThrow();
+    }
+  }
 
   /** The curve of the learning rate after warm-up. */
   public enum ScheduleType {
@@ -111,23 +278,119 @@ public record RunConfig(
     CONSTANT
   }
 
-  /** The training loop. {@code batch} counts sequences of a step over all ranks. */
-  public record Train(int steps, int batch, int ranks, int microBatches, int logEvery) {}
+  /**
+   * The training loop.
+   *
+   * @param batch sequences of a step, over all ranks
+   * @param ranks routers among which the batch is split
+   * @param microBatches parts of a rank's share that are in flight at the same time
+   * @param logEvery steps between two progress lines
+   */
+  public record Train(int steps, int batch, int ranks, int microBatches, int logEvery) {
+    public Train {
+      new Expect("train")
+          .that(steps >= 1, "steps", steps, ">= 1")
+          .that(batch >= 1, "batch", batch, ">= 1")
+          .that(ranks >= 1, "ranks", ranks, ">= 1")
+          .that(microBatches >= 1, "micro_batches", microBatches, ">= 1")
+          .that(logEvery >= 1, "log_every", logEvery, ">= 1")
+          .orThrow();
+    }
+  }
 
-  /** Validation. */
-  public record Evaluate(int every, int batches) {}
+  /**
+   * Validation.
+   *
+   * @param every steps between two; 0 = never
+   * @param batches batches of {@code train.batch} sequences that one looks at
+   */
+  public record Evaluate(int every, int batches) {
+    public Evaluate {
+      new Expect("evaluate")
+          .that(every >= 0, "every", every, ">= 0; 0 = never")
+          .that(batches >= 1, "batches", batches, ">= 1")
+          .orThrow();
+    }
+  }
 
-  /** What is generated at the end of training. */
-  public record Generate(List<String> prompts, int tokens, double temperature, int topK) {}
+  /**
+   * What is generated at the end of training.
+   *
+   * @param tokens most tokens after a prompt
+   * @param temperature divisor of the logits; 0 = always the likeliest token
+   * @param topK tokens to draw from; 0 = all
+   */
+  public record Generate(List<String> prompts, int tokens, double temperature, int topK) {
+    public Generate {
+      prompts = List.copyOf(prompts);
+      new Expect("generate")
+          .that(tokens >= 1, "tokens", tokens, ">= 1")
+          .that(temperature >= 0, "temperature", temperature, ">= 0; 0 = greedy")
+          .that(topK >= 0, "top_k", topK, ">= 0; 0 = all tokens")
+          .orThrow();
+    }
+  }
 
-  /** Checkpoints. */
-  public record Checkpoint(int every, int keep) {}
+  /**
+   * Checkpoints.
+   *
+   * @param every steps between two; 0 = only at the end
+   * @param keep how many of the newest stay on disk
+   */
+  public record Checkpoint(int every, int keep) {
+    public Checkpoint {
+      new Expect("checkpoint")
+          .that(every >= 0, "every", every, ">= 0; 0 = only at the end")
+          .that(keep >= 1, "keep", keep, ">= 1")
+          .orThrow();
+    }
+  }
 
-  /** This process among others. */
-  public record Cluster(int threads, double replyTimeoutSeconds) {}
+  /**
+   * This process among others.
+   *
+   * @param threads compute threads; 0 = as many as there are cores
+   * @param replyTimeoutSeconds how long a router waits for an expert before it asks again
+   */
+  public record Cluster(int threads, double replyTimeoutSeconds) {
+    public Cluster {
+      new Expect("cluster")
+          .that(threads >= 0, "threads", threads, ">= 0; 0 = all cores")
+          .that(replyTimeoutSeconds > 0, "reply_timeout_seconds", replyTimeoutSeconds, "> 0")
+          .orThrow();
+    }
+  }
 
-  /** The data plane. */
-  public record Transport(Mode mode, String directory, int mtuBytes, int termBytes) {}
+  /**
+   * The data plane.
+   *
+   * @param directory of Aeron's files, best in memory; empty = one of its own under /dev/shm
+   * @param mtuBytes largest datagram of {@link Mode#UDP}
+   * @param termBytes a third of the buffer of each stream
+   */
+  public record Transport(Mode mode, String directory, int mtuBytes, int termBytes) {
+    private static final int MAX_UDP_PAYLOAD = 65504;
+    private static final int FRAME_ALIGNMENT = 32;
+    private static final int MIN_TERM = 64 << 10;
+    private static final int MAX_TERM = 1 << 30;
+
+    public Transport {
+      new Expect("transport")
+          .that(
+              mtuBytes > FRAME_ALIGNMENT
+                  && mtuBytes <= MAX_UDP_PAYLOAD
+                  && mtuBytes % FRAME_ALIGNMENT == 0,
+              "mtu_bytes",
+              mtuBytes,
+              "a multiple of 32 from 64 to 65504")
+          .that(
+              termBytes >= MIN_TERM && termBytes <= MAX_TERM && Integer.bitCount(termBytes) == 1,
+              "term_bytes",
+              termBytes,
+              "a power of two from 65536 to 1073741824")
+          .orThrow();
+    }
+  }
 
   /** The way token batches travel. */
   public enum Mode {
@@ -137,7 +400,14 @@ public record RunConfig(
   }
 
   /**
-   * Faults to inject, each once: {@code STEP:LAYER/EXPERT:PHASE}, the phase being forward, backward or apply.
+   * Faults to inject, each once.
+   *
+   * @param expertThrows experts that throw, each written as {@link Fault#parse} reads it
    */
-  public record Faults(List<String> expertThrows) {}
+  public record Faults(List<String> expertThrows) {
+    public Faults {
+      expertThrows = List.copyOf(expertThrows);
+      expertThrows.forEach(Fault::parse);
+    }
+  }
 }
