@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.function.IntUnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import troupe.core.config.Fault;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Tensor;
@@ -223,7 +224,7 @@ public final class ExpertActor {
       work =
           new ExpertStep(state, header.step(), settings.ranks(), settings.microBatches());
     }
-    strike(header, rows, FaultPlan.Point.FORWARD);
+    strike(header, rows, Fault.Phase.FORWARD);
     reply(header, Phase.OUTPUT, work.forward(header.rank(), header.microBatch(), rows));
   }
 
@@ -234,7 +235,7 @@ public final class ExpertActor {
       drop(header, rows, "step");
       return;
     }
-    strike(header, rows, FaultPlan.Point.BACKWARD);
+    strike(header, rows, Fault.Phase.BACKWARD);
     reply(header, Phase.INPUT_GRADIENT, work.backward(header.rank(), header.microBatch(), rows));
     if (work.accumulate()) {
       reportGradient();
@@ -259,7 +260,7 @@ public final class ExpertActor {
               () ->
                   settings
                       .faults()
-                      .strike(step, state.layer(), state.expert(), FaultPlan.Point.APPLY));
+                      .strike(step, state.layer(), state.expert(), Fault.Phase.APPLY));
       endStep();
     }
     settings.events().tell(new Applied(epoch, step, state.layer(), state.expert()));
@@ -286,9 +287,9 @@ public final class ExpertActor {
                 state.squaredNorm()));
   }
 
-  private void strike(BatchHeader header, TensorPayload rows, FaultPlan.Point point) {
+  private void strike(BatchHeader header, TensorPayload rows, Fault.Phase phase) {
     try {
-      settings.faults().strike(header.step(), state.layer(), state.expert(), point);
+      settings.faults().strike(header.step(), state.layer(), state.expert(), phase);
     } catch (FaultPlan.InjectedFault fault) {
       rows.release();
       throw fault;

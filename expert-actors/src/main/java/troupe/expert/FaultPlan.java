@@ -2,81 +2,45 @@ package troupe.expert;
 
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import troupe.core.config.Fault;
 
 /**
- * Exceptions to throw on purpose, each once in a run: {@code STEP:LAYER/EXPERT:PHASE} with a phase of {@code forward},
- * {@code backward} or {@code apply}. For showing, and testing, that a run survives them with the same bits.
+ * Exceptions to throw on purpose, each once in a run: for showing, and testing, that a run survives them with the same bits.
+ * Shared by all experts of a process.
  */
 public final class FaultPlan {
-  /** Where an expert may be made to throw. */
-  public enum Point {
-    FORWARD,
-    BACKWARD,
-    APPLY
-  }
-
   /** What an expert throws when the plan says so. */
   public static final class InjectedFault extends RuntimeException {
     private static final long serialVersionUID = 1;
 
-    InjectedFault(String fault) {
-      super("injected fault " + fault);
+    InjectedFault(Fault fault) {
+      super("injected by faults.expert_throws: " + fault);
     }
   }
 
-  private record Fault(long step, int layer, int expert, Point point) {
-    @Override
-    public String toString() {
-      return step + ":" + layer + "/" + expert + ":" + point.name().toLowerCase(Locale.ROOT);
-    }
-  }
+  private final Set<Fault> pending;
+  private volatile boolean empty;
 
-  private static final Pattern FORM =
-      Pattern.compile("(\\d+):(\\d+)/(\\d+):(forward|backward|apply)");
-
-  private final Set<Fault> pending = new HashSet<>();
-
-  /**
-   * A plan.
-   *
-   * @throws IllegalArgumentException for a fault that is not of the documented form
-   */
-  public FaultPlan(List<String> faults) {
-    for (String fault : faults) {
-      Matcher matcher = FORM.matcher(fault);
-      if (!matcher.matches()) {
-        throw new IllegalArgumentException(
-            "faults.expert_throws: \"" + fault + "\" (expected: STEP:LAYER/EXPERT:forward|backward|apply)");
-      }
-      pending.add(
-          new Fault(
-              Long.parseLong(matcher.group(1)),
-              Integer.parseInt(matcher.group(2)),
-              Integer.parseInt(matcher.group(3)),
-              Point.valueOf(matcher.group(4).toUpperCase(Locale.ROOT))));
-    }
+  /** A plan of these faults. */
+  public FaultPlan(List<Fault> faults) {
+    this.pending = new HashSet<>(faults);
+    this.empty = pending.isEmpty();
   }
 
   /** Throws {@link InjectedFault} if the plan has a fault here that was not thrown before. */
-  void strike(long step, int layer, int expert, Point point) {
-    if (isEmpty()) {
+  void strike(long step, int layer, int expert, Fault.Phase phase) {
+    if (empty) {
       return;
     }
-    Fault fault = new Fault(step, layer, expert, point);
+    Fault fault = new Fault(Math.toIntExact(step), layer, expert, phase);
     boolean planned;
-    synchronized (this) {
+    synchronized (pending) {
       planned = pending.remove(fault);
+      empty = pending.isEmpty();
     }
     if (planned) {
-      throw new InjectedFault(fault.toString());
+      throw new InjectedFault(fault);
     }
-  }
-
-  private synchronized boolean isEmpty() {
-    return pending.isEmpty();
   }
 }

@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 /**
  * A fault to inject once: the expert throws in the given phase of the given step.
  *
- * @param step counted from 0
+ * @param step counted from 1, as in metrics.jsonl
  * @param layer counted from 0 over all layers, mixtures or not
  * @param expert counted from 0 within its layer
  */

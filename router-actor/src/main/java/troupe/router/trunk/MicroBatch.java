@@ -1,6 +1,7 @@
 package troupe.router.trunk;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import troupe.core.data.Batch;
 import troupe.core.tensor.Tensor;
@@ -49,6 +50,15 @@ public final class MicroBatch implements AutoCloseable {
     return layers[layer];
   }
 
+  /** How many layers have begun. */
+  int layersBegun() {
+    int begun = 0;
+    while (begun < layers.length && layers[begun] != null) {
+      begun++;
+    }
+    return begun;
+  }
+
   LayerActivations begin(int layer) {
     layers[layer] = new LayerActivations();
     return layers[layer];
@@ -72,5 +82,6 @@ public final class MicroBatch implements AutoCloseable {
         layer.dense.close();
       }
     }
+    Arrays.fill(layers, null);
   }
 }

@@ -1,0 +1,551 @@
+package troupe.router;
+
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.Behavior;
+import akka.actor.typed.PostStop;
+import akka.actor.typed.PreRestart;
+import akka.actor.typed.SupervisorStrategy;
+import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.TimerScheduler;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import troupe.core.config.RunConfig;
+import troupe.core.data.Batch;
+import troupe.core.tensor.AdamWStep;
+import troupe.core.tensor.Tensor;
+import troupe.expert.Outbox;
+import troupe.expert.network.TensorPayload;
+import troupe.router.pass.DivergedException;
+import troupe.router.pass.DrawsSource;
+import troupe.router.pass.Outgoing;
+import troupe.router.pass.RankPass;
+import troupe.router.trunk.LayerStats;
+import troupe.router.trunk.MicroBatch;
+import troupe.router.trunk.RankState;
+import troupe.transport.BatchHeader;
+import troupe.transport.Phase;
+import troupe.transport.Transport;
+
+/**
+ * The router of one rank: runs the trunk over the rank's micro-batches, gates their tokens, sends them to experts and combines
+ * what comes back.
+ *
+ * <pre>
+ *   IDLE:       Step                        -> PASSING     (training pass)
+ *   IDLE:       Evaluate, Generate          -> PASSING     (forward alone)
+ *   PASSING:    answer of an expert, Load   -> PASSING     (runs the pieces that can run)
+ *   PASSING:    training pass finished      -> REDUCING    (sends each rank its slice of the trunk's gradient)
+ *   REDUCING:   slices of all ranks         -> REDUCED     (sums them in rank order, reports GradientReady)
+ *   REDUCED:    Apply                       -> GATHERING   (updates its slice, sends it to all ranks)
+ *   GATHERING:  slices of all ranks         -> IDLE        (reports Applied)
+ *   any:        BeginEpoch, exception       -> IDLE        (forgets the step at hand)
+ * </pre>
+ *
+ * What was sent in a step is kept until the next one begins, so that it can be sent again. Batches of another epoch or step are
+ * dropped.
+ */
+public final class RouterActor {
+  /** What a router is told. */
+  public sealed interface Command
+      permits Step,
+          Load,
+          Apply,
+          BeginEpoch,
+          Resend,
+          Evaluate,
+          Generate,
+          TakeSnapshot,
+          Deliver,
+          CheckProgress,
+          RetrySend {}
+
+  /** Run the forward and backward pass of a step. */
+  public record Step(int epoch, long step) implements Command {}
+
+  /** The load of a layer over all ranks. The array is not written to once sent. */
+  public record Load(int epoch, long step, int layer, double[] load_E) implements Command {}
+
+  /** Step {@code hyper.step()} is decided: update the parameters. May be repeated. */
+  public record Apply(int epoch, AdamWStep hyper) implements Command {}
+
+  /** A new placement epoch: forget the step at hand. */
+  public record BeginEpoch(int epoch) implements Command {}
+
+  /** An expert has lost the batches of the step at hand. */
+  public record Resend(int epoch, int layer, int expert) implements Command {}
+
+  /** Compute the loss of this rank's share of {@code count} validation batches. */
+  public record Evaluate(int epoch, long id, int count) implements Command {}
+
+  /**
+   * Continue a prompt.
+   *
+   * @param prompt tokens, at least one; not written to once sent
+   * @param count tokens to generate
+   * @param stop token that ends the text, or -1
+   */
+  public record Generate(
+      int epoch, long id, int[] prompt, int count, int stop, Sampling sampling)
+      implements Command {}
+
+  /** Copy the committed state for a checkpoint. */
+  public record TakeSnapshot(Snapshot snapshot) implements Command {}
+
+  /** A batch has arrived. The router owns the rows now. */
+  public record Deliver(BatchHeader header, TensorPayload rows) implements Command {}
+
+  /** The reply deadline has come round. */
+  record CheckProgress() implements Command {}
+
+  /** The transport had no room; try again. */
+  record RetrySend() implements Command {}
+
+  /** What a router tells its coordinator. */
+  public sealed interface Event
+      permits Routed, GradientReady, Applied, Evaluated, Generated, Late, Diverged, Restarted {
+    /** The rank of the router. */
+    int rank();
+  }
+
+  /** The gate has seen all tokens of a layer. */
+  public record Routed(int epoch, long step, int rank, int layer, LayerStats stats)
+      implements Event {}
+
+  /** The gradient of the slice that this rank owns is summed. {@code lossSum} is this rank's cross entropy in nats. */
+  public record GradientReady(
+      int epoch, long step, int rank, double lossSum, double squaredNorm) implements Event {}
+
+  /** The step is committed, and this rank has all slices. */
+  public record Applied(int epoch, long step, int rank) implements Event {}
+
+  /** This rank's share of a validation. */
+  public record Evaluated(int epoch, long id, int rank, double lossSum, long tokens)
+      implements Event {}
+
+  /** The prompt and what follows it. The array is not written to once sent. */
+  public record Generated(int epoch, long id, int rank, int[] tokens) implements Event {}
+
+  /** Nothing has moved for a reply timeout; an expert below 0 stands for the coordinator's load. */
+  public record Late(int epoch, long step, int rank, int layer, int expert) implements Event {}
+
+  /** Numbers are not finite any more. */
+  public record Diverged(int epoch, long step, int rank, String where) implements Event {}
+
+  /** A new incarnation works over the committed state. */
+  public record Restarted(int epoch, int rank, int incarnation, String cause) implements Event {}
+
+  /** Receives copies of the committed state; see the checkpoint writer. */
+  @FunctionalInterface
+  public interface Snapshot {
+    /** Copies what it needs before it returns. */
+    void take(RankState state);
+  }
+
+  /** Where things live. */
+  public interface Placement {
+    /** The node of an expert. */
+    int nodeOfExpert(int layer, int expert);
+
+    /** The node of a rank. */
+    int nodeOfRank(int rank);
+  }
+
+  /**
+   * What a router is given at birth.
+   *
+   * @param runId stamped on every batch
+   * @param epoch the first epoch
+   * @param replyTimeout how long to wait for an answer before asking again
+   * @param events where {@link Event}s go
+   */
+  public record Settings(
+      long runId,
+      int epoch,
+      Duration replyTimeout,
+      Transport transport,
+      Placement placement,
+      BatchSource batches,
+      DrawsSource draws,
+      ActorRef<Event> events) {}
+
+  private static final Logger LOG = LoggerFactory.getLogger(RouterActor.class);
+
+  /** How soon to offer a batch again: long against a poll of the transport, short against a step. */
+  private static final Duration RETRY = Duration.ofMillis(1);
+
+  private static final int MAX_RESTARTS = 3;
+  private static final Duration RESTART_WINDOW = Duration.ofMinutes(1);
+
+  private final TimerScheduler<Command> timers;
+  private final Settings settings;
+  private final RankState state;
+  private final RunConfig config;
+  private final Outbox outbox;
+  private int epoch;
+
+  /** The pass at hand or, once it is finished, the one whose rows may be asked for again. */
+  private RankPass pass;
+
+  private Runnable onPassFinished;
+  private TrunkReduction reduction;
+  private long deliveries;
+  private long deliveriesAtLastCheck;
+
+  private RouterActor(TimerScheduler<Command> timers, Settings settings, RankState state) {
+    this.timers = timers;
+    this.settings = settings;
+    this.state = state;
+    this.config = state.config();
+    this.outbox = new Outbox(settings.transport());
+    this.epoch = Math.max(settings.epoch(), state.epoch());
+    state.epoch(epoch);
+    timers.startTimerWithFixedDelay(new CheckProgress(), settings.replyTimeout());
+  }
+
+  /** A router over {@code state}, restarted from it when it throws. */
+  public static Behavior<Command> create(Settings settings, RankState state) {
+    Behavior<Command> incarnation =
+        Behaviors.withTimers(timers -> new RouterActor(timers, settings, state).start());
+    return Behaviors.supervise(incarnation)
+        .onFailure(
+            Exception.class,
+            SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
+  }
+
+  private Behavior<Command> start() {
+    int incarnation = state.nextIncarnation();
+    if (incarnation > 1) {
+      LOG.warn("rank={} restarted incarnation={}", state.rank(), incarnation);
+      tell(new Restarted(epoch, state.rank(), incarnation, state.lastFailure()));
+    }
+    return Behaviors.receive(Command.class)
+        .onAnyMessage(this::onCommand)
+        .onSignal(PreRestart.class, signal -> onEnd())
+        .onSignal(PostStop.class, signal -> onEnd())
+        .build();
+  }
+
+  private Behavior<Command> onCommand(Command command) {
+    try {
+      switch (command) {
+        case Step begin -> onStep(begin);
+        case Load load -> onLoad(load);
+        case Apply apply -> onApply(apply);
+        case BeginEpoch begin -> onBeginEpoch(begin.epoch());
+        case Resend resend -> onResend(resend);
+        case Evaluate evaluate -> onEvaluate(evaluate);
+        case Generate generate -> onGenerate(generate);
+        case TakeSnapshot take -> take.snapshot().take(state);
+        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
+        case CheckProgress check -> onCheckProgress();
+        case RetrySend retry -> retryIfWaiting(outbox.flush());
+      }
+    } catch (DivergedException e) {
+      tell(new Diverged(epoch, pass.step(), state.rank(), e.getMessage()));
+      endPass();
+    } catch (RuntimeException e) {
+      state.failed(e);
+      throw e;
+    }
+    return Behaviors.same();
+  }
+
+  private void onStep(Step begin) {
+    if (begin.epoch() != epoch) {
+      return;
+    }
+    endPass();
+    long tokensOfRank = (long) config.train().batch() / config.train().ranks() * config.model().seq();
+    reduction = new TrunkReduction(state, begin.step());
+    List<MicroBatch> micros = new ArrayList<>();
+    for (int m = 0; m < config.train().microBatches(); m++) {
+      Batch batch = settings.batches().training(begin.step(), state.rank(), m);
+      micros.add(new MicroBatch(m, batch, config.model().layers()));
+    }
+    begin(
+        RankPass.training(
+            state,
+            micros,
+            begin.step(),
+            state.rank() * tokensOfRank,
+            config.train().ranks() * tokensOfRank,
+            settings.draws(),
+            new Sender(begin.step())),
+        this::sendTrunkGradients);
+  }
+
+  private void onLoad(Load load) {
+    if (load.epoch() == epoch && pass != null && pass.step() == load.step()) {
+      pass.load(load.layer(), load.load_E());
+      advance();
+    }
+  }
+
+  private void onEvaluate(Evaluate evaluate) {
+    if (evaluate.epoch() == epoch) {
+      endPass();
+      evaluateFrom(evaluate, state.rank(), 0, 0);
+    }
+  }
+
+  /** Ranks take validation batches in turns; one is in memory at a time. */
+  private void evaluateFrom(Evaluate evaluate, int index, double lossSum, long tokens) {
+    if (index >= evaluate.count()) {
+      tell(new Evaluated(epoch, evaluate.id(), state.rank(), lossSum, tokens));
+      return;
+    }
+    Batch batch = settings.batches().validation(index, evaluate.count());
+    MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
+    long id = evaluate.id() + index;
+    begin(
+        RankPass.evaluation(state, List.of(micro), id, new Sender(id)),
+        () -> {
+          double sum = lossSum + pass.lossSum();
+          endPass();
+          evaluateFrom(
+              evaluate, index + config.train().ranks(), sum, tokens + micro.tokens());
+        });
+  }
+
+  private void onGenerate(Generate generate) {
+    if (generate.epoch() == epoch) {
+      endPass();
+      generateFrom(generate, generate.prompt());
+    }
+  }
+
+  private void generateFrom(Generate generate, int[] tokens) {
+    int generated = tokens.length - generate.prompt().length;
+    if (generated == generate.count()
+        || generated > 0 && tokens[tokens.length - 1] == generate.stop()) {
+      tell(new Generated(epoch, generate.id(), state.rank(), tokens));
+      return;
+    }
+    int[] context =
+        Arrays.copyOfRange(
+            tokens, Math.max(0, tokens.length - config.model().seq()), tokens.length);
+    Batch batch = new Batch(context, context, 1, context.length);
+    MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
+    long id = generate.id() + generated;
+    begin(
+        RankPass.generation(state, micro, id, new Sender(id)),
+        () -> {
+          double[] logits = state.trunk().nextTokenLogits(micro);
+          endPass();
+          int[] longer = Arrays.copyOf(tokens, tokens.length + 1);
+          longer[tokens.length] = generate.sampling().next(logits, tokens.length);
+          generateFrom(generate, longer);
+        });
+  }
+
+  private void begin(RankPass next, Runnable whenFinished) {
+    pass = next;
+    onPassFinished = whenFinished;
+    advance();
+  }
+
+  private void advance() {
+    pass.advance();
+    if (pass.finished() && onPassFinished != null) {
+      Runnable finished = onPassFinished;
+      onPassFinished = null;
+      finished.run();
+    }
+  }
+
+  private void onDeliver(BatchHeader header, TensorPayload rows) {
+    if (header.epoch() != epoch) {
+      rows.release();
+      return;
+    }
+    deliveries++;
+    switch (header.phase()) {
+      case OUTPUT, INPUT_GRADIENT -> onAnswer(header, rows);
+      case TRUNK_GRADIENT -> onTrunkGradient(header, rows);
+      case TRUNK_PARAMETERS -> onTrunkParameters(header, rows);
+      case FORWARD, BACKWARD, EVALUATE -> rows.release();
+    }
+  }
+
+  private void onAnswer(BatchHeader header, TensorPayload rows) {
+    if (pass == null
+        || pass.step() != header.step()
+        || !pass.accept(
+            header.phase(), header.microBatch(), header.layer(), header.expert(), rows.tensor())) {
+      rows.release();
+      return;
+    }
+    advance();
+  }
+
+  private void sendTrunkGradients() {
+    for (int owner = 0; owner < config.train().ranks(); owner++) {
+      Tensor slice = state.gradientSlice(owner);
+      if (owner == state.rank()) {
+        onGradientSlice(owner, TensorPayload.lent(slice));
+      } else {
+        sendToRank(Phase.TRUNK_GRADIENT, pass.step(), owner, slice);
+      }
+    }
+  }
+
+  private void onTrunkGradient(BatchHeader header, TensorPayload rows) {
+    if (reduction == null || reduction.step() != header.step()) {
+      rows.release();
+      return;
+    }
+    onGradientSlice(header.rank(), rows);
+  }
+
+  private void onGradientSlice(int fromRank, TensorPayload slice) {
+    if (reduction.accept(fromRank, slice)) {
+      reportGradient();
+    }
+  }
+
+  private void reportGradient() {
+    tell(
+        new GradientReady(
+            epoch, reduction.step(), state.rank(), pass.lossSum(), reduction.squaredNorm()));
+  }
+
+  private void onApply(Apply apply) {
+    long step = apply.hyper().step();
+    if (apply.epoch() != epoch || reduction == null || reduction.step() != step) {
+      return;
+    }
+    if (reduction.complete()) {
+      state.owned().apply(state.gradientSum(), apply.hyper(), () -> {});
+      state.sliceUpdated(state.rank(), step);
+      for (int other = 0; other < config.train().ranks(); other++) {
+        if (other != state.rank()) {
+          sendToRank(
+              Phase.TRUNK_PARAMETERS, step, other, state.parameterSlice(state.rank()));
+        }
+      }
+      reportIfApplied(step);
+    }
+  }
+
+  private void onTrunkParameters(BatchHeader header, TensorPayload rows) {
+    if (reduction != null && reduction.step() == header.step()) {
+      state.device().kernels().copy(state.parameterSlice(header.rank()), rows.tensor());
+      state.sliceUpdated(header.rank(), header.step());
+      reportIfApplied(header.step());
+    }
+    rows.release();
+  }
+
+  private void reportIfApplied(long step) {
+    if (state.missingSlice(step) < 0) {
+      tell(new Applied(epoch, step, state.rank()));
+    }
+  }
+
+  private void onResend(Resend resend) {
+    if (resend.epoch() == epoch && pass != null) {
+      pass.resend(resend.layer(), resend.expert());
+    }
+  }
+
+  private void onCheckProgress() {
+    boolean moved = deliveries != deliveriesAtLastCheck;
+    deliveriesAtLastCheck = deliveries;
+    RankPass.Waiting waiting = pass == null ? null : pass.waiting();
+    if (moved || waiting == null) {
+      return;
+    }
+    tell(new Late(epoch, pass.step(), state.rank(), waiting.layer(), waiting.expert()));
+    if (waiting.expert() >= 0) {
+      pass.resend(waiting.layer(), waiting.expert());
+    }
+  }
+
+  private void onBeginEpoch(int next) {
+    if (next > epoch) {
+      epoch = next;
+      state.epoch(next);
+      outbox.close();
+      endPass();
+    }
+  }
+
+  /** Stamps the rows of a pass and sends them to experts; reports what the gate saw. */
+  private final class Sender implements Outgoing {
+    private final long step;
+
+    Sender(long step) {
+      this.step = step;
+    }
+
+    @Override
+    public void send(Phase phase, int microBatch, int layer, int expert, Tensor rows) {
+      post(
+          settings.placement().nodeOfExpert(layer, expert),
+          header(phase, step, layer, microBatch, expert, rows),
+          rows);
+    }
+
+    @Override
+    public void routed(int layer, LayerStats stats) {
+      tell(new Routed(epoch, step, state.rank(), layer, stats));
+    }
+  }
+
+  private void sendToRank(Phase phase, long step, int rank, Tensor slice) {
+    post(
+        settings.placement().nodeOfRank(rank), header(phase, step, -1, 0, rank, slice), slice);
+  }
+
+  private BatchHeader header(
+      Phase phase, long step, int layer, int microBatch, int expert, Tensor rows) {
+    return new BatchHeader(
+        settings.runId(),
+        epoch,
+        step,
+        layer,
+        microBatch,
+        state.rank(),
+        expert,
+        phase,
+        rows.dtype().code(),
+        rows.rows(),
+        rows.columns());
+  }
+
+  private void post(int node, BatchHeader header, Tensor rows) {
+    retryIfWaiting(outbox.send(node, header, TensorPayload.lent(rows)));
+  }
+
+  private void retryIfWaiting(boolean empty) {
+    if (!empty) {
+      timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY);
+    }
+  }
+
+  private void tell(Event event) {
+    settings.events().tell(event);
+  }
+
+  private void endPass() {
+    if (pass != null) {
+      pass.close();
+      pass = null;
+    }
+    onPassFinished = null;
+    if (reduction != null) {
+      reduction.close();
+      reduction = null;
+    }
+  }
+
+  private Behavior<Command> onEnd() {
+    outbox.close();
+    endPass();
+    return Behaviors.same();
+  }
+}

@@ -1,0 +1,57 @@
+package troupe.router.trunk;
+
+import troupe.router.gate.Load;
+import troupe.router.gate.ZLoss;
+
+/**
+ * What a rank's gate did with its tokens in one layer and step. Values are sums, so ranks and micro-batches add up. Arrays are
+ * not written to once the stats are sent.
+ *
+ * @param routed_E rows each expert was chosen for, before dropping
+ * @param sumP_E probabilities of each expert, summed over tokens
+ * @param sumZ squared log-sum-exp, summed over tokens
+ * @param tokens number of tokens
+ * @param dropped rows over capacity
+ * @param alive tokens with more than one expert kept by the mask
+ */
+public record LayerStats(
+    long[] routed_E, double[] sumP_E, double sumZ, long tokens, long dropped, long alive) {
+  /** Nothing yet. */
+  public static LayerStats none(int experts) {
+    return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0);
+  }
+
+  /** These stats and those of one micro-batch. */
+  public LayerStats plus(MoeActivations moe) {
+    int[] routed = moe.plan.routed_E();
+    long[] counts = new long[routed.length];
+    for (int e = 0; e < counts.length; e++) {
+      counts[e] = routed[e];
+    }
+    return plus(
+        new LayerStats(
+            counts,
+            Load.sumP(moe.routing),
+            ZLoss.sum(moe.routing),
+            moe.routing.tokens(),
+            moe.plan.dropped(),
+            Load.alive(moe.routing)));
+  }
+
+  /** These stats and others. */
+  public LayerStats plus(LayerStats other) {
+    long[] routed = routed_E.clone();
+    double[] sumP = sumP_E.clone();
+    for (int e = 0; e < routed.length; e++) {
+      routed[e] += other.routed_E[e];
+      sumP[e] += other.sumP_E[e];
+    }
+    return new LayerStats(
+        routed,
+        sumP,
+        sumZ + other.sumZ,
+        tokens + other.tokens,
+        dropped + other.dropped,
+        alive + other.alive);
+  }
+}

@@ -1,0 +1,171 @@
+package troupe.router.trunk;
+
+import java.util.Arrays;
+import troupe.core.config.RunConfig;
+import troupe.core.nn.ParameterLayout;
+import troupe.core.nn.Parameters;
+import troupe.core.optim.OwnedParameters;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Tensor;
+
+/**
+ * The committed state of a rank: a copy of the trunk, and the moments of the slice that this rank owns. It outlives the
+ * incarnations of the router that works on it.
+ */
+public final class RankState implements AutoCloseable {
+  private final int rank;
+  private final Device device;
+  private final RunConfig config;
+  private final Slices slices;
+  private final Parameters parameters;
+  private final Parameters gradients;
+  private final Tensor sum;
+  private final OwnedParameters owned;
+  private final Trunk trunk;
+  private final MoeLayer[] moeLayers;
+  private final long[] sliceSteps;
+  private int incarnations;
+  private int epoch;
+  private String lastFailure = "";
+
+  /** A rank whose trunk starts from the seed of {@code config}. */
+  public RankState(Device device, RunConfig config, int rank) {
+    this.rank = rank;
+    this.device = device;
+    this.config = config;
+    ParameterLayout layout = TrunkParameters.layout(config);
+    this.slices = new Slices(layout.size(), config.train().ranks());
+    this.parameters = Parameters.initialised(device, layout, config.seed());
+    this.gradients = new Parameters(device, layout);
+    int count = slices.count(rank);
+    this.sum = device.allocate(1, count);
+    this.owned =
+        new OwnedParameters(
+            device,
+            parameterSlice(rank),
+            layout.decayed() - slices.from(rank),
+            config.optimizer().weightDecay());
+    this.trunk = new Trunk(device, config.model(), parameters, gradients);
+    this.moeLayers = new MoeLayer[config.model().layers()];
+    for (int layer = 0; layer < moeLayers.length; layer++) {
+      if (config.model().isMoe(layer)) {
+        moeLayers[layer] = new MoeLayer(device, config, layer, parameters, gradients);
+      }
+    }
+    this.sliceSteps = new long[config.train().ranks()];
+  }
+
+  /** The rank. */
+  public int rank() {
+    return rank;
+  }
+
+  /** The config of the run. */
+  public RunConfig config() {
+    return config;
+  }
+
+  /** The device that holds it. */
+  public Device device() {
+    return device;
+  }
+
+  /** The trunk. */
+  public Trunk trunk() {
+    return trunk;
+  }
+
+  /** The gate's side of a layer, or {@code null} for a layer without experts. */
+  public MoeLayer moeLayer(int layer) {
+    return moeLayers[layer];
+  }
+
+  /** The trunk's parameters. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /** This rank's gradients of the whole trunk. */
+  public Parameters gradients() {
+    return gradients;
+  }
+
+  /** How the trunk is cut. */
+  public Slices slices() {
+    return slices;
+  }
+
+  /** The slice of this rank as the optimizer sees it. */
+  public OwnedParameters owned() {
+    return owned;
+  }
+
+  /** Where the gradients of all ranks are summed for the slice that this rank owns. */
+  public Tensor gradientSum() {
+    return sum;
+  }
+
+  /** A rank's slice of the parameters. */
+  public Tensor parameterSlice(int rank) {
+    return parameters.flat().slice(slices.from(rank), 1, slices.count(rank));
+  }
+
+  /** A rank's slice of this rank's gradients. */
+  public Tensor gradientSlice(int rank) {
+    return gradients.flat().slice(slices.from(rank), 1, slices.count(rank));
+  }
+
+  /** Says that a slice of the parameters is that after {@code step}. */
+  public void sliceUpdated(int rank, long step) {
+    sliceSteps[rank] = step;
+  }
+
+  /** Says that all parameters and moments are those after {@code step}. */
+  public void loaded(long step) {
+    owned.loaded(step);
+    Arrays.fill(sliceSteps, step);
+  }
+
+  /** The first rank whose slice is not yet that after {@code step}, or -1. */
+  public int missingSlice(long step) {
+    for (int r = 0; r < sliceSteps.length; r++) {
+      if (sliceSteps[r] < step) {
+        return r;
+      }
+    }
+    return -1;
+  }
+
+  /** Counts one more incarnation of its router; the first is 1. */
+  public int nextIncarnation() {
+    return ++incarnations;
+  }
+
+  /** The placement epoch that the last incarnation worked in. */
+  public int epoch() {
+    return epoch;
+  }
+
+  /** A new epoch begins. */
+  public void epoch(int next) {
+    epoch = next;
+  }
+
+  /** What the last incarnation threw, in one line. */
+  public String lastFailure() {
+    return lastFailure;
+  }
+
+  /** The incarnation at hand has thrown. */
+  public void failed(RuntimeException cause) {
+    lastFailure = cause.toString();
+  }
+
+  @Override
+  public void close() {
+    owned.close();
+    sum.close();
+    gradients.close();
+    parameters.close();
+  }
+}
