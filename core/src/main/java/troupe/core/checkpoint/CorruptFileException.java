@@ -1,0 +1,16 @@
+package troupe.core.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** A file does not hold what its format or its manifest promises. The message is one line: the file, then why. */
+public final class CorruptFileException extends IOException {
+  CorruptFileException(Path file, String why) {
+    this(file, why, null);
+  }
+
+  CorruptFileException(Path file, String why, Throwable cause) {
+    // Names in a hostile file may hold line breaks; the message stays one line.
+    super((file + ": " + why).replaceAll("\\p{Cntrl}", "?"), cause);
+  }
+}
