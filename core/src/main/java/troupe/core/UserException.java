@@ -3,8 +3,8 @@ package troupe.core;
 import java.util.Objects;
 
 /**
- * A mistake of the user that ends the program: what is wrong in one line, and what to do about it. The command line prints
- * the message, then {@code HINT: } and the hint, and exits with code 2.
+ * A mistake of the user that ends the program: what is wrong in one line, and what to do about it.
+ * The command line prints the message, then {@code HINT: } and the hint, and exits with code 2.
  */
 public final class UserException extends RuntimeException {
   private final String hint;

@@ -45,7 +45,8 @@ public record Checkpoint(Path directory, Manifest manifest) {
    * Maps a shard; the caller closes it.
    *
    * @throws IllegalArgumentException if the checkpoint has no such shard
-   * @throws CorruptFileException if it has been changed since the checkpoint was opened, as far as its header tells
+   * @throws CorruptFileException if it has been changed since the checkpoint was opened, as far as
+   *     its header tells
    * @throws IOException if it cannot be read
    */
   public SafetensorsFile shard(String name) throws IOException {

@@ -12,7 +12,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 
-/** One checkpoint being written under a temporary name. Closing it before it is published deletes it. */
+/**
+ * One checkpoint being written under a temporary name. Closing it before it is published deletes
+ * it.
+ */
 final class CheckpointDirectory implements AutoCloseable {
   private final Path checkpoints;
   private final CheckpointRequest request;
@@ -60,16 +63,20 @@ final class CheckpointDirectory implements AutoCloseable {
     entries.sort(Comparator.comparing(Manifest.Entry::name));
     Manifest manifest =
         new Manifest(
-            request.step(), request.epoch(), request.configHash(), request.runId(), request.seed(),
-            created, entries);
+            request.step(),
+            request.epoch(),
+            request.configHash(),
+            request.runId(),
+            request.seed(),
+            created,
+            entries);
     try (OutputFile file = files.create(temporary.resolve(Manifest.FILE_NAME))) {
       file.write(ByteBuffer.wrap(manifest.toJson()));
       file.sync();
     }
     StepDirectory.sync(temporary);
     Path path = StepDirectory.published(checkpoints, request.step());
-    Path old =
-        StepDirectory.movedAside(checkpoints, request.step(), ProcessHandle.current().pid());
+    Path old = StepDirectory.movedAside(checkpoints, request.step(), ProcessHandle.current().pid());
     boolean replaces = moveAside(path, old);
     Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE);
     published = true;
@@ -80,7 +87,10 @@ final class CheckpointDirectory implements AutoCloseable {
     return path;
   }
 
-  /** A step is written again when the run went back before it; the earlier directory may be the only whole one. */
+  /**
+   * A step is written again when the run went back before it; the earlier directory may be the only
+   * whole one.
+   */
   private static boolean moveAside(Path path, Path old) throws IOException {
     try {
       StepDirectory.deleteTree(old);

@@ -8,7 +8,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** A requested checkpoint: which shards it waits for and which wait to be written. Guarded by its writer's lock. */
+/**
+ * A requested checkpoint: which shards it waits for and which wait to be written. Guarded by its
+ * writer's lock.
+ */
 final class CheckpointJob {
   private final CheckpointRequest request;
   private final long startedNs;

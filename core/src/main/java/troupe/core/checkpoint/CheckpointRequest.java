@@ -29,7 +29,8 @@ public record CheckpointRequest(
     }
     for (String shard : shards) {
       if (!Manifest.isSafeName(shard)) {
-        throw new IllegalArgumentException("shard: " + shard + " (expected: letters, digits, - or _)");
+        throw new IllegalArgumentException(
+            "shard: " + shard + " (expected: letters, digits, - or _)");
       }
     }
   }

@@ -16,10 +16,11 @@ import troupe.core.checkpoint.CheckpointOutcome.CheckpointFailed;
 import troupe.core.checkpoint.CheckpointOutcome.CheckpointWritten;
 
 /**
- * Writes checkpoints beside training. {@link #begin} announces one, owners {@link #offer} their snapshots from any thread,
- * and when the last has been written the checkpoint gets its name. At most one is being written and one collected; a third is
- * refused, so that snapshots never pile up. Nothing here throws into training: a full disk is an outcome. The thread is a
- * daemon: {@link #close} is what waits for the disk.
+ * Writes checkpoints beside training. {@link #begin} announces one, owners {@link #offer} their
+ * snapshots from any thread, and when the last has been written the checkpoint gets its name. At
+ * most one is being written and one collected; a third is refused, so that snapshots never pile up.
+ * Nothing here throws into training: a full disk is an outcome. The thread is a daemon: {@link
+ * #close} is what waits for the disk.
  */
 public final class CheckpointWriter implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
@@ -38,7 +39,8 @@ public final class CheckpointWriter implements AutoCloseable {
   /**
    * Starts the writing thread and removes what dead processes left half written.
    *
-   * @param checkpoints the folder of all checkpoints of the run; the caller holds the {@link RunLock}
+   * @param checkpoints the folder of all checkpoints of the run; the caller holds the {@link
+   *     RunLock}
    * @param keep how many checkpoints stay, at least one
    * @param listener told of every outcome on the writing thread; it must not block
    */
@@ -79,13 +81,12 @@ public final class CheckpointWriter implements AutoCloseable {
   /**
    * Announces a checkpoint.
    *
-   * @return false if two are under way, this one is, or the writer is closed: the caller goes on without
+   * @return false if two are under way, this one is, or the writer is closed: the caller goes on
+   *     without
    */
   public boolean begin(CheckpointRequest request) {
     synchronized (lock) {
-      if (closing
-          || jobs.size() == MAX_JOBS
-          || find(request.epoch(), request.step()).isPresent()) {
+      if (closing || jobs.size() == MAX_JOBS || find(request.epoch(), request.step()).isPresent()) {
         return false;
       }
       jobs.add(new CheckpointJob(request, System.nanoTime()));
@@ -95,8 +96,8 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   /**
-   * Hands over the snapshot of one shard. If nothing waits for it (the checkpoint was refused, has failed, or has it
-   * already) it is released at once.
+   * Hands over the snapshot of one shard. If nothing waits for it (the checkpoint was refused, has
+   * failed, or has it already) it is released at once.
    *
    * @return whether it was taken
    */
@@ -113,7 +114,10 @@ public final class CheckpointWriter implements AutoCloseable {
     return taken;
   }
 
-  /** Gives up a checkpoint whose shards will not all come, after a rollback say. Nothing happens if there is none. */
+  /**
+   * Gives up a checkpoint whose shards will not all come, after a rollback say. Nothing happens if
+   * there is none.
+   */
   public void abort(long epoch, long step, String reason) {
     List<ShardSnapshot> left;
     synchronized (lock) {
@@ -171,8 +175,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private CheckpointOutcome write(CheckpointJob job) {
     CheckpointRequest request = job.request();
     long writingNs = 0;
-    try (CheckpointDirectory directory =
-        CheckpointDirectory.create(checkpoints, request, files)) {
+    try (CheckpointDirectory directory = CheckpointDirectory.create(checkpoints, request, files)) {
       for (Optional<ShardSnapshot> shard = nextShard(job);
           shard.isPresent();
           shard = nextShard(job)) {
@@ -187,19 +190,28 @@ public final class CheckpointWriter implements AutoCloseable {
       Optional<String> abortReason = abortReason(job);
       if (abortReason.isPresent()) {
         return new CheckpointFailed(
-            request.epoch(), request.step(), abortReason.get(), "the next checkpoint is tried in its turn");
+            request.epoch(),
+            request.step(),
+            abortReason.get(),
+            "the next checkpoint is tried in its turn");
       }
       long startNs = System.nanoTime();
       Path path = directory.publish(clock.instant());
       new Retention(checkpoints).keepNewest(keep, request.step());
       long endNs = System.nanoTime();
       return new CheckpointWritten(
-          request.epoch(), request.step(), path, directory.bytes(),
-          Duration.ofNanos(endNs - job.startedNs()), Duration.ofNanos(writingNs + endNs - startNs));
+          request.epoch(),
+          request.step(),
+          path,
+          directory.bytes(),
+          Duration.ofNanos(endNs - job.startedNs()),
+          Duration.ofNanos(writingNs + endNs - startNs));
     } catch (IOException | RuntimeException | Error e) {
       // Whatever happens to a copy on the disk, the run in memory is sound and goes on.
       return new CheckpointFailed(
-          request.epoch(), request.step(), checkpoints + ": " + describe(e),
+          request.epoch(),
+          request.step(),
+          checkpoints + ": " + describe(e),
           "free disk space or make the folder writable; the next checkpoint is tried in its turn");
     }
   }
@@ -243,12 +255,17 @@ public final class CheckpointWriter implements AutoCloseable {
       case CheckpointWritten written ->
           LOG.info(
               "checkpoint written step={} bytes={} elapsedMs={} writingMs={} path={}",
-              written.step(), written.bytes(), written.elapsed().toMillis(),
-              written.writing().toMillis(), written.directory());
+              written.step(),
+              written.bytes(),
+              written.elapsed().toMillis(),
+              written.writing().toMillis(),
+              written.directory());
       case CheckpointFailed failed ->
           LOG.error(
               "checkpoint failed step={} cause={}\nHINT: {}",
-              failed.step(), failed.reason(), failed.hint());
+              failed.step(),
+              failed.reason(),
+              failed.hint());
     }
     try {
       listener.accept(outcome);
@@ -258,7 +275,8 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   private static String describe(Throwable e) {
-    String message = e instanceof IOException && e.getMessage() != null ? e.getMessage() : e.toString();
+    String message =
+        e instanceof IOException && e.getMessage() != null ? e.getMessage() : e.toString();
     return message.lines().findFirst().orElse("");
   }
 

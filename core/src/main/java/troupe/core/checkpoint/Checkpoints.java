@@ -19,7 +19,8 @@ public final class Checkpoints {
    * A whole checkpoint, and why newer ones were passed over.
    *
    * @param checkpoint the newest that is whole
-   * @param skipped one line for each newer one, naming the file and what is wrong with it; newest first
+   * @param skipped one line for each newer one, naming the file and what is wrong with it; newest
+   *     first
    */
   public record Newest(Checkpoint checkpoint, List<String> skipped) {
     /** Copies the list. */
@@ -29,7 +30,8 @@ public final class Checkpoints {
   }
 
   /**
-   * The directories of all checkpoints, whole or not, oldest step first. One that is still being written is not among them.
+   * The directories of all checkpoints, whole or not, oldest step first. One that is still being
+   * written is not among them.
    *
    * @param checkpoints the folder that holds them; it may be missing
    * @throws IOException if the folder cannot be read
@@ -39,12 +41,13 @@ public final class Checkpoints {
   }
 
   /**
-   * The newest checkpoint all of whose files have the content that its manifest promises. Those that do not are skipped with
-   * a line in the log.
+   * The newest checkpoint all of whose files have the content that its manifest promises. Those
+   * that do not are skipped with a line in the log.
    *
    * @param checkpoints the folder that holds them; it may be missing
    * @return empty if no checkpoint was ever finished
-   * @throws UserException if there are checkpoints and none is whole: going on from nothing would throw the run away
+   * @throws UserException if there are checkpoints and none is whole: going on from nothing would
+   *     throw the run away
    */
   public static Optional<Newest> newestWhole(Path checkpoints) {
     List<StepDirectory> candidates;
@@ -53,7 +56,8 @@ public final class Checkpoints {
     } catch (IOException e) {
       throw new UserException(
           "checkpoints: " + checkpoints + " cannot be read: " + e,
-          "make it readable for this user", e);
+          "make it readable for this user",
+          e);
     }
     List<String> skipped = new ArrayList<>();
     for (StepDirectory candidate : candidates.reversed()) {
@@ -66,7 +70,8 @@ public final class Checkpoints {
         }
         return Optional.of(new Newest(checkpoint, skipped));
       } catch (IOException e) {
-        String reason = e instanceof CorruptFileException ? e.getMessage() : e.toString();
+        String reason =
+            e instanceof CorruptFileException ? e.getMessage() : candidate.path() + ": " + e;
         String line = "checkpoint skipped step=" + candidate.step() + " cause=" + reason;
         LOG.warn(line);
         skipped.add(line);
@@ -76,7 +81,11 @@ public final class Checkpoints {
       return Optional.empty();
     }
     throw new UserException(
-        "checkpoints: none of " + candidates.size() + " in " + checkpoints + " is whole (expected: one)\n"
+        "checkpoints: none of "
+            + candidates.size()
+            + " in "
+            + checkpoints
+            + " is whole (expected: one)\n"
             + String.join("\n", skipped),
         "restore the named files from a copy, or start afresh with another run.dir");
   }

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 
-/** Counts and hashes what goes into a file on its way, so that no file is read again to be hashed. */
+/**
+ * Counts and hashes what goes into a file on its way, so that no file is read again to be hashed.
+ */
 final class HashedOutputFile implements OutputFile {
   private final OutputFile file;
   private final MessageDigest digest = Sha256.digest();

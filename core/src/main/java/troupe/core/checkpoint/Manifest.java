@@ -25,8 +25,8 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * What a checkpoint consists of. The file is JSON with snake-case keys and ends with a hash of its own content, so that a
- * changed manifest is as visible as a changed shard.
+ * What a checkpoint consists of. The file is JSON with snake-case keys and ends with a hash of its
+ * own content, so that a changed manifest is as visible as a changed shard.
  *
  * @param step the last step that is in the parameters
  * @param epoch the epoch that wrote it
@@ -113,7 +113,8 @@ public record Manifest(
       JsonObject json = parse(bytes);
       int version = field(json, "version").getAsInt();
       if (version != VERSION) {
-        throw new CorruptFileException(file, "version: " + version + " (expected: " + VERSION + ")");
+        throw new CorruptFileException(
+            file, "version: " + version + " (expected: " + VERSION + ")");
       }
       String promised = field(json, "sha256").getAsString();
       json.remove("sha256");
@@ -123,14 +124,15 @@ public record Manifest(
             file, "SHA-256 of its content: " + actual + " (expected: " + promised + ")");
       }
       return of(json);
-    } catch (JsonParseException
+    } catch (CorruptFileException e) {
+      throw e;
+    } catch (IOException
+        | JsonParseException
         | IllegalStateException
         | IllegalArgumentException
         | UnsupportedOperationException
-        | DateTimeException
-        | java.nio.charset.CharacterCodingException e) {
-      String why = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-      throw new CorruptFileException(file, "torn or changed: " + why, e);
+        | DateTimeException e) {
+      throw CorruptFileException.unreadable(file, "torn or changed", e);
     }
   }
 
@@ -176,7 +178,9 @@ public record Manifest(
     return value;
   }
 
-  /** The compact text is the canonical one: white space may differ, values and their order may not. */
+  /**
+   * The compact text is the canonical one: white space may differ, values and their order may not.
+   */
   private static String contentHash(JsonObject json) {
     return Sha256.of(json.toString().getBytes(StandardCharsets.UTF_8));
   }

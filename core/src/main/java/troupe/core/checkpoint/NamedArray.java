@@ -27,13 +27,23 @@ public record NamedArray(String name, DType dtype, long[] shape, MemorySegment d
       throw new IllegalArgumentException("name: " + name + " (expected: another, it is reserved)");
     }
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(name)) {
-      throw new IllegalArgumentException("name: " + name + " (expected: text without lone surrogates)");
+      throw new IllegalArgumentException(
+          "name: " + name + " (expected: text without lone surrogates)");
     }
     long bytes = byteSize(dtype, shape);
     if (data.byteSize() != bytes) {
       throw new IllegalArgumentException(
-          "data of " + name + ": " + data.byteSize() + " bytes (expected: " + bytes + " for " + dtype
-              + " " + Arrays.toString(shape) + ")");
+          "data of "
+              + name
+              + ": "
+              + data.byteSize()
+              + " bytes (expected: "
+              + bytes
+              + " for "
+              + dtype
+              + " "
+              + Arrays.toString(shape)
+              + ")");
     }
   }
 
@@ -46,7 +56,8 @@ public record NamedArray(String name, DType dtype, long[] shape, MemorySegment d
   /**
    * Bytes of an array.
    *
-   * @throws IllegalArgumentException if a dimension is negative or the product does not fit into 63 bits
+   * @throws IllegalArgumentException if a dimension is negative or the product does not fit into 63
+   *     bits
    */
   static long byteSize(DType dtype, long[] shape) {
     long bytes = dtype.bytes();
@@ -54,13 +65,15 @@ public record NamedArray(String name, DType dtype, long[] shape, MemorySegment d
     try {
       for (long dimension : shape) {
         if (dimension < 0) {
-          throw new IllegalArgumentException("shape: " + Arrays.toString(shape) + " (expected: >= 0)");
+          throw new IllegalArgumentException(
+              "shape: " + Arrays.toString(shape) + " (expected: >= 0)");
         }
         empty |= dimension == 0;
         bytes = Math.multiplyExact(bytes, Math.max(dimension, 1));
       }
     } catch (ArithmeticException e) {
-      throw new IllegalArgumentException("shape: " + Arrays.toString(shape) + " (expected: < 2^63 bytes)");
+      throw new IllegalArgumentException(
+          "shape: " + Arrays.toString(shape) + " (expected: < 2^63 bytes)");
     }
     return empty ? 0 : bytes;
   }

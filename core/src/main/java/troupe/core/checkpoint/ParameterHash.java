@@ -8,8 +8,8 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 
 /**
- * One number for all parameters of a model: SHA-256 over each array in the order of the calls, which the caller makes
- * canonical. Equal hashes mean equal bits. An array counts as
+ * One number for all parameters of a model: SHA-256 over each array in the order of the calls,
+ * which the caller makes canonical. Equal hashes mean equal bits. An array counts as
  *
  * <pre>
  * name length (32 bits) | name, UTF-8 | type code (32) | number of dimensions (32) | dimensions (64 each) | elements

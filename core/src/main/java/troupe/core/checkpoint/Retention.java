@@ -8,11 +8,17 @@ import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Decides which step directories go. A directory that cannot be deleted is a line in the log, never a failed checkpoint. */
+/**
+ * Decides which step directories go. A directory that cannot be deleted is a line in the log, never
+ * a failed checkpoint.
+ */
 record Retention(Path checkpoints) {
   private static final Logger LOG = LoggerFactory.getLogger(Retention.class);
 
-  /** Deletes what dead processes were writing, and puts back what they had moved aside without replacing it. */
+  /**
+   * Deletes what dead processes were writing, and puts back what they had moved aside without
+   * replacing it.
+   */
   void removeStale() {
     try {
       for (StepDirectory directory : StepDirectory.list(checkpoints)) {
@@ -26,8 +32,8 @@ record Retention(Path checkpoints) {
   }
 
   /**
-   * Deletes all but the newest checkpoints up to a step that has just been written. Later ones stay: the run went back before
-   * them, so they are no reason to drop what it stands on now.
+   * Deletes all but the newest checkpoints up to a step that has just been written. Later ones
+   * stay: the run went back before them, so they are no reason to drop what it stands on now.
    */
   void keepNewest(int keep, long writtenStep) {
     try {

@@ -12,11 +12,15 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import troupe.core.UserException;
 
-/** Keeps a second process off a run. The operating system takes the lock back when its process ends, however it ends. */
+/**
+ * Keeps a second process off a run. The operating system takes the lock back when its process ends,
+ * however it ends.
+ */
 public final class RunLock implements AutoCloseable {
   private static final String FILE_NAME = "lock";
 
-  // POSIX drops all locks of a process on a file when it closes any descriptor of it: a second attempt within this JVM
+  // POSIX drops all locks of a process on a file when it closes any descriptor of it: a second
+  // attempt within this JVM
   // must not even open the file.
   private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
 
@@ -70,7 +74,8 @@ public final class RunLock implements AutoCloseable {
       channel.truncate(0);
       lock.release();
     } catch (IOException e) {
-      // The lock ends with the channel or the process; its text alone may be out of date, and nobody trusts it unlocked.
+      // The lock ends with the channel or the process; its text alone may be out of date, and
+      // nobody trusts it unlocked.
     } finally {
       HELD.remove(file);
     }
@@ -107,7 +112,11 @@ public final class RunLock implements AutoCloseable {
 
   private static UserException inUse(Path runDirectory, String pid) {
     return new UserException(
-        "run.dir: " + runDirectory + " is in use by process " + pid + " (expected: one process a run)",
+        "run.dir: "
+            + runDirectory
+            + " is in use by process "
+            + pid
+            + " (expected: one process a run)",
         "wait for process " + pid + " to end, stop it, or choose another run.dir");
   }
 

@@ -33,8 +33,8 @@ public final class Safetensors {
   private Safetensors() {}
 
   /**
-   * Writes arrays into a new file and syncs it. The order is the given one, except that wider element types come first, so
-   * that every array is aligned to its elements.
+   * Writes arrays into a new file and syncs it. The order is the given one, except that wider
+   * element types come first, so that every array is aligned to its elements.
    *
    * @throws IllegalArgumentException if two arrays share a name
    * @throws java.nio.file.FileAlreadyExistsException if the file is there

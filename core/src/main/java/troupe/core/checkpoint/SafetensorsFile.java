@@ -13,8 +13,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A safetensors file, mapped: opening it reads the header only. Arrays can be read by any thread and only until
- * {@link #close}; afterwards touching them throws IllegalStateException.
+ * A safetensors file, mapped: opening it reads the header only. Arrays can be read by any thread
+ * and only until {@link #close}; afterwards touching them throws IllegalStateException.
  */
 public final class SafetensorsFile implements AutoCloseable {
   /** The limit of the format's own implementation: more is an attack or a wrong file. */
@@ -56,8 +56,12 @@ public final class SafetensorsFile implements AutoCloseable {
       long rest = file.byteSize() - Safetensors.LENGTH_BYTES;
       if (length < 2 || length > Math.min(rest, MAX_HEADER_BYTES)) {
         throw new CorruptFileException(
-            path, "header length: " + Long.toUnsignedString(length) + " (expected: 2 to "
-                + Math.min(rest, MAX_HEADER_BYTES) + ")");
+            path,
+            "header length: "
+                + Long.toUnsignedString(length)
+                + " (expected: 2 to "
+                + Math.min(rest, MAX_HEADER_BYTES)
+                + ")");
       }
       byte[] json = file.asSlice(Safetensors.LENGTH_BYTES, length).toArray(ValueLayout.JAVA_BYTE);
       if (json[0] != '{') {
@@ -93,7 +97,10 @@ public final class SafetensorsFile implements AutoCloseable {
     }
   }
 
-  /** Files of other writers may hold arrays at any offset, which typed reads refuse: those are copied. */
+  /**
+   * Files of other writers may hold arrays at any offset, which typed reads refuse: those are
+   * copied.
+   */
   private static MemorySegment align(Arena arena, MemorySegment bytes, int elementBytes) {
     if (bytes.address() % elementBytes == 0) {
       return bytes;

@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import troupe.core.tensor.DType;
 
 /**
@@ -83,13 +84,15 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
   }
 
   /**
-   * Reads a header and checks that its arrays cover the data exactly: no hole, no overlap, nothing left over.
+   * Reads a header and checks that its arrays cover the data exactly: no hole, no overlap, nothing
+   * left over.
    *
    * @param file what to name in errors
    * @param json the header as it is in the file
    * @param dataBytes bytes of the file after the header
    */
-  static SafetensorsHeader parse(Path file, byte[] json, long dataBytes) throws CorruptFileException {
+  static SafetensorsHeader parse(Path file, byte[] json, long dataBytes)
+      throws CorruptFileException {
     try {
       String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(json)).toString();
       JsonReader reader = new JsonReader(new StringReader(text));
@@ -103,8 +106,7 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     } catch (CorruptFileException e) {
       throw e;
     } catch (IOException | IllegalStateException | IllegalArgumentException e) {
-      String why = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-      throw new CorruptFileException(file, "header: " + why, e);
+      throw CorruptFileException.unreadable(file, "header", e);
     }
   }
 
@@ -150,7 +152,7 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     DType dtype = null;
     long[] shape = null;
     long[] offsets = null;
-    Set<String> fields = new HashSet<>();
+    Set<String> fields = new TreeSet<>();
     reader.beginObject();
     while (reader.hasNext()) {
       String field = reader.nextName();
@@ -178,8 +180,17 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     long bytes = NamedArray.byteSize(dtype, shape);
     if (offsets[1] - offsets[0] != bytes) {
       throw new CorruptFileException(
-          file, name + ": " + (offsets[1] - offsets[0]) + " bytes (expected: " + bytes + " for "
-              + dtype + " " + Arrays.toString(shape) + ")");
+          file,
+          name
+              + ": "
+              + (offsets[1] - offsets[0])
+              + " bytes (expected: "
+              + bytes
+              + " for "
+              + dtype
+              + " "
+              + Arrays.toString(shape)
+              + ")");
     }
     return new Entry(name, dtype, shape, offsets[0], offsets[1]);
   }
@@ -192,7 +203,8 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
       }
     }
     throw new CorruptFileException(
-        file, name + ".dtype: " + text + " (expected: one of " + Arrays.toString(DType.values()) + ")");
+        file,
+        name + ".dtype: " + text + " (expected: one of " + Arrays.toString(DType.values()) + ")");
   }
 
   private static long[] readCounts(Path file, JsonReader reader, String what) throws IOException {
@@ -223,7 +235,8 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     for (Entry entry : byOffset) {
       if (entry.begin != covered) {
         throw new CorruptFileException(
-            file, entry.name + ".data_offsets: begin " + entry.begin + " (expected: " + covered + ")");
+            file,
+            entry.name + ".data_offsets: begin " + entry.begin + " (expected: " + covered + ")");
       }
       covered = entry.end;
     }

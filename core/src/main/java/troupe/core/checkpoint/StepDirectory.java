@@ -70,7 +70,10 @@ record StepDirectory(Path path, long step, State state, long pid) {
     return found;
   }
 
-  /** One directory a step, oldest first; one moved aside stands in where a crash kept its successor from appearing. */
+  /**
+   * One directory a step, oldest first; one moved aside stands in where a crash kept its successor
+   * from appearing.
+   */
   static List<StepDirectory> published(Path checkpoints) throws IOException {
     Map<Long, StepDirectory> bySteps = new TreeMap<>();
     for (StepDirectory directory : list(checkpoints)) {
@@ -81,14 +84,20 @@ record StepDirectory(Path path, long step, State state, long pid) {
     return List.copyOf(bySteps.values());
   }
 
-  /** Whether no running process works on this temporary or moved directory. A number like our own is a reused one. */
+  /**
+   * Whether no running process works on this temporary or moved directory. A number like our own is
+   * a reused one.
+   */
   boolean isStale() {
     return state != State.PUBLISHED
         && (pid == ProcessHandle.current().pid()
             || ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty());
   }
 
-  /** Deletes this directory; it loses its published name first, so that a crash leaves no half of a checkpoint. */
+  /**
+   * Deletes this directory; it loses its published name first, so that a crash leaves no half of a
+   * checkpoint.
+   */
   void delete() throws IOException {
     Path doomed = path;
     if (state != State.TEMPORARY) {

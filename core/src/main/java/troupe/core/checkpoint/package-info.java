@@ -1,5 +1,6 @@
 /**
- * Parameters on disk: safetensors files, checkpoints that are either whole or not there, and the lock of a run.
+ * Parameters on disk: safetensors files, checkpoints that are either whole or not there, and the
+ * lock of a run.
  *
  * <pre>
  * RUN/lock                                          the process that owns the run ({@link RunLock})
