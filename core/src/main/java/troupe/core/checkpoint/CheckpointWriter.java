@@ -1,0 +1,290 @@
+package troupe.core.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import troupe.core.checkpoint.CheckpointOutcome.CheckpointFailed;
+import troupe.core.checkpoint.CheckpointOutcome.CheckpointWritten;
+
+/**
+ * Writes checkpoints beside training. {@link #begin} announces one, owners {@link #offer} their
+ * snapshots from any thread, and when the last has been written the checkpoint gets its name. At
+ * most one is being written and one collected; a third is refused, so that snapshots never pile up.
+ * Nothing here throws into training: a full disk is an outcome. The thread is a daemon: {@link
+ * #close} is what waits for the disk.
+ */
+public final class CheckpointWriter implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
+  private static final int MAX_JOBS = 2;
+
+  private final Path checkpoints;
+  private final int keep;
+  private final Consumer<CheckpointOutcome> listener;
+  private final OutputFile.Factory files;
+  private final InstantSource clock;
+  private final Thread thread;
+  private final Object lock = new Object();
+  private final Deque<CheckpointJob> jobs = new ArrayDeque<>();
+  private boolean closing;
+
+  /**
+   * Starts the writing thread and removes what dead processes left half written.
+   *
+   * @param checkpoints the folder of all checkpoints of the run; the caller holds the {@link
+   *     RunLock}
+   * @param keep how many checkpoints stay, at least one
+   * @param listener told of every outcome on the writing thread; it must not block
+   */
+  public static CheckpointWriter start(
+      Path checkpoints, int keep, Consumer<CheckpointOutcome> listener) {
+    return start(checkpoints, keep, listener, OutputFile::onDisk, InstantSource.system());
+  }
+
+  static CheckpointWriter start(
+      Path checkpoints,
+      int keep,
+      Consumer<CheckpointOutcome> listener,
+      OutputFile.Factory files,
+      InstantSource clock) {
+    if (keep < 1) {
+      throw new IllegalArgumentException("checkpoint.keep: " + keep + " (expected: >= 1)");
+    }
+    new Retention(checkpoints).removeStale();
+    CheckpointWriter writer = new CheckpointWriter(checkpoints, keep, listener, files, clock);
+    writer.thread.start();
+    return writer;
+  }
+
+  private CheckpointWriter(
+      Path checkpoints,
+      int keep,
+      Consumer<CheckpointOutcome> listener,
+      OutputFile.Factory files,
+      InstantSource clock) {
+    this.checkpoints = checkpoints;
+    this.keep = keep;
+    this.listener = listener;
+    this.files = files;
+    this.clock = clock;
+    this.thread = Thread.ofPlatform().daemon().name("checkpoint-writer").unstarted(this::run);
+  }
+
+  /**
+   * Announces a checkpoint.
+   *
+   * @return false if two are under way, this one is, or the writer is closed: the caller goes on
+   *     without
+   */
+  public boolean begin(CheckpointRequest request) {
+    synchronized (lock) {
+      if (closing || jobs.size() == MAX_JOBS || find(request.epoch(), request.step()).isPresent()) {
+        return false;
+      }
+      jobs.add(new CheckpointJob(request, System.nanoTime()));
+      lock.notifyAll();
+      return true;
+    }
+  }
+
+  /**
+   * Hands over the snapshot of one shard. If nothing waits for it (the checkpoint was refused, has
+   * failed, or has it already) it is released at once.
+   *
+   * @return whether it was taken
+   */
+  public boolean offer(long epoch, long step, ShardSnapshot snapshot) {
+    boolean taken;
+    synchronized (lock) {
+      taken = find(epoch, step).map(job -> job.add(snapshot)).orElse(false);
+      lock.notifyAll();
+    }
+    if (!taken) {
+      LOG.debug("snapshot released epoch={} step={} shard={}", epoch, step, snapshot.shard());
+      release(snapshot);
+    }
+    return taken;
+  }
+
+  /**
+   * Gives up a checkpoint whose shards will not all come, after a rollback say. Nothing happens if
+   * there is none.
+   */
+  public void abort(long epoch, long step, String reason) {
+    List<ShardSnapshot> left;
+    synchronized (lock) {
+      left = find(epoch, step).map(job -> job.abort(reason)).orElse(List.of());
+      lock.notifyAll();
+    }
+    left.forEach(CheckpointWriter::release);
+  }
+
+  /** Finishes what has all its shards, gives up the rest, and waits for the disk. */
+  @Override
+  public void close() {
+    List<ShardSnapshot> left = new ArrayList<>();
+    synchronized (lock) {
+      closing = true;
+      for (CheckpointJob job : jobs) {
+        if (!job.isComplete()) {
+          left.addAll(job.abort("the run ended before all shards had come"));
+        }
+      }
+      lock.notifyAll();
+    }
+    left.forEach(CheckpointWriter::release);
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        // A checkpoint that is nearly on the disk is worth more than a quick end.
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private Optional<CheckpointJob> find(long epoch, long step) {
+    return jobs.stream().filter(job -> job.is(epoch, step)).findFirst();
+  }
+
+  private void run() {
+    for (Optional<CheckpointJob> job = nextJob(); job.isPresent(); job = nextJob()) {
+      CheckpointOutcome outcome = write(job.get());
+      List<ShardSnapshot> left;
+      synchronized (lock) {
+        jobs.remove();
+        left = job.get().drain();
+      }
+      left.forEach(CheckpointWriter::release);
+      report(outcome);
+    }
+  }
+
+  private CheckpointOutcome write(CheckpointJob job) {
+    CheckpointRequest request = job.request();
+    long writingNs = 0;
+    try (CheckpointDirectory directory = CheckpointDirectory.create(checkpoints, request, files)) {
+      for (Optional<ShardSnapshot> shard = nextShard(job);
+          shard.isPresent();
+          shard = nextShard(job)) {
+        long startNs = System.nanoTime();
+        try {
+          directory.write(shard.get());
+        } finally {
+          release(shard.get());
+        }
+        writingNs += System.nanoTime() - startNs;
+      }
+      Optional<String> abortReason = abortReason(job);
+      if (abortReason.isPresent()) {
+        return new CheckpointFailed(
+            request.epoch(),
+            request.step(),
+            abortReason.get(),
+            "the next checkpoint is tried in its turn");
+      }
+      long startNs = System.nanoTime();
+      Path path = directory.publish(clock.instant());
+      new Retention(checkpoints).keepNewest(keep, request.step());
+      long endNs = System.nanoTime();
+      return new CheckpointWritten(
+          request.epoch(),
+          request.step(),
+          path,
+          directory.bytes(),
+          Duration.ofNanos(endNs - job.startedNs()),
+          Duration.ofNanos(writingNs + endNs - startNs));
+    } catch (IOException | RuntimeException | Error e) {
+      // Whatever happens to a copy on the disk, the run in memory is sound and goes on.
+      return new CheckpointFailed(
+          request.epoch(),
+          request.step(),
+          checkpoints + ": " + describe(e),
+          "free disk space or make the folder writable; the next checkpoint is tried in its turn");
+    }
+  }
+
+  private Optional<CheckpointJob> nextJob() {
+    synchronized (lock) {
+      while (jobs.isEmpty() && !closing) {
+        await();
+      }
+      return Optional.ofNullable(jobs.peek());
+    }
+  }
+
+  /** The next snapshot to write; empty when all have been written or the job was given up. */
+  private Optional<ShardSnapshot> nextShard(CheckpointJob job) {
+    synchronized (lock) {
+      while (!job.isReady()) {
+        await();
+      }
+      return job.next();
+    }
+  }
+
+  private Optional<String> abortReason(CheckpointJob job) {
+    synchronized (lock) {
+      return job.abortReason();
+    }
+  }
+
+  private void await() {
+    try {
+      lock.wait();
+    } catch (InterruptedException e) {
+      // Nobody has this thread to interrupt it; close() is how it ends.
+      throw new IllegalStateException("the checkpoint writer was interrupted", e);
+    }
+  }
+
+  private void report(CheckpointOutcome outcome) {
+    switch (outcome) {
+      case CheckpointWritten written ->
+          LOG.info(
+              "checkpoint written step={} bytes={} elapsedMs={} writingMs={} path={}",
+              written.step(),
+              written.bytes(),
+              written.elapsed().toMillis(),
+              written.writing().toMillis(),
+              written.directory());
+      case CheckpointFailed failed ->
+          LOG.error(
+              "checkpoint failed step={} cause={}\nHINT: {}",
+              failed.step(),
+              failed.reason(),
+              failed.hint());
+    }
+    try {
+      listener.accept(outcome);
+    } catch (RuntimeException e) {
+      LOG.error("checkpoint listener failed step={}", outcome.step(), e);
+    }
+  }
+
+  private static String describe(Throwable e) {
+    String message =
+        e instanceof IOException && e.getMessage() != null ? e.getMessage() : e.toString();
+    return message.lines().findFirst().orElse("");
+  }
+
+  private static void release(ShardSnapshot snapshot) {
+    try {
+      snapshot.release().run();
+    } catch (RuntimeException e) {
+      LOG.error("snapshot release failed shard={}", snapshot.shard(), e);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** What every module needs to speak to the user. */
+package troupe.core;
