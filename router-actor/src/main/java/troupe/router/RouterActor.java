@@ -259,6 +259,7 @@ public final class RouterActor {
       return;
     }
     endPass();
+    state.gradientStep(-1);
     long tokensOfRank = (long) config.train().batch() / config.train().ranks() * config.model().seq();
     reduction = new TrunkReduction(state, begin.step());
     List<MicroBatch> micros = new ArrayList<>();
@@ -415,33 +416,40 @@ public final class RouterActor {
 
   private void onApply(Apply apply) {
     long step = apply.hyper().step();
-    if (apply.epoch() != epoch || reduction == null || reduction.step() != step) {
+    if (apply.epoch() != epoch) {
       return;
     }
-    if (reduction.complete()) {
+    if (step == state.owned().committedStep() + 1 && state.gradientStep() == step) {
       state.owned().apply(state.gradientSum(), apply.hyper(), () -> {});
       state.sliceUpdated(state.rank(), step);
-      for (int other = 0; other < config.train().ranks(); other++) {
-        if (other != state.rank()) {
-          sendToRank(
-              Phase.TRUNK_PARAMETERS, step, other, state.parameterSlice(state.rank()));
-        }
-      }
+    }
+    if (step == state.owned().committedStep()) {
+      sendTrunkParameters(step);
       reportIfApplied(step);
     }
   }
 
+  private void sendTrunkParameters(long step) {
+    for (int other = 0; other < config.train().ranks(); other++) {
+      if (other != state.rank()) {
+        sendToRank(Phase.TRUNK_PARAMETERS, step, other, state.parameterSlice(state.rank()));
+      }
+    }
+  }
+
+  /** Slices of others may come before this rank's own Apply: its work on the old ones is done either way. */
   private void onTrunkParameters(BatchHeader header, TensorPayload rows) {
-    if (reduction != null && reduction.step() == header.step()) {
-      state.device().kernels().copy(state.parameterSlice(header.rank()), rows.tensor());
-      state.sliceUpdated(header.rank(), header.step());
+    int owner = header.rank();
+    if (header.step() == state.sliceStep(owner) + 1) {
+      state.device().kernels().copy(state.parameterSlice(owner), rows.tensor());
+      state.sliceUpdated(owner, header.step());
       reportIfApplied(header.step());
     }
     rows.release();
   }
 
   private void reportIfApplied(long step) {
-    if (state.missingSlice(step) < 0) {
+    if (state.hasAllSlices(step)) {
       tell(new Applied(epoch, step, state.rank()));
     }
   }

@@ -23,10 +23,6 @@ final class TrunkReduction implements AutoCloseable {
     return step;
   }
 
-  boolean complete() {
-    return missing == 0;
-  }
-
   /**
    * Takes the slice of a rank.
    *
@@ -50,6 +46,7 @@ final class TrunkReduction implements AutoCloseable {
     for (int r = 1; r < slices.length; r++) {
       kernels.add(state.gradientSum(), slices[r].tensor());
     }
+    state.gradientStep(step);
     return true;
   }
 

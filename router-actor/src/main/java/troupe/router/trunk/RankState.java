@@ -24,6 +24,7 @@ public final class RankState implements AutoCloseable {
   private final Trunk trunk;
   private final MoeLayer[] moeLayers;
   private final long[] sliceSteps;
+  private long gradientStep = -1;
   private int incarnations;
   private int epoch;
   private String lastFailure = "";
@@ -115,9 +116,24 @@ public final class RankState implements AutoCloseable {
     return gradients.flat().slice(slices.from(rank), 1, slices.count(rank));
   }
 
+  /** The step whose gradient is complete in {@link #gradientSum}, or -1. */
+  public long gradientStep() {
+    return gradientStep;
+  }
+
+  /** Says which step's gradient is complete, -1 for none. */
+  public void gradientStep(long step) {
+    gradientStep = step;
+  }
+
   /** Says that a slice of the parameters is that after {@code step}. */
   public void sliceUpdated(int rank, long step) {
     sliceSteps[rank] = step;
+  }
+
+  /** The step that a slice of the parameters is the result of. */
+  public long sliceStep(int rank) {
+    return sliceSteps[rank];
   }
 
   /** Says that all parameters and moments are those after {@code step}. */
@@ -126,14 +142,9 @@ public final class RankState implements AutoCloseable {
     Arrays.fill(sliceSteps, step);
   }
 
-  /** The first rank whose slice is not yet that after {@code step}, or -1. */
-  public int missingSlice(long step) {
-    for (int r = 0; r < sliceSteps.length; r++) {
-      if (sliceSteps[r] < step) {
-        return r;
-      }
-    }
-    return -1;
+  /** Whether every slice of the parameters is that after {@code step}. */
+  public boolean hasAllSlices(long step) {
+    return Arrays.stream(sliceSteps).allMatch(sliceStep -> sliceStep >= step);
   }
 
   /** Counts one more incarnation of its router; the first is 1. */

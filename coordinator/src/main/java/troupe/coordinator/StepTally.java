@@ -1,0 +1,198 @@
+package troupe.coordinator;
+
+import java.util.BitSet;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import troupe.core.config.RunConfig;
+import troupe.expert.ExpertActor;
+import troupe.router.RouterActor;
+import troupe.router.gate.BalanceLoss;
+import troupe.router.trunk.LayerStats;
+
+/**
+ * What the coordinator has heard of the step at hand. Reports may be repeated; sums are formed in rank and layer order once all
+ * are there, so they do not depend on who was first.
+ */
+final class StepTally {
+  private final RunConfig config;
+  private final long step;
+  private final int ranks;
+  private final int experts;
+  private final SortedMap<Integer, LayerStats[]> stats_LR = new TreeMap<>();
+  private final double[] lossSum_R;
+  private final double[] rankNorm_R;
+  private final SortedMap<Integer, double[]> expertNorm_LE = new TreeMap<>();
+  private final BitSet ranksReady = new BitSet();
+  private final BitSet ranksApplied = new BitSet();
+  private final Map<Integer, BitSet> expertsReady = new TreeMap<>();
+  private final Map<Integer, BitSet> expertsApplied = new TreeMap<>();
+
+  StepTally(RunConfig config, long step) {
+    this.config = config;
+    this.step = step;
+    this.ranks = config.train().ranks();
+    this.experts = config.experts().count();
+    this.lossSum_R = new double[ranks];
+    this.rankNorm_R = new double[ranks];
+    for (int layer = 0; layer < config.model().layers(); layer++) {
+      if (config.model().isMoe(layer)) {
+        stats_LR.put(layer, new LayerStats[ranks]);
+        expertNorm_LE.put(layer, new double[experts]);
+        expertsReady.put(layer, new BitSet());
+        expertsApplied.put(layer, new BitSet());
+      }
+    }
+  }
+
+  long step() {
+    return step;
+  }
+
+  /** Takes the stats of a rank; returns the load of the layer once all ranks have reported, else null. */
+  double[] routed(RouterActor.Routed routed) {
+    LayerStats[] stats_R = stats_LR.get(routed.layer());
+    stats_R[routed.rank()] = routed.stats();
+    for (LayerStats stats : stats_R) {
+      if (stats == null) {
+        return null;
+      }
+    }
+    LayerStats total = total(routed.layer());
+    return BalanceLoss.fraction(
+        total.routed_E(), total.tokens(), BalanceLoss.AUTHORS_EPSILON);
+  }
+
+  void ready(RouterActor.GradientReady ready) {
+    lossSum_R[ready.rank()] = ready.lossSum();
+    rankNorm_R[ready.rank()] = ready.squaredNorm();
+    ranksReady.set(ready.rank());
+  }
+
+  void ready(ExpertActor.GradientReady ready) {
+    expertNorm_LE.get(ready.layer())[ready.expert()] = ready.squaredNorm();
+    expertsReady.get(ready.layer()).set(ready.expert());
+  }
+
+  boolean allReady() {
+    return ranksReady.cardinality() == ranks && all(expertsReady);
+  }
+
+  void applied(RouterActor.Applied applied) {
+    ranksApplied.set(applied.rank());
+  }
+
+  void applied(ExpertActor.Applied applied) {
+    expertsApplied.get(applied.layer()).set(applied.expert());
+  }
+
+  boolean allApplied() {
+    return ranksApplied.cardinality() == ranks && all(expertsApplied);
+  }
+
+  private boolean all(Map<Integer, BitSet> sets) {
+    return sets.values().stream().allMatch(set -> set.cardinality() == experts);
+  }
+
+  /** Who has not reported yet, for a message to the user. */
+  String missing(boolean applying) {
+    BitSet rankSet = applying ? ranksApplied : ranksReady;
+    int rank = rankSet.nextClearBit(0);
+    if (rank < ranks) {
+      return "rank=" + rank;
+    }
+    for (Map.Entry<Integer, BitSet> entry :
+        (applying ? expertsApplied : expertsReady).entrySet()) {
+      int expert = entry.getValue().nextClearBit(0);
+      if (expert < experts) {
+        return "layer=" + entry.getKey() + " expert=" + expert;
+      }
+    }
+    return "nobody";
+  }
+
+  /** Global norm of the gradient. */
+  double gradNorm() {
+    double sum = 0;
+    for (double squared : rankNorm_R) {
+      sum += squared;
+    }
+    for (double[] squared_E : expertNorm_LE.values()) {
+      for (double squared : squared_E) {
+        sum += squared;
+      }
+    }
+    return Math.sqrt(sum);
+  }
+
+  /** The first owner whose gradient is not finite, or {@code null}. */
+  String divergedOwner() {
+    for (Map.Entry<Integer, double[]> entry : expertNorm_LE.entrySet()) {
+      for (int expert = 0; expert < experts; expert++) {
+        if (!Double.isFinite(entry.getValue()[expert])) {
+          return "gradient of layer=" + entry.getKey() + " expert=" + expert;
+        }
+      }
+    }
+    for (int rank = 0; rank < ranks; rank++) {
+      if (!Double.isFinite(rankNorm_R[rank])) {
+        return "gradient of the trunk slice of rank=" + rank;
+      }
+    }
+    return null;
+  }
+
+  private LayerStats total(int layer) {
+    LayerStats total = LayerStats.none(experts);
+    for (LayerStats stats : stats_LR.get(layer)) {
+      total = total.plus(stats);
+    }
+    return total;
+  }
+
+  StepReport report(double learningRate, long stepTimeNs) {
+    long tokens = (long) config.train().batch() * config.model().seq();
+    double lossSum = 0;
+    for (double sum : lossSum_R) {
+      lossSum += sum;
+    }
+    double crossEntropy = lossSum / tokens;
+    double balance = 0;
+    double z = 0;
+    long rows = 0;
+    long dropped = 0;
+    long alive = 0;
+    SortedMap<Integer, long[]> load = new TreeMap<>();
+    for (int layer : stats_LR.keySet()) {
+      LayerStats total = total(layer);
+      double[] load_E =
+          BalanceLoss.fraction(
+              total.routed_E(), total.tokens(), BalanceLoss.AUTHORS_EPSILON);
+      balance += BalanceLoss.value(load_E, total.sumP_E(), total.tokens());
+      z += total.sumZ() / total.tokens();
+      for (long routed : total.routed_E()) {
+        rows += routed;
+      }
+      dropped += total.dropped();
+      alive += total.alive();
+      load.put(layer, total.routed_E());
+    }
+    double loss =
+        crossEntropy
+            + config.gate().balanceCoefficient() * balance
+            + config.gate().zCoefficient() * z;
+    return new StepReport(
+        step,
+        loss,
+        crossEntropy,
+        balance,
+        z,
+        learningRate,
+        gradNorm(),
+        tokens,
+        stepTimeNs,
+        dropped / (double) rows,
+        alive / ((double) tokens * stats_LR.size()),
+        load);
+  }
+}
