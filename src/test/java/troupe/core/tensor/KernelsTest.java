@@ -44,6 +44,12 @@ class KernelsTest {
     return matching(device).onClose(device::close);
   }
 
+  @TestFactory
+  Stream<DynamicTest> shouldMatchReferenceOnNd4j() {
+    Device device = Devices.open("nd4j");
+    return matching(device).onClose(device::close);
+  }
+
   @Test
   void shouldGiveTheSameBitsWhenCalledFromManyThreads() throws Exception {
     List<KernelCase> cases = KernelCases.all();

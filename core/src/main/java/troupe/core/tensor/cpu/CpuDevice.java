@@ -24,8 +24,9 @@ public final class CpuDevice implements Device {
 
   /** Loads ND4J and OpenBLAS. */
   public CpuDevice() {
-    Blas.useOneThread();
     Nd4j.getEnvironment().setMaxMasterThreads(1);
+    // Last: ND4J gives OpenBLAS all cores when it loads.
+    Blas.useOneThread();
   }
 
   @Override
