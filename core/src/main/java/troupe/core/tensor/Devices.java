@@ -1,6 +1,8 @@
 package troupe.core.tensor;
 
 import java.util.function.Supplier;
+import troupe.core.tensor.cpu.CpuDevice;
+import troupe.core.tensor.nd4j.Nd4jDevice;
 import troupe.core.tensor.reference.ReferenceDevice;
 
 /** Opens devices by the name that a config gives. */
@@ -10,16 +12,18 @@ public final class Devices {
   /**
    * Opens a device. The libraries of a device are loaded when it is opened, never those of another.
    *
-   * @param name {@code reference}
+   * @param name {@code cpu}, {@code nd4j}, {@code reference}, or {@code auto} for {@code cpu}
    * @throws IllegalArgumentException for any other name
    */
   public static Device open(String name) {
     // One lambda a device: its class, and with it the native library, loads when the lambda runs.
     Supplier<Device> device =
         switch (name) {
+          case "cpu", "auto" -> CpuDevice::new;
+          case "nd4j" -> Nd4jDevice::new;
           case "reference" -> ReferenceDevice::new;
           default ->
-              throw new IllegalArgumentException("device: " + name + " (expected: reference)");
+              throw new IllegalArgumentException("device: " + name + " (expected: cpu, nd4j, reference or auto)");
         };
     return device.get();
   }

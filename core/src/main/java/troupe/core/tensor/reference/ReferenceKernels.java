@@ -5,6 +5,7 @@ import static troupe.core.tensor.reference.ReferenceTensor.open;
 import troupe.core.tensor.Activation;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
 /** The formulas of {@link Kernels}, written down. Whoever calls has checked the shapes. */
@@ -174,6 +175,7 @@ final class ReferenceKernels implements Kernels {
 
   @Override
   public void attentionForward(Tensor out_TD, Tensor saved, Tensor qkv_T3D, int batch, int heads) {
+    requireSaved(saved, out_TD, batch, heads);
     ReferenceAttention.forward(open(out_TD), open(saved), open(qkv_T3D), batch, heads);
   }
 
@@ -186,6 +188,7 @@ final class ReferenceKernels implements Kernels {
       Tensor saved,
       int batch,
       int heads) {
+    requireSaved(saved, out_TD, batch, heads);
     ReferenceAttention.backward(
         open(dQkv_T3D), open(dOut_TD), open(qkv_T3D), open(saved), batch, heads);
   }
@@ -277,5 +280,9 @@ final class ReferenceKernels implements Kernels {
       double denominator = Math.sqrt(second.at(i)) / rootCorrection + step.epsilon();
       p.put(i, decayed - stepSize * (first.at(i) / denominator));
     }
+  }
+
+  private static void requireSaved(Tensor saved, Tensor out_TD, int batch, int heads) {
+    Shapes.shape("saved", saved, out_TD.rows() * heads, Math.max(1, out_TD.rows() / batch));
   }
 }

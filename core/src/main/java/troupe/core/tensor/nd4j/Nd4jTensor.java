@@ -1,0 +1,161 @@
+package troupe.core.tensor.nd4j;
+
+import java.lang.foreign.MemorySegment;
+import org.nd4j.linalg.api.buffer.DataBuffer;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import troupe.core.tensor.DType;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Shapes;
+import troupe.core.tensor.Tensor;
+
+/** A range of an ND4J buffer. */
+final class Nd4jTensor implements Tensor {
+  private final Nd4jDevice device;
+  /** Who owns the buffer: this, or the tensor that this is a view of. */
+  private final Nd4jTensor owner;
+  private final long offset;
+  private final int rows;
+  private final int columns;
+  /** Null in views and once closed. */
+  private DataBuffer buffer;
+
+  Nd4jTensor(Nd4jDevice device, DataBuffer buffer, int rows, int columns) {
+    this.device = device;
+    this.owner = this;
+    this.offset = 0;
+    this.rows = rows;
+    this.columns = columns;
+    this.buffer = buffer;
+  }
+
+  private Nd4jTensor(Nd4jTensor owner, long offset, int rows, int columns) {
+    this.device = owner.device;
+    this.owner = owner;
+    this.offset = offset;
+    this.rows = rows;
+    this.columns = columns;
+  }
+
+  /** The elements of a tensor with at least one row, as an array over the same memory. */
+  static INDArray array(Tensor tensor) {
+    return array(tensor, tensor.rows(), tensor.columns());
+  }
+
+  /** The same as an array of another shape. */
+  static INDArray array(Tensor tensor, long... shape) {
+    Nd4jTensor view = (Nd4jTensor) tensor;
+    long[] strides = new long[shape.length];
+    long stride = 1;
+    for (int i = shape.length - 1; i >= 0; i--) {
+      strides[i] = stride;
+      stride *= shape[i];
+    }
+    return Nd4j.create(view.buffer(), shape, strides, view.offset, 'c');
+  }
+
+  private DataBuffer buffer() {
+    DataBuffer memory = owner.buffer;
+    if (memory == null) {
+      throw new IllegalStateException("tensor: closed (expected: open)");
+    }
+    if (memory.wasClosed()) {
+      throw new IllegalStateException("device: closed (expected: open)");
+    }
+    return memory;
+  }
+
+  @Override
+  public Device device() {
+    return device;
+  }
+
+  @Override
+  public int rows() {
+    return rows;
+  }
+
+  @Override
+  public int columns() {
+    return columns;
+  }
+
+  @Override
+  public Tensor rows(int from, int count) {
+    return slice((long) from * columns, count, columns);
+  }
+
+  @Override
+  public Tensor reshape(int newRows, int newColumns) {
+    Shapes.reshape(this, newRows, newColumns);
+    return slice(0, newRows, newColumns);
+  }
+
+  @Override
+  public Tensor slice(long from, int newRows, int newColumns) {
+    buffer();
+    Shapes.view(this, from, newRows, newColumns);
+    return new Nd4jTensor(owner, offset + from, newRows, newColumns);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Only where ND4J's buffer is the host's own memory; on a GPU its host copy is not kept current.
+   */
+  @Override
+  public MemorySegment bytes() {
+    DataBuffer memory = buffer();
+    if (!Nd4j.getBackend().getClass().getSimpleName().equals("CpuBackend")) {
+      throw new UnsupportedOperationException(
+          "bytes: memory of " + Nd4j.getBackend().getClass().getSimpleName()
+              + " (expected: the host's; use toDoubles and set)");
+    }
+    long bytes = DType.F32.bytes();
+    return MemorySegment.ofAddress(memory.address() + offset * bytes).reinterpret(size() * bytes);
+  }
+
+  @Override
+  public double[] toDoubles() {
+    buffer();
+    if (size() == 0) {
+      return new double[0];
+    }
+    return array(this).dup().data().asDouble();
+  }
+
+  @Override
+  public void set(double... values) {
+    float[] rounded = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      rounded[i] = (float) values[i];
+    }
+    set(rounded);
+  }
+
+  @Override
+  public void set(float[] values) {
+    buffer();
+    Shapes.length("values", values.length, Math.toIntExact(size()));
+    if (values.length > 0) {
+      try (INDArray from = Nd4j.createFromArray(values).reshape(rows, columns)) {
+        array(this).assign(from);
+      }
+    }
+  }
+
+  @Override
+  public double item() {
+    Shapes.shape("item", this, 1, 1);
+    return toDoubles()[0];
+  }
+
+  @Override
+  public void close() {
+    if (buffer != null) {
+      DataBuffer given = buffer;
+      buffer = null;
+      device.release(given, size());
+    }
+  }
+}

@@ -1,0 +1,110 @@
+package troupe.core.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/** Every kernel of every device against the reference. */
+class KernelsTest {
+  /**
+   * Relative to the largest element of a result. A float carries 6e-8; sums of a few hundred products and the exponential
+   * function lose up to two digits of it.
+   */
+  private static final double TOLERANCE = 1e-5;
+
+  private static final int THREADS = 4;
+
+  private static Device reference;
+
+  @BeforeAll
+  static void openReference() {
+    reference = Devices.open("reference");
+  }
+
+  @AfterAll
+  static void closeReference() {
+    reference.close();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> shouldMatchReferenceOnCpu() {
+    Device device = Devices.open("cpu");
+    return matching(device).onClose(device::close);
+  }
+
+  @TestFactory
+  Stream<DynamicTest> shouldMatchReferenceOnNd4j() {
+    Device device = Devices.open("nd4j");
+    return matching(device).onClose(device::close);
+  }
+
+  @Test
+  void shouldGiveTheSameBitsWhenCalledFromManyThreads() throws Exception {
+    List<KernelCase> cases = KernelCases.all();
+    try (Device device = Devices.open("cpu");
+        ExecutorService threads = Executors.newFixedThreadPool(THREADS)) {
+      List<List<double[]>> alone = results(device, cases);
+      List<Future<List<List<double[]>>>> together = new ArrayList<>();
+      for (int i = 0; i < THREADS; i++) {
+        together.add(threads.submit(() -> results(device, cases)));
+      }
+      for (Future<List<List<double[]>>> future : together) {
+        List<List<double[]>> found = future.get();
+        for (int c = 0; c < cases.size(); c++) {
+          for (int i = 0; i < alone.get(c).size(); i++) {
+            assertArrayEquals(alone.get(c).get(i), found.get(c).get(i), cases.get(c).name());
+          }
+        }
+      }
+      assertEquals(0, device.allocatedBytes());
+    }
+  }
+
+  private static List<List<double[]>> results(Device device, List<KernelCase> cases) {
+    return cases.stream().map(kernelCase -> kernelCase.runOn(device)).toList();
+  }
+
+  private static Stream<DynamicTest> matching(Device device) {
+    return KernelCases.all().stream()
+        .map(
+            kernelCase ->
+                DynamicTest.dynamicTest(
+                    kernelCase.name(),
+                    () ->
+                        assertClose(
+                            kernelCase.name(),
+                            kernelCase.runOn(reference),
+                            kernelCase.runOn(device))));
+  }
+
+  private static void assertClose(String name, List<double[]> expected, List<double[]> found) {
+    assertEquals(expected.size(), found.size(), name);
+    for (int i = 0; i < expected.size(); i++) {
+      double[] e = expected.get(i);
+      double[] f = found.get(i);
+      assertEquals(e.length, f.length, name);
+      double largest = 1;
+      for (double value : e) {
+        largest = Math.max(largest, Math.abs(value));
+      }
+      for (int j = 0; j < e.length; j++) {
+        // Written so that not-a-number fails.
+        if (!(Math.abs(e[j] - f[j]) <= TOLERANCE * largest)) {
+          fail(name + ": result " + i + " element " + j + ": " + f[j] + " (expected: " + e[j] + ")");
+        }
+      }
+    }
+  }
+}
