@@ -4,10 +4,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -24,7 +20,6 @@ import troupe.core.checkpoint.CheckpointOutcome.CheckpointWritten;
  */
 public final class CheckpointWriter implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
-  private static final int MAX_JOBS = 2;
 
   private final Path checkpoints;
   private final int keep;
@@ -32,9 +27,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private final OutputFile.Factory files;
   private final InstantSource clock;
   private final Thread thread;
-  private final Object lock = new Object();
-  private final Deque<CheckpointJob> jobs = new ArrayDeque<>();
-  private boolean closing;
+  private final CheckpointQueue queue = new CheckpointQueue();
 
   /**
    * Starts the writing thread and removes what dead processes left half written.
@@ -85,14 +78,7 @@ public final class CheckpointWriter implements AutoCloseable {
    *     without
    */
   public boolean begin(CheckpointRequest request) {
-    synchronized (lock) {
-      if (closing || jobs.size() == MAX_JOBS || find(request.epoch(), request.step()).isPresent()) {
-        return false;
-      }
-      jobs.add(new CheckpointJob(request, System.nanoTime()));
-      lock.notifyAll();
-      return true;
-    }
+    return queue.begin(request);
   }
 
   /**
@@ -102,11 +88,7 @@ public final class CheckpointWriter implements AutoCloseable {
    * @return whether it was taken
    */
   public boolean offer(long epoch, long step, ShardSnapshot snapshot) {
-    boolean taken;
-    synchronized (lock) {
-      taken = find(epoch, step).map(job -> job.add(snapshot)).orElse(false);
-      lock.notifyAll();
-    }
+    boolean taken = queue.offer(epoch, step, snapshot);
     if (!taken) {
       LOG.debug("snapshot released epoch={} step={} shard={}", epoch, step, snapshot.shard());
       release(snapshot);
@@ -119,28 +101,13 @@ public final class CheckpointWriter implements AutoCloseable {
    * there is none.
    */
   public void abort(long epoch, long step, String reason) {
-    List<ShardSnapshot> left;
-    synchronized (lock) {
-      left = find(epoch, step).map(job -> job.abort(reason)).orElse(List.of());
-      lock.notifyAll();
-    }
-    left.forEach(CheckpointWriter::release);
+    queue.abort(epoch, step, reason).forEach(CheckpointWriter::release);
   }
 
   /** Finishes what has all its shards, gives up the rest, and waits for the disk. */
   @Override
   public void close() {
-    List<ShardSnapshot> left = new ArrayList<>();
-    synchronized (lock) {
-      closing = true;
-      for (CheckpointJob job : jobs) {
-        if (!job.isComplete()) {
-          left.addAll(job.abort("the run ended before all shards had come"));
-        }
-      }
-      lock.notifyAll();
-    }
-    left.forEach(CheckpointWriter::release);
+    queue.close("the run ended before all shards had come").forEach(CheckpointWriter::release);
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {
@@ -155,19 +122,10 @@ public final class CheckpointWriter implements AutoCloseable {
     }
   }
 
-  private Optional<CheckpointJob> find(long epoch, long step) {
-    return jobs.stream().filter(job -> job.is(epoch, step)).findFirst();
-  }
-
   private void run() {
-    for (Optional<CheckpointJob> job = nextJob(); job.isPresent(); job = nextJob()) {
+    for (Optional<CheckpointJob> job = queue.awaitJob(); job.isPresent(); job = queue.awaitJob()) {
       CheckpointOutcome outcome = write(job.get());
-      List<ShardSnapshot> left;
-      synchronized (lock) {
-        jobs.remove();
-        left = job.get().drain();
-      }
-      left.forEach(CheckpointWriter::release);
+      queue.removeFirst().forEach(CheckpointWriter::release);
       report(outcome);
     }
   }
@@ -176,9 +134,9 @@ public final class CheckpointWriter implements AutoCloseable {
     CheckpointRequest request = job.request();
     long writingNs = 0;
     try (CheckpointDirectory directory = CheckpointDirectory.create(checkpoints, request, files)) {
-      for (Optional<ShardSnapshot> shard = nextShard(job);
+      for (Optional<ShardSnapshot> shard = queue.awaitShard(job);
           shard.isPresent();
-          shard = nextShard(job)) {
+          shard = queue.awaitShard(job)) {
         long startNs = System.nanoTime();
         try {
           directory.write(shard.get());
@@ -187,7 +145,7 @@ public final class CheckpointWriter implements AutoCloseable {
         }
         writingNs += System.nanoTime() - startNs;
       }
-      Optional<String> abortReason = abortReason(job);
+      Optional<String> abortReason = queue.abortReason(job);
       if (abortReason.isPresent()) {
         return new CheckpointFailed(
             request.epoch(),
@@ -213,40 +171,6 @@ public final class CheckpointWriter implements AutoCloseable {
           request.step(),
           checkpoints + ": " + describe(e),
           "free disk space or make the folder writable; the next checkpoint is tried in its turn");
-    }
-  }
-
-  private Optional<CheckpointJob> nextJob() {
-    synchronized (lock) {
-      while (jobs.isEmpty() && !closing) {
-        await();
-      }
-      return Optional.ofNullable(jobs.peek());
-    }
-  }
-
-  /** The next snapshot to write; empty when all have been written or the job was given up. */
-  private Optional<ShardSnapshot> nextShard(CheckpointJob job) {
-    synchronized (lock) {
-      while (!job.isReady()) {
-        await();
-      }
-      return job.next();
-    }
-  }
-
-  private Optional<String> abortReason(CheckpointJob job) {
-    synchronized (lock) {
-      return job.abortReason();
-    }
-  }
-
-  private void await() {
-    try {
-      lock.wait();
-    } catch (InterruptedException e) {
-      // Nobody has this thread to interrupt it; close() is how it ends.
-      throw new IllegalStateException("the checkpoint writer was interrupted", e);
     }
   }
 

@@ -12,7 +12,7 @@ import java.security.MessageDigest;
  * which the caller makes canonical. Equal hashes mean equal bits. An array counts as
  *
  * <pre>
- * name length (32 bits) | name, UTF-8 | type code (32) | number of dimensions (32) | dimensions (64 each) | elements
+ * name length (32 bits) | UTF-8 name | type code (32) | rank (32) | dimensions (64 each) | elements
  * </pre>
  *
  * all little-endian. For one thread.

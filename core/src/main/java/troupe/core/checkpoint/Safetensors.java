@@ -20,7 +20,8 @@ import java.util.Map;
  * | N, 64 bits, LE  | header: JSON, padded with   | arrays one after the       |
  * |                 | spaces to a multiple of 8   | other, little-endian       |
  * +-----------------+-----------------------------+----------------------------+
- * header: {"__metadata__": {"k": "v"}, "NAME": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+ * header: {"__metadata__": {"key": "text"},
+ *          "NAME": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
  * </pre>
  *
  * Source: https://huggingface.co/docs/safetensors. Read with {@link SafetensorsFile#open}.

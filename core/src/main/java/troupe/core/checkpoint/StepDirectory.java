@@ -22,7 +22,7 @@ import java.util.regex.Pattern;
  * <pre>
  * step-00000100            published: all files were on the disk before it got this name
  * step-00000100.tmp-4711   being written or deleted by process 4711, or left by it
- * step-00000100.old-4711   published before, moved aside by process 4711 while it publishes the step again
+ * step-00000100.old-4711   published before, moved aside by process 4711, which publishes it again
  * </pre>
  */
 record StepDirectory(Path path, long step, State state, long pid) {
