@@ -1,0 +1,2 @@
+/** A run put together: device, states, data plane, actors, run folder. */
+package troupe.coordinator.run;
