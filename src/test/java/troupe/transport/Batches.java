@@ -1,0 +1,42 @@
+package troupe.transport;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.SplittableRandom;
+
+/** Batches whose rows follow from their header. */
+final class Batches {
+  static final long RUN_ID = 0x5eedL;
+
+  private Batches() {}
+
+  static BatchHeader header(long step, int rows, int columns) {
+    return header(RUN_ID, 1, step, rows, columns);
+  }
+
+  static BatchHeader header(long runId, int epoch, long step, int rows, int columns) {
+    return new BatchHeader(runId, epoch, step, 3, 1, 0, 5, Phase.FORWARD, 1, rows, columns);
+  }
+
+  static CountedPayload payload(BatchHeader header) {
+    CountedPayload payload = new CountedPayload(header.payloadBytes());
+    fill(payload.bytes(), header.step());
+    return payload;
+  }
+
+  /** The rows that belong to this header. */
+  static byte[] rows(BatchHeader header) {
+    return payload(header).bytes().toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  private static void fill(MemorySegment bytes, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    long at = 0;
+    for (; at + Long.BYTES <= bytes.byteSize(); at += Long.BYTES) {
+      bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, at, random.nextLong());
+    }
+    for (; at < bytes.byteSize(); at++) {
+      bytes.set(ValueLayout.JAVA_BYTE, at, (byte) random.nextInt());
+    }
+  }
+}

@@ -1,0 +1,37 @@
+package troupe.transport;
+
+import java.lang.foreign.MemorySegment;
+import org.agrona.MutableDirectBuffer;
+
+/** Writes frames, the counterpart of {@link FrameDecoder}. */
+final class FrameEncoder {
+  private FrameEncoder() {}
+
+  /** Bytes of the chunk that begins at {@code chunkOffset} of {@code totalBytes}. */
+  static int chunkLength(int stride, long totalBytes, long chunkOffset) {
+    return (int) Math.min(stride, totalBytes - chunkOffset);
+  }
+
+  /**
+   * Writes the frame with the chunk of {@code rows} that begins at {@code chunkOffset}; copies the rows once.
+   *
+   * @return bytes written
+   */
+  static int encode(
+      FrameMemory memory,
+      MutableDirectBuffer buffer,
+      int offset,
+      BatchHeader header,
+      BatchId id,
+      int stride,
+      MemorySegment rows,
+      long chunkOffset) {
+    int chunkLength = chunkLength(stride, header.payloadBytes(), chunkOffset);
+    int length = FrameFlyweight.HEADER_LENGTH + chunkLength;
+    FrameFlyweight.putBatch(buffer, offset, header, id, stride);
+    FrameFlyweight.putChunk(buffer, offset, chunkOffset, chunkLength);
+    memory.put(buffer, offset + FrameFlyweight.HEADER_LENGTH, rows, chunkOffset, chunkLength);
+    FrameFlyweight.putChecksum(buffer, offset, memory.checksum(buffer, offset, length));
+    return length;
+  }
+}

@@ -1,0 +1,255 @@
+package troupe.transport;
+
+import io.aeron.Aeron;
+import io.aeron.ChannelUriStringBuilder;
+import io.aeron.ExclusivePublication;
+import io.aeron.Publication;
+import io.aeron.exceptions.AeronException;
+import io.aeron.logbuffer.BufferClaim;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
+import org.agrona.CloseHelper;
+import troupe.transport.TransportEvents.Undelivered;
+
+/**
+ * Sends what waits for one node, batch after batch, chunk after chunk; one copy from the rows into the log of the publication.
+ * Used by the sending thread. Never blocks: what Aeron does not take now is tried again in the next round.
+ *
+ * <pre>
+ *   OPENING:   the driver has made the publication                       -> OPEN
+ *   OPEN:      the publication is closed or at the end of its positions  -> OPENING, the batch starts over
+ *   OPEN:      the connection comes back                                 -> OPEN, the batch starts over
+ *   both:      no connection for connectTimeout                          -> what waits is given back
+ * </pre>
+ */
+final class PeerSender {
+  private static final long REOPEN_INTERVAL_NS = 100_000_000;
+
+  private final Peer peer;
+  private final Aeron aeron;
+  private final AeronSettings settings;
+  private final Supplier<BatchId> ids;
+  private final TransportEvents events;
+  private final LiveCounters counters;
+  private final FrameMemory memory = new FrameMemory();
+  private final BufferClaim claim = new BufferClaim();
+
+  private ExclusivePublication publication;
+  private long registrationId = Aeron.NULL_VALUE;
+  private long nextOpenNs;
+  private boolean hasOpenFailed;
+  private long lastConnectedNs;
+
+  private Outbound batch;
+  private MemorySegment rows;
+  private BatchId id;
+  private long sentBytes;
+
+  PeerSender(
+      Peer peer,
+      Aeron aeron,
+      AeronSettings settings,
+      Supplier<BatchId> ids,
+      TransportEvents events,
+      LiveCounters counters,
+      long nowNs) {
+    this.peer = peer;
+    this.aeron = aeron;
+    this.settings = settings;
+    this.ids = ids;
+    this.events = events;
+    this.counters = counters;
+    this.nextOpenNs = nowNs;
+    this.lastConnectedNs = nowNs;
+  }
+
+  Peer peer() {
+    return peer;
+  }
+
+  /** Sends at most {@code frameLimit} frames. Returns how many. */
+  int send(long nowNs, int epoch, int frameLimit) {
+    boolean isOpen = publication != null || open(nowNs);
+    if (!isOpen || !isConnected()) {
+      if (nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
+        discard(Undelivered.NOT_CONNECTED);
+      }
+      return 0;
+    }
+    lastConnectedNs = nowNs;
+    int frames = 0;
+    while (frames < frameLimit && hasBatch(epoch)) {
+      long position = sendChunk();
+      if (position < 0) {
+        onRefusal(position);
+        break;
+      }
+      frames++;
+    }
+    return frames;
+  }
+
+  /** Gives back everything that waits. */
+  void discard(Undelivered reason) {
+    if (batch != null) {
+      giveUp(reason);
+    }
+    while ((batch = peer.queue().poll()) != null) {
+      giveUp(reason);
+    }
+  }
+
+  /** Closes the publication; what Aeron has taken may still be delivered. */
+  void close() {
+    peer.connected(false);
+    CloseHelper.quietClose(publication);
+    if (publication == null && registrationId != Aeron.NULL_VALUE && !aeron.isClosed()) {
+      aeron.asyncRemovePublication(registrationId);
+    }
+    publication = null;
+  }
+
+  private boolean open(long nowNs) {
+    if (nextOpenNs - nowNs > 0) {
+      return false;
+    }
+    try {
+      if (registrationId == Aeron.NULL_VALUE) {
+        String channel =
+            new ChannelUriStringBuilder(peer.channel())
+                .termLength(settings.termBytes())
+                .mtu(settings.mtuBytes())
+                .build();
+        registrationId = aeron.asyncAddExclusivePublication(channel, AeronSettings.streamId(peer.node()));
+      }
+      publication = aeron.getExclusivePublication(registrationId);
+      hasOpenFailed &= publication == null;
+    } catch (AeronException e) {
+      registrationId = Aeron.NULL_VALUE;
+      nextOpenNs = nowNs + REOPEN_INTERVAL_NS;
+      if (!hasOpenFailed) {
+        hasOpenFailed = true;
+        events.onError(e);
+      }
+    }
+    return publication != null;
+  }
+
+  private boolean isConnected() {
+    boolean isConnected = publication.isConnected();
+    if (isConnected != peer.isConnected()) {
+      peer.connected(isConnected);
+      if (isConnected) {
+        restartBatch();
+        events.onConnected(peer.node());
+      } else {
+        events.onDisconnected(peer.node());
+      }
+    }
+    if (publication.isClosed()) {
+      reopen();
+    }
+    return isConnected;
+  }
+
+  /**
+   * What was on its way when the connection broke may be lost. Under a new number, for the receiver may have given up the old.
+   */
+  private void restartBatch() {
+    id = ids.get();
+    sentBytes = 0;
+  }
+
+  private boolean hasBatch(int epoch) {
+    while (batch == null) {
+      batch = peer.queue().poll();
+      if (batch == null) {
+        return false;
+      }
+      begin(epoch);
+    }
+    return true;
+  }
+
+  private void begin(int epoch) {
+    if (batch.header().epoch() < epoch) {
+      giveUp(Undelivered.OLD_EPOCH);
+      return;
+    }
+    restartBatch();
+    try {
+      rows = batch.payload().bytes();
+    } catch (RuntimeException e) {
+      giveUpUnreadable(e);
+    }
+  }
+
+  private long sendChunk() {
+    int stride = FrameFlyweight.strideFor(publication.maxPayloadLength());
+    int chunkLength = FrameEncoder.chunkLength(stride, batch.bytes(), sentBytes);
+    int length = FrameFlyweight.HEADER_LENGTH + chunkLength;
+    long position = publication.tryClaim(length, claim);
+    if (position < 0) {
+      return position;
+    }
+    try {
+      FrameEncoder.encode(
+          memory, claim.buffer(), claim.offset(), batch.header(), id, stride, rows, sentBytes);
+    } catch (RuntimeException e) {
+      // The sender took its memory back: another thread's arena, or one that is closed.
+      claim.abort();
+      giveUpUnreadable(e);
+      return position;
+    }
+    claim.commit();
+    sentBytes += chunkLength;
+    if (sentBytes == batch.bytes()) {
+      finish();
+    }
+    return position;
+  }
+
+  private void onRefusal(long position) {
+    if (position == Publication.CLOSED || position == Publication.MAX_POSITION_EXCEEDED) {
+      reopen();
+    }
+    // BACK_PRESSURED and ADMIN_ACTION pass by themselves; NOT_CONNECTED is seen at the next round.
+  }
+
+  private void reopen() {
+    peer.connected(false);
+    CloseHelper.quietClose(publication);
+    publication = null;
+    registrationId = Aeron.NULL_VALUE;
+  }
+
+  private void finish() {
+    counters.batchesSent.increment();
+    counters.bytesSent.add(batch.bytes());
+    release();
+  }
+
+  private void giveUpUnreadable(RuntimeException cause) {
+    events.onError(cause);
+    giveUp(Undelivered.UNREADABLE);
+  }
+
+  private void giveUp(Undelivered reason) {
+    BatchHeader header = batch.header();
+    release();
+    events.onUndelivered(peer.node(), header, reason);
+  }
+
+  private void release() {
+    Outbound released = batch;
+    batch = null;
+    rows = null;
+    try {
+      released.payload().release();
+    } catch (RuntimeException e) {
+      events.onError(e);
+    } finally {
+      peer.queue().done(released);
+    }
+  }
+}

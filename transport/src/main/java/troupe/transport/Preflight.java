@@ -1,0 +1,88 @@
+package troupe.transport;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What must hold on this machine before a driver is started; each failure names its fix. */
+final class Preflight {
+  private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
+  private static final Path MAX_RECEIVE_BUFFER = Path.of("/proc/sys/net/core/rmem_max");
+  private static final Path MAX_SEND_BUFFER = Path.of("/proc/sys/net/core/wmem_max");
+
+  /** Counters, error log and command buffers of a driver, rounded up. */
+  private static final long DRIVER_BYTES = 16L << 20;
+
+  private Preflight() {}
+
+  /** Terms of one stream: a publication, and on UDP the image of it at the receiver. */
+  static long neededBytes(AeronSettings settings) {
+    return DRIVER_BYTES + 3L * settings.termBytes() * (settings.isUdp() ? 2 : 1);
+  }
+
+  /**
+   * Checks that the driver's memory fits.
+   *
+   * @throws IllegalStateException if it does not; writing into full shared memory would kill the JVM
+   */
+  static void checkSpace(AeronSettings settings, Path parent, long usableBytes) {
+    long needed = neededBytes(settings);
+    if (usableBytes < needed) {
+      throw new IllegalStateException(
+          """
+          free bytes in %s: %d (expected: >= %d)
+          HINT: lower transport.term_bytes, set transport.directory to a folder with room, \
+          or enlarge it (mount -o remount,size=1g /dev/shm; docker run --shm-size=1g)"""
+              .formatted(parent, usableBytes, needed));
+    }
+  }
+
+  /** The free bytes of a folder. */
+  static long usableBytes(Path parent) {
+    try {
+      return Files.getFileStore(parent).getUsableSpace();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The settings with the window that the kernel's limit on receive buffers allows; says so if that is less. */
+  static AeronSettings fitWindow(AeronSettings settings, int maxReceiveBufferBytes) {
+    if (!settings.isUdp() || settings.windowBytes() <= maxReceiveBufferBytes) {
+      return settings;
+    }
+    String hint = "HINT: sysctl -w net.core.rmem_max=" + settings.windowBytes();
+    if (maxReceiveBufferBytes < settings.mtuBytes()) {
+      throw new IllegalStateException(
+          "net.core.rmem_max: %d (expected: >= transport.mtu_bytes, %d)%n%s"
+              .formatted(maxReceiveBufferBytes, settings.mtuBytes(), hint));
+    }
+    LOG.warn(
+        "net.core.rmem_max: {} (expected: >= {}): UDP will be slower. {}",
+        maxReceiveBufferBytes,
+        settings.windowBytes(),
+        hint);
+    return settings.withWindow(maxReceiveBufferBytes);
+  }
+
+  /** The largest receive buffer that a process may ask for. */
+  static int maxReceiveBufferBytes() {
+    return limit(MAX_RECEIVE_BUFFER);
+  }
+
+  /** The largest send buffer that a process may ask for. */
+  static int maxSendBufferBytes() {
+    return limit(MAX_SEND_BUFFER);
+  }
+
+  private static int limit(Path file) {
+    try {
+      return Integer.parseInt(Files.readString(file).strip());
+    } catch (IOException | NumberFormatException e) {
+      return Integer.MAX_VALUE; // Not Linux, or hidden from this container: the driver will say.
+    }
+  }
+}

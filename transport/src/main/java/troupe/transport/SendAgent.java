@@ -1,0 +1,77 @@
+package troupe.transport;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.IntSupplier;
+import org.agrona.concurrent.Agent;
+import org.agrona.concurrent.ManyToOneConcurrentLinkedQueue;
+import org.agrona.concurrent.NanoClock;
+import troupe.transport.TransportEvents.Undelivered;
+
+/** The sending side: goes round the peers and lets each send a few frames, so that none waits for another. */
+final class SendAgent implements Agent {
+  /** Small enough that what was just written is still in the cache when this machine reads it back from shared memory. */
+  private static final int FRAMES_A_ROUND = 4;
+
+  private final ManyToOneConcurrentLinkedQueue<Peer> added = new ManyToOneConcurrentLinkedQueue<>();
+  private final List<PeerSender> senders = new ArrayList<>();
+  private final Function<Peer, PeerSender> senderOf;
+  private final IntSupplier epoch;
+  private final NanoClock clock;
+
+  SendAgent(Function<Peer, PeerSender> senderOf, IntSupplier epoch, NanoClock clock) {
+    this.senderOf = senderOf;
+    this.epoch = epoch;
+    this.clock = clock;
+  }
+
+  /** From any thread: the next round includes this peer. */
+  void add(Peer peer) {
+    added.add(peer);
+  }
+
+  @Override
+  public int doWork() {
+    admit();
+    long nowNs = clock.nanoTime();
+    int currentEpoch = epoch.getAsInt();
+    int work = 0;
+    for (int i = senders.size() - 1; i >= 0; i--) {
+      PeerSender sender = senders.get(i);
+      if (sender.peer().isRemoved()) {
+        dismiss(sender, Undelivered.PEER_REMOVED);
+        senders.remove(i);
+        work++;
+      } else {
+        work += sender.send(nowNs, currentEpoch, FRAMES_A_ROUND);
+      }
+    }
+    return work;
+  }
+
+  /** Gives back what was never sent. The queues let nothing more in by now. */
+  @Override
+  public void onClose() {
+    admit();
+    senders.forEach(sender -> dismiss(sender, Undelivered.CLOSED));
+    senders.clear();
+  }
+
+  @Override
+  public String roleName() {
+    return "transport-send";
+  }
+
+  private void admit() {
+    Peer peer;
+    while ((peer = added.poll()) != null) {
+      senders.add(senderOf.apply(peer));
+    }
+  }
+
+  private static void dismiss(PeerSender sender, Undelivered reason) {
+    sender.discard(reason);
+    sender.close();
+  }
+}
