@@ -37,10 +37,14 @@ public final class Golden {
   /** The file {@code NAME.json}. */
   public static Golden load(String name) {
     try (Reader reader = open(name + ".json")) {
-      return new Golden(name, JsonParser.parseReader(reader).getAsJsonObject());
+      return parse(name, reader);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  static Golden parse(String name, Reader reader) {
+    return new Golden(name, JsonParser.parseReader(reader).getAsJsonObject());
   }
 
   /** The cases of the file {@code NAME.json}, each named by its id; never none. */
