@@ -22,8 +22,8 @@ import java.util.stream.Stream;
  * folder that the system property {@code golden.dir} names, or from the resource folder
  * {@code /golden} when it is absent or empty.
  *
- * <p>Numbers keep every bit: they are read by {@link Double#parseDouble}, with NaN, Infinity, -0.0 and
- * subnormal ones.
+ * <p>Numbers keep every bit: they are read by {@link Double#parseDouble}, with NaN, Infinity, -0.0
+ * and subnormal ones.
  */
 public final class Golden {
   private final String name;

@@ -26,7 +26,8 @@ class GoldenTest {
 
   @Test
   void shouldFlattenRowMajorAndKnowKinds() {
-    Golden golden = parse("{\"m\": [[1, 2], [3, 4]], \"b\": [0, 1, true], \"o\": [{\"id\": \"a\"}]}");
+    Golden golden =
+        parse("{\"m\": [[1, 2], [3, 4]], \"b\": [0, 1, true], \"o\": [{\"id\": \"a\"}]}");
     assertArrayEquals(new double[] {1, 2, 3, 4}, golden.doubles("m"));
     assertArrayEquals(new double[] {3, 4}, golden.matrix("m")[1]);
     assertArrayEquals(new boolean[] {false, true, true}, golden.flags("b"));

@@ -18,18 +18,18 @@ import troupe.core.config.RunConfig.Mask;
 
 /**
  * Exact expectations of the estimators: the gates are driven through every expert and both sides of
- * the coin, and the scale of the integrating one through a quadrature. Estimators that are not among
- * the gates are put together from the same parts: another scale rule or another factor.
+ * the coin, and the scale of the integrating one through a quadrature. Estimators that are not
+ * among the gates are put together from the same parts: another scale rule or another factor.
  *
- * <p>Not here, as they are no gates of this package: reinforce_plus_pathwise, st_dense_ungated and the
- * second moments of REINFORCE.
+ * <p>Not here, as they are no gates of this package: reinforce_plus_pathwise, st_dense_ungated and
+ * the second moments of REINFORCE.
  */
 @Tag("golden")
 class EstimatorExpectationGoldenTest {
   private static final double FULL = 0.9;
   private static final double PART = 0.1;
 
-  /** Errors of the quadrature, well below which the sums of forty terms are rounded. */
+  /** Weights of the quadrature are good to some 1e-14, and forty of them are summed. */
   private static final double QUADRATURE_FLOOR = 1e-13;
 
   /** SparseMixer-inf without its exception for the best expert. */
@@ -57,7 +57,9 @@ class EstimatorExpectationGoldenTest {
     return new Outcome(routing, y, gradient);
   }
 
-  /** Mean of the gradients over experts and coin, {@code full} being the chance of a coin of FULL. */
+  /**
+   * Mean of the gradients over experts and coin, {@code full} being the chance of a coin of FULL.
+   */
   private static double[] expectation(Golden golden, Gate gate, double full) {
     double[] p = golden.doubles("p");
     double[] mean = new double[p.length];

@@ -140,7 +140,10 @@ class MoeLayerGoldenTest {
     return Arrays.stream(x).map(v -> Math.max(v, 0)).toArray();
   }
 
-  /** {@code out = W_block x + b_block}, block being one of the stacked matrices {@code rows * columns}. */
+  /**
+   * {@code out = W_block x + b_block}, block being one of the stacked matrices {@code rows *
+   * columns}.
+   */
   private static void affine(
       double[] out, int to, double[] w, double[] b, int block, double[] x, int from, int rows,
       int columns) {
