@@ -9,7 +9,7 @@ package troupe.router.gate;
  *     loss uses
  * @param kept_TE whether the mask kept the expert, {@code null} if all are kept
  * @param expert_TK the expert of each slot
- * @param scale_TK the detached scale {@code a} in (0, 1] of each slot
+ * @param scale_TK the detached scale {@code a} in [0, 1] of each slot
  * @param multiplier_TK what the expert's output is multiplied by: {@code a * p[expert]}
  * @param logitScale_TE the jitter factor of each logit, {@code null} if none was applied
  * @param gradientFactor the estimator's factor {@code kappa} on the gradient of the logits: 2 where
