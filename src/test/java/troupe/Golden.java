@@ -22,8 +22,8 @@ import java.util.stream.Stream;
  * folder that the system property {@code golden.dir} names, or from the resource folder
  * {@code /golden} when it is absent or empty.
  *
- * <p>Numbers keep every bit: they are read by {@link Double#parseDouble}, with NaN, Infinity, -0.0 and
- * subnormal ones.
+ * <p>Numbers keep every bit: they are read by {@link Double#parseDouble}, with NaN, Infinity, -0.0
+ * and subnormal ones.
  */
 public final class Golden {
   private final String name;
@@ -37,10 +37,14 @@ public final class Golden {
   /** The file {@code NAME.json}. */
   public static Golden load(String name) {
     try (Reader reader = open(name + ".json")) {
-      return new Golden(name, JsonParser.parseReader(reader).getAsJsonObject());
+      return parse(name, reader);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  static Golden parse(String name, Reader reader) {
+    return new Golden(name, JsonParser.parseReader(reader).getAsJsonObject());
   }
 
   /** The cases of the file {@code NAME.json}, each named by its id; never none. */

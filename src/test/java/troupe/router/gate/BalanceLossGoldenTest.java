@@ -13,7 +13,9 @@ import troupe.Golden;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.Mask;
 
-/** Balance losses of Switch and Mixtral and the z-loss, as Hugging Face and Megatron compute them. */
+/**
+ * Balance losses of Switch and Mixtral and the z-loss, as Hugging Face and Megatron compute them.
+ */
 @Tag("golden")
 class BalanceLossGoldenTest {
   static Stream<Golden> cases() {
@@ -43,7 +45,8 @@ class BalanceLossGoldenTest {
     int tokens = routing.tokens();
     int[] routed_E = Load.routed(routing);
     double coefficient = golden.number("coeff");
-    double[] f_E = BalanceLoss.fraction(Arrays.stream(routed_E).asLongStream().toArray(), tokens, 0);
+    double[] f_E =
+        BalanceLoss.fraction(Arrays.stream(routed_E).asLongStream().toArray(), tokens, 0);
     double value = BalanceLoss.value(f_E, Load.sumP(routing), tokens);
 
     assertArrayEquals(golden.ints("top1"), routing.expert_TK());

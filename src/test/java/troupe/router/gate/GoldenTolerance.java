@@ -5,7 +5,9 @@ import troupe.Golden;
 
 /** How close gates come to the golden files. */
 final class GoldenTolerance {
-  /** Some 5000 roundings of a double: room for another order of operations, for no wrong formula. */
+  /**
+   * Some 5000 roundings of a double: room for another order of operations, for no wrong formula.
+   */
   static final double RELATIVE = 1e-12;
 
   /**

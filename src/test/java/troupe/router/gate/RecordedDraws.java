@@ -2,7 +2,9 @@ package troupe.router.gate;
 
 import troupe.Golden;
 
-/** The draws that a golden case recorded. Asking for one that the authors' code never made fails. */
+/**
+ * The draws that a golden case recorded. Asking for one that the authors' code never made fails.
+ */
 record RecordedDraws(
     int experts, double[] exponential_TE, double[] coin_T, double[] scale_T, double[] noise_TE)
     implements Draws {

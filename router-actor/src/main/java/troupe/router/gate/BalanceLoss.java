@@ -1,13 +1,13 @@
 package troupe.router.gate;
 
 /**
- * The load-balancing loss {@code L = N * sum_i f_i P_i} of the Switch Transformer (arXiv 2101.03961,
- * eq. 4 to 6): f_i is the share of the tokens that went to expert i, without gradient, P_i the mean
- * probability. Least, 1, at an even load; for k slots a token f sums to k, and so does the least loss
- * (Mixtral's form, huggingface/transformers).
+ * The load-balancing loss {@code L = N * sum_i f_i P_i} of the Switch Transformer (arXiv
+ * 2101.03961, eq. 4 to 6): f_i is the share of the tokens that went to expert i, without gradient,
+ * P_i the mean probability. Least, 1, at an even load; for k slots a token f sums to k, and so does
+ * the least loss (Mixtral's form, huggingface/transformers).
  *
- * <p>Counts and token totals are those of the global batch, so ranks and micro-batches add up to the
- * loss of the whole. The probabilities are those the gate used: masked experts get no gradient.
+ * <p>Counts and token totals are those of the global batch, so ranks and micro-batches add up to
+ * the loss of the whole. The probabilities are those the gate used: masked experts get no gradient.
  */
 public final class BalanceLoss {
   /** What the authors of SparseMixer add to the token count (microsoft/SparseMixer@1b41d56). */
@@ -19,7 +19,8 @@ public final class BalanceLoss {
    * {@code f_i = routed_i / (tokens + epsilon)}.
    *
    * @param routed_E rows of each expert before dropping, over all slots
-   * @param epsilon 0 for Google's and Hugging Face's form, {@link #AUTHORS_EPSILON} for SparseMixer's
+   * @param epsilon 0 for Google's and Hugging Face's form, {@link #AUTHORS_EPSILON} for
+   *     SparseMixer's
    */
   public static double[] fraction(long[] routed_E, long tokens, double epsilon) {
     double[] f_E = new double[routed_E.length];

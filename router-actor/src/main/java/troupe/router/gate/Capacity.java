@@ -3,9 +3,9 @@ package troupe.router.gate;
 import troupe.core.config.RunConfig.DropOrder;
 
 /**
- * How many rows an expert takes from one micro-batch of one rank, and who loses when more come. That
- * micro-batch is the group of the Switch Transformer: capacity never looks beyond it, so ranks need
- * not agree on anything before they dispatch.
+ * How many rows an expert takes from one micro-batch of one rank, and who loses when more come.
+ * That micro-batch is the group of the Switch Transformer: capacity never looks beyond it, so ranks
+ * need not agree on anything before they dispatch.
  *
  * @param factor room over the even share, typically 1.25; 0 is dropless
  * @param minimum least capacity of an expert, however few the tokens
@@ -26,8 +26,8 @@ public record Capacity(double factor, int minimum, DropOrder order) {
   }
 
   /**
-   * {@code max(min(T, (int) (T * factor / E)), minimum)} rows an expert, or {@link Integer#MAX_VALUE}
-   * if dropless. Source: mesh-tensorflow@da90793, moe.py.
+   * {@code max(min(T, (int) (T * factor / E)), minimum)} rows an expert, or {@link
+   * Integer#MAX_VALUE} if dropless. Source: mesh-tensorflow@da90793, moe.py.
    */
   public int rows(int tokens, int experts) {
     if (factor == 0) {

@@ -3,9 +3,9 @@ package troupe.router.gate;
 import troupe.core.random.Philox;
 
 /**
- * Draws from Philox4x32-10, each a pure function of (seed, step, layer, token, purpose): work that is
- * replayed, moved or reordered draws the same numbers. Tokens are counted over the whole step, so a
- * draw does not depend on how the batch is cut into ranks and micro-batches.
+ * Draws from Philox4x32-10, each a pure function of (seed, step, layer, token, purpose): work that
+ * is replayed, moved or reordered draws the same numbers. Tokens are counted over the whole step,
+ * so a draw does not depend on how the batch is cut into ranks and micro-batches.
  *
  * <p>The key is the seed. A block of four 32-bit words has the counter
  *
@@ -20,10 +20,10 @@ import troupe.core.random.Philox;
  *            0xA0 + round  scale          0xD0  priority
  * </pre>
  *
- * Draws with an index use word {@code w = block[index % 4]} as {@code u = (w + 1/2) / 2^32}, in (0, 1);
- * an exponential is {@code -ln u}. Draws without one have index 0 and use words 0 and 1:
- * {@code u = floor((w0 * 2^32 + w1) / 2^11) / 2^53}, in [0, 1). Purposes below 0x80 are left to draws
- * that are no gate's.
+ * Draws with an index use word {@code w = block[index % 4]} as {@code u = (w + 1/2) / 2^32}, in (0,
+ * 1); an exponential is {@code -ln u}. Draws without one have index 0 and use words 0 and 1:
+ * {@code u = floor((w0 * 2^32 + w1) / 2^11) / 2^53}, in [0, 1). Purposes below 0x80 are left to
+ * draws that are no gate's.
  *
  * <p>Keeps the last block, so an instance belongs to one thread.
  */

@@ -17,8 +17,8 @@ public record DispatchPlan(
     int slots, int[] tokenOfRow_R, int[] slotOfRow_R, int[] offset_E1, int[] routed_E) {
 
   /**
-   * Plans the dispatch of a routing. Takes O(T K + E), and a sort of the rows of experts that are over
-   * capacity in shuffled order.
+   * Plans the dispatch of a routing. Takes O(T K + E), and a sort of the rows of experts that are
+   * over capacity in shuffled order.
    *
    * @param draws priorities in shuffled order; never asked where nothing has to be dropped
    */
@@ -64,8 +64,8 @@ public record DispatchPlan(
   }
 
   /**
-   * Moves those {@code keep} of the slots in {@code [from, to)} that come first by priority, ties by
-   * index, to {@code [target, target + keep)}, still in token order; {@code target <= from}.
+   * Moves those {@code keep} of the slots in {@code [from, to)} that come first by priority, ties
+   * by index, to {@code [target, target + keep)}, still in token order; {@code target <= from}.
    */
   private static void keepByPriority(
       int[] slots, int from, int to, int target, int keep, Draws draws, int topK) {

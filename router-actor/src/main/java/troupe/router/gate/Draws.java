@@ -1,11 +1,15 @@
 package troupe.router.gate;
 
 /**
- * The random numbers of one layer, micro-batch and step. Token indices are local to the micro-batch. Implementations are pure
- * functions of their arguments, so draws can be asked for in any order and only where they matter.
+ * The random numbers of one layer, micro-batch and step. Token indices are local to the
+ * micro-batch. Implementations are pure functions of their arguments, so draws can be asked for in
+ * any order and only where they matter.
  */
 public interface Draws {
-  /** An Exp(1) draw for a token and expert, used as {@code argmax(logit - ln e)}; round 0 unless top-k draws again. */
+  /**
+   * An Exp(1) draw for a token and expert, used as {@code argmax(logit - ln e)}; round 0 unless
+   * top-k draws again.
+   */
   double exponential(int token, int expert, int round);
 
   /** A draw in [0, 1) per token and round that decides between full and partial scale. */

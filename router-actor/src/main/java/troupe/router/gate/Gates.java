@@ -9,8 +9,8 @@ public final class Gates {
   private Gates() {}
 
   /**
-   * The gate that a config describes. {@code jitter} is the noise of the Switch gate and the width of
-   * SparseMixer's mask; the Switch gate has no mask, SparseMixer no noise.
+   * The gate that a config describes. {@code jitter} is the noise of the Switch gate and the width
+   * of SparseMixer's mask; the Switch gate has no mask, SparseMixer no noise.
    */
   public static Gate of(GateConfig config) {
     return switch (config.type()) {

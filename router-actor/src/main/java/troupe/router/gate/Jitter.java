@@ -2,8 +2,8 @@ package troupe.router.gate;
 
 /**
  * Multiplicative noise U(1 - epsilon, 1 + epsilon) of the Switch Transformer, training only. Google
- * multiplies the router's input with it (mesh-tensorflow@da90793, moe.py), the authors of SparseMixer
- * the logits (microsoft/SparseMixer@1b41d56).
+ * multiplies the router's input with it (mesh-tensorflow@da90793, moe.py), the authors of
+ * SparseMixer the logits (microsoft/SparseMixer@1b41d56).
  *
  * @param epsilon half the width, in [0, 1]
  */

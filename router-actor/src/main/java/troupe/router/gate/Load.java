@@ -44,7 +44,9 @@ public final class Load {
     return alive;
   }
 
-  /** Entropy in nats of the load: ln E when even, 0 when one expert has every row or none has any. */
+  /**
+   * Entropy in nats of the load: ln E when even, 0 when one expert has every row or none has any.
+   */
   public static double entropy(long[] routed_E) {
     long total = 0;
     for (long routed : routed_E) {

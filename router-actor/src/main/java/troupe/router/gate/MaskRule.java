@@ -3,20 +3,22 @@ package troupe.router.gate;
 import troupe.core.config.RunConfig;
 
 /**
- * Which experts a token may reach, decided logit by logit from the largest one. Detached: no gradient
- * flows through the decision. Every rule keeps the largest logit itself.
+ * Which experts a token may reach, decided logit by logit from the largest one. Detached: no
+ * gradient flows through the decision. Every rule keeps the largest logit itself.
  */
 @FunctionalInterface
 interface MaskRule {
   /** Keeps every expert. Gates know it by identity and store no mask. */
   MaskRule NONE = (logit, max) -> true;
 
-  /** Whether an expert with this logit is kept, {@code max} being the largest among those eligible. */
+  /**
+   * Whether an expert with this logit is kept, {@code max} being the largest among those eligible.
+   */
   boolean keeps(double logit, double max);
 
   /**
-   * The rule of the authors' code: masked iff {@code (max - logit) / max(|logit|, max) > 2 epsilon}.
-   * Plain IEEE division: 0/0 is NaN, and NaN compares false, so ties at zero stay.
+   * The rule of the authors' code: masked iff {@code (max - logit) / max(|logit|, max) > 2
+   * epsilon}. Plain IEEE division: 0/0 is NaN, and NaN compares false, so ties at zero stay.
    *
    * <p>Source: microsoft/SparseMixer@1b41d56, sparsemixer.py.
    */
@@ -31,9 +33,9 @@ interface MaskRule {
   }
 
   /**
-   * The rule of the paper: kept iff {@code max - logit <= epsilon (|max| + |logit|)}, which is exactly
-   * the set of experts that can win an argmax under logit jitter U(1 - epsilon, 1 + epsilon). A subset
-   * of what {@link #code} keeps.
+   * The rule of the paper: kept iff {@code max - logit <= epsilon (|max| + |logit|)}, which is
+   * exactly the set of experts that can win an argmax under logit jitter U(1 - epsilon, 1 +
+   * epsilon). A subset of what {@link #code} keeps.
    */
   static MaskRule paper(double epsilon) {
     return (logit, max) -> max - logit <= epsilon * (Math.abs(max) + Math.abs(logit));

@@ -6,7 +6,8 @@ public final class NonFiniteLogitsException extends RuntimeException {
   private final int token;
 
   NonFiniteLogitsException(int token, int expert, double logit) {
-    super("logit of token " + token + " for expert " + expert + ": " + logit + " (expected: finite)");
+    super(
+        "logit of token " + token + " for expert " + expert + ": " + logit + " (expected: finite)");
     this.token = token;
   }
 

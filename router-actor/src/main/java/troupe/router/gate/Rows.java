@@ -4,7 +4,9 @@ package troupe.router.gate;
 final class Rows {
   private Rows() {}
 
-  /** Fails unless {@code values_TE} has {@code tokens * experts} elements, at least one expert wide. */
+  /**
+   * Fails unless {@code values_TE} has {@code tokens * experts} elements, at least one expert wide.
+   */
   static void checkShape(double[] values_TE, int tokens, int experts) {
     if (experts < 1) {
       throw new IllegalArgumentException("experts: " + experts + " (expected: >= 1)");
@@ -60,7 +62,9 @@ final class Rows {
     divide(p_TE, sum, from, to);
   }
 
-  /** {@code p = softmax(logits)} over the kept experts of a row; the others keep the zero they have. */
+  /**
+   * {@code p = softmax(logits)} over the kept experts of a row; the others keep the zero they have.
+   */
   static void softmaxKept(
       double[] p_TE, double[] logits_TE, boolean[] kept_TE, double max, int from, int to) {
     double sum = 0;

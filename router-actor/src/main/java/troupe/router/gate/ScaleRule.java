@@ -1,9 +1,9 @@
 package troupe.router.gate;
 
 /**
- * The detached scale {@code a} of an expert's output during training: where between zero and the full
- * output the loss is differentiated, which is what makes the estimator first order, mid-point or exact
- * in expectation (docs/numerics.md, "Why").
+ * The detached scale {@code a} of an expert's output during training: where between zero and the
+ * full output the loss is differentiated, which is what makes the estimator first order, mid-point
+ * or exact in expectation (docs/numerics.md, "Why").
  */
 @FunctionalInterface
 interface ScaleRule {
@@ -14,7 +14,9 @@ interface ScaleRule {
   ScaleRule MIDPOINT =
       (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : 0.5;
 
-  /** SparseMixer: mid-point except where the sampled expert is the one that inference would take. */
+  /**
+   * SparseMixer: mid-point except where the sampled expert is the one that inference would take.
+   */
   ScaleRule BALANCED =
       (best, draws, token, round) -> best ? 1 : MIDPOINT.scale(false, draws, token, round);
 

@@ -2,16 +2,18 @@ package troupe.router.gate;
 
 /**
  * SparseMixer, top-1 (Liu, Gao, Chen, "Sparse Backpropagation for MoE Training", arXiv 2310.00811):
- * the expert is sampled from a masked softmax, and scale and factor make the gradient of the router an
- * estimate of the whole gradient, the part that conventional gates leave out included.
+ * the expert is sampled from a masked softmax, and scale and factor make the gradient of the router
+ * an estimate of the whole gradient, the part that conventional gates leave out included.
  *
- * <p>The variants differ in mask, scale and factor alone. In evaluation the best expert is taken, with
- * its probability under the same mask, at full scale, and the gradient is the plain one.
+ * <p>The variants differ in mask, scale and factor alone. In evaluation the best expert is taken,
+ * with its probability under the same mask, at full scale, and the gradient is the plain one.
  *
  * <p>Source: microsoft/SparseMixer@1b41d56 (balanced) and branch variants @f4105c8 (1st, inf).
  */
 final class SparseMixerGate implements Gate {
-  /** The factor of the authors' backward pass: nabla0 + nabla1 where conventional gates have nabla1. */
+  /**
+   * The factor of the authors' backward pass: nabla0 + nabla1 where conventional gates have nabla1.
+   */
   static final double TRAINING_GRADIENT_FACTOR = 2;
 
   private final MaskRule mask;

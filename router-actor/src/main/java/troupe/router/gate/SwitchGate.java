@@ -2,9 +2,9 @@ package troupe.router.gate;
 
 /**
  * The gate of the Switch Transformer (Fedus, Zoph, Shazeer, arXiv 2101.03961): the best expert of a
- * full softmax, with the plain gradient of its probability. Jitter multiplies the logits in training,
- * as in the baseline of the authors of SparseMixer; with jitter on the router's input instead
- * ({@link Jitter#inputFactors}) this gate is built without any.
+ * full softmax, with the plain gradient of its probability. Jitter multiplies the logits in
+ * training, as in the baseline of the authors of SparseMixer; with jitter on the router's input
+ * instead ({@link Jitter#inputFactors}) this gate is built without any.
  *
  * <p>Source: microsoft/SparseMixer@1b41d56, SwitchGate.
  */

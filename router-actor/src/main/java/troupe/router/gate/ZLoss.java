@@ -1,9 +1,9 @@
 package troupe.router.gate;
 
 /**
- * The router z-loss {@code L_z = mean over tokens of lse_t^2, lse_t = ln sum_j exp(logit_tj)}, which
- * keeps logits small (ST-MoE, arXiv 2202.08906). It sees all experts, masked or not, and the logits
- * as the gate used them, after jitter.
+ * The router z-loss {@code L_z = mean over tokens of lse_t^2, lse_t = ln sum_j exp(logit_tj)},
+ * which keeps logits small (ST-MoE, arXiv 2202.08906). It sees all experts, masked or not, and the
+ * logits as the gate used them, after jitter.
  */
 public final class ZLoss {
   private ZLoss() {}

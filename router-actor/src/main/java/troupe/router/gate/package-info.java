@@ -1,5 +1,6 @@
 /**
- * Gates and gradient estimators as pure functions of logits and draws; spec numbers in comments refer to docs/numerics.md.
- * Shape legend: {@link troupe.core.tensor}.
+ * Gates and gradient estimators as pure functions of logits and draws, the losses on their
+ * decisions, and the plan of the dispatch. Formulas and sources: docs/numerics.md. Shape legend:
+ * {@link troupe.core.tensor}.
  */
 package troupe.router.gate;

@@ -1,0 +1,52 @@
+package troupe.core.random;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+
+/** Known answers of philox4x32-10 from Random123's kat_vectors. */
+class PhiloxTest {
+  private static int[] block(long key, int c0, int c1, int c2, int c3) {
+    int[] out = new int[4];
+    Philox.block(key, c0, c1, c2, c3, out, 0);
+    return out;
+  }
+
+  @Test
+  void shouldGiveKnownAnswerWhenAllIsZero() {
+    assertArrayEquals(
+        new int[] {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}, block(0, 0, 0, 0, 0));
+  }
+
+  @Test
+  void shouldGiveKnownAnswerWhenAllBitsAreSet() {
+    assertArrayEquals(
+        new int[] {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}, block(-1, -1, -1, -1, -1));
+  }
+
+  @Test
+  void shouldGiveKnownAnswerWhenCounterAndKeyAreDigitsOfPi() {
+    // Random123 lists the key as two words, low word first.
+    long key = 0x299f31d0L << 32 | 0xa4093822L;
+    assertArrayEquals(
+        new int[] {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
+        block(key, 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344));
+  }
+
+  @Test
+  void shouldWriteAtOffsetOnly() {
+    int[] out = new int[6];
+    Philox.block(0, 0, 0, 0, 0, out, 1);
+    assertArrayEquals(new int[] {0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8, 0}, out);
+  }
+
+  @Test
+  void shouldStayInsideTheIntervalAtItsEnds() {
+    assertTrue(Philox.uniform(0) > 0);
+    assertTrue(Philox.uniform(-1) < 1);
+    assertEquals(0.0, Philox.uniform53(0, 0));
+    assertEquals(1 - 0x1p-53, Philox.uniform53(-1, -1));
+  }
+}

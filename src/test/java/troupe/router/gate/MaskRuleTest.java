@@ -1,0 +1,111 @@
+package troupe.router.gate;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import troupe.core.config.RunConfig.Mask;
+
+class MaskRuleTest {
+  private static final int ROWS = 20_000;
+
+  private static double[] row(Random random) {
+    double shift = 2 * random.nextGaussian();
+    return random.doubles(2 + random.nextInt(7), -1, 1).map(v -> v + shift).toArray();
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3})
+  void shouldKeepByCodeWhateverIsKeptByPaper(long seed) {
+    Random random = new Random(seed);
+    int more = 0;
+    for (int n = 0; n < ROWS; n++) {
+      double[] logits = row(random);
+      double max = Arrays.stream(logits).max().orElseThrow();
+      double epsilon = 0.3 * random.nextDouble();
+      MaskRule code = MaskRule.code(epsilon);
+      MaskRule paper = MaskRule.paper(epsilon);
+      for (double logit : logits) {
+        boolean byCode = code.keeps(logit, max);
+        boolean byPaper = paper.keeps(logit, max);
+        assertTrue(byCode || !byPaper, () -> Arrays.toString(logits) + " epsilon " + epsilon);
+        more += byCode && !byPaper ? 1 : 0;
+      }
+    }
+    assertTrue(more > 0, "the rules never differed");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {4, 5})
+  void shouldKeepByPaperWhateverWinsUnderLogitJitter(long seed) {
+    Random random = new Random(seed);
+    double epsilon = 0.2;
+    MaskRule paper = MaskRule.paper(epsilon);
+    Jitter jitter = new Jitter(epsilon);
+    int upsets = 0;
+    for (int n = 0; n < ROWS; n++) {
+      double[] logits = row(random);
+      double max = Arrays.stream(logits).max().orElseThrow();
+      int winner = 0;
+      double highest = Double.NEGATIVE_INFINITY;
+      for (int j = 0; j < logits.length; j++) {
+        double jittered = logits[j] * jitter.factor(random.nextDouble());
+        if (jittered > highest) {
+          highest = jittered;
+          winner = j;
+        }
+      }
+      assertTrue(paper.keeps(logits[winner], max), Arrays.toString(logits));
+      upsets += logits[winner] < max ? 1 : 0;
+    }
+    assertTrue(upsets > 0, "jitter never changed the winner");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {6})
+  void shouldNotDependOnThePowerOfTwoOfTheLogits(long seed) {
+    Random random = new Random(seed);
+    for (MaskRule rule : new MaskRule[] {MaskRule.code(0.1), MaskRule.paper(0.1)}) {
+      for (int n = 0; n < ROWS; n++) {
+        double[] logits = row(random);
+        double max = Arrays.stream(logits).max().orElseThrow();
+        for (double logit : logits) {
+          assertEquals(rule.keeps(logit, max), rule.keeps(0x1p40 * logit, 0x1p40 * max));
+        }
+      }
+    }
+  }
+
+  @Test
+  void shouldCompareTheRoundedQuotientAsTheCodeDoes() {
+    // (1 - 0.8) / 1 is 0.19999999999999996, which is not above 0.2.
+    assertTrue(MaskRule.code(0.1).keeps(0.8, 1));
+    assertFalse(MaskRule.code(0.1).keeps(0.79, 1));
+  }
+
+  @Test
+  void shouldKeepTiesAtZero() {
+    assertTrue(MaskRule.code(0.1).keeps(0.0, 0.0));
+    assertTrue(MaskRule.code(0.1).keeps(-0.0, 0.0));
+    assertTrue(MaskRule.code(0).keeps(0.0, -0.0));
+    assertFalse(MaskRule.code(0.1).keeps(-Double.MIN_VALUE, 0.0));
+  }
+
+  @Test
+  void shouldNeverMaskWhenCodeEpsilonIsOne() {
+    assertTrue(MaskRule.code(1).keeps(-1e150, 1e150));
+    assertTrue(MaskRule.code(1).keeps(-5, 1e-300));
+  }
+
+  @Test
+  void shouldKeepAllWhenThereIsNoRule() {
+    MaskRule none = MaskRule.of(Mask.NONE, 0.1);
+    assertEquals(MaskRule.NONE, none);
+    assertTrue(none.keeps(-1e300, 1e300));
+  }
+}
