@@ -179,6 +179,7 @@ public final class AeronTransport implements Transport {
   }
 
   /** Begins an epoch: batches of older ones are dropped, whether they wait, arrive or are half there. Never goes back. */
+  @Override
   public synchronized void setEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
   }

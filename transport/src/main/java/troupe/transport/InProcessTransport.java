@@ -46,6 +46,10 @@ public final class InProcessTransport implements Transport {
     return Offer.ACCEPTED;
   }
 
+  /** {@inheritDoc} A hand-off leaves nothing on its way, so there is nothing to drop. */
+  @Override
+  public void setEpoch(int epoch) {}
+
   @Override
   public TransportCounters counters() {
     long numBatches = batches.sum();

@@ -17,6 +17,9 @@ public interface Transport extends AutoCloseable {
   /** Offers a batch to a node without blocking. Safe to call from several threads at once. */
   Offer offer(int node, BatchHeader header, Payload payload);
 
+  /** A new placement epoch: what is on its way from another one is dropped and counted. */
+  void setEpoch(int epoch);
+
   /** What was sent, received, refused and why. */
   TransportCounters counters();
 

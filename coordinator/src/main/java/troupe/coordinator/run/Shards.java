@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import troupe.core.checkpoint.Checkpoint;
-import troupe.core.checkpoint.CorruptFileException;
 import troupe.core.checkpoint.NamedArray;
 import troupe.core.checkpoint.ParameterHash;
 import troupe.core.checkpoint.SafetensorsFile;
@@ -177,7 +176,7 @@ public final class Shards {
     if (array == null
         || array.dtype() != target.dtype()
         || array.data().byteSize() != size * target.dtype().bytes()) {
-      throw new CorruptFileException(
+      throw new IOException(
           name
               + ": "
               + (array == null ? "missing" : array.dtype() + " of " + array.data().byteSize() + " bytes")

@@ -1,0 +1,74 @@
+package troupe.coordinator.run;
+
+import java.nio.file.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import troupe.core.UserException;
+import troupe.core.config.RunConfig;
+import troupe.transport.AeronSettings;
+import troupe.transport.AeronTransport;
+import troupe.transport.BatchHeader;
+import troupe.transport.BatchReceiver;
+import troupe.transport.InProcessTransport;
+import troupe.transport.Transport;
+import troupe.transport.TransportEvents;
+
+/** Opens the data plane that a config asks for. */
+final class DataPlane {
+  private static final Logger LOG = LoggerFactory.getLogger(DataPlane.class);
+
+  private DataPlane() {}
+
+  /**
+   * Opens the way that {@code config} names, within this process.
+   *
+   * @throws UserException if the machine lacks what the way needs
+   */
+  static Transport open(
+      RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
+    return switch (config.mode()) {
+      case INPROCESS -> new InProcessTransport(node, receiver);
+      case IPC -> aeron(AeronSettings.ipc(runId, node), config, receiver);
+      case UDP -> aeron(AeronSettings.udp(runId, node), config, receiver);
+    };
+  }
+
+  private static Transport aeron(
+      AeronSettings settings, RunConfig.Transport config, BatchReceiver receiver) {
+    Path directory = config.directory().isEmpty() ? null : Path.of(config.directory());
+    try {
+      return AeronTransport.loopback(
+          settings.with(directory, config.mtuBytes(), config.termBytes()), receiver, new Log());
+    } catch (IllegalStateException e) {
+      throw new UserException(
+          "transport.mode: " + e.getMessage(),
+          "transport.mode=inprocess needs nothing of the machine",
+          e);
+    }
+  }
+
+  /** What the transport could not deliver goes to the log; whoever waits for it asks again. */
+  private static final class Log implements TransportEvents {
+    @Override
+    public void onDisconnected(int node) {
+      LOG.warn("node={} disconnected", node);
+    }
+
+    @Override
+    public void onUndelivered(int node, BatchHeader header, Undelivered reason) {
+      if (reason != Undelivered.CLOSED) {
+        LOG.warn("node={} undelivered={} cause={}", node, header, reason);
+      }
+    }
+
+    @Override
+    public void onAbandoned(BatchHeader header) {
+      LOG.warn("abandoned={}", header);
+    }
+
+    @Override
+    public void onError(Throwable error) {
+      LOG.error("transport", error);
+    }
+  }
+}
