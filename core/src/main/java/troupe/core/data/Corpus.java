@@ -2,6 +2,7 @@ package troupe.core.data;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
@@ -116,7 +117,7 @@ public final class Corpus implements AutoCloseable {
     BlockSplit split = new BlockSplit(files, fraction);
     if (split.training().bytes() + split.validation().bytes() == 0) {
       throw new UserException(
-          "data.path: " + name + " is empty (expected: text)", "choose files that hold text");
+          name + " is empty (expected: text)", "set data.path to files that hold text");
     }
     return new Texts(split.training(), split.validation());
   }
@@ -131,7 +132,7 @@ public final class Corpus implements AutoCloseable {
     return mapped;
   }
 
-  private static void gunzip(Path source, java.io.OutputStream out) throws IOException {
+  private static void gunzip(Path source, OutputStream out) throws IOException {
     try (InputStream in = new GZIPInputStream(Files.newInputStream(source), 1 << 16)) {
       in.transferTo(out);
     }

@@ -66,7 +66,7 @@ final class TextFiles {
     if (existsLiterally(path)) {
       Path file = Path.of(path);
       if (Files.isDirectory(file)) {
-        return nonEmpty(walk(file, found -> !isHidden(file.relativize(found))), path);
+        return nonEmpty(walk(file, Integer.MAX_VALUE, found -> !isHidden(found)), path);
       }
       if (!Files.isRegularFile(file)) {
         throw new UserException("data.path: " + path + " is no regular file", HINT);
@@ -80,12 +80,17 @@ final class TextFiles {
     int slash = path.lastIndexOf('/', glob);
     Path folder = Path.of(slash < 0 ? "." : path.substring(0, slash + 1));
     String pattern = path.substring(slash + 1);
-    PathMatcher matcher = folder.getFileSystem().getPathMatcher("glob:" + pattern);
+    // Java's "**/" wants at least one folder; in every shell it may also mean none.
+    String below = pattern.startsWith("**/") ? pattern.substring(3) : pattern;
+    PathMatcher here = folder.getFileSystem().getPathMatcher("glob:" + below);
+    PathMatcher anywhere = folder.getFileSystem().getPathMatcher("glob:" + pattern);
+    int depth = pattern.contains("**") ? Integer.MAX_VALUE : 1 + countSlashes(pattern);
     if (!Files.isDirectory(folder)) {
       throw new UserException(
           "data.path: " + path + ": no folder " + folder + " (expected: an existing folder)", HINT);
     }
-    return nonEmpty(walk(folder, found -> matcher.matches(folder.relativize(found))), path);
+    return nonEmpty(
+        walk(folder, depth, found -> here.matches(found) || anywhere.matches(found)), path);
   }
 
   private static boolean existsLiterally(String path) {
@@ -100,10 +105,20 @@ final class TextFiles {
     }
   }
 
-  private static List<Path> walk(Path folder, Predicate<Path> wanted) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
-      return paths.filter(Files::isRegularFile).filter(wanted).sorted().toList();
+  /** The regular files down to a depth whose path below the folder is wanted. */
+  private static List<Path> walk(Path folder, int depth, Predicate<Path> wanted)
+      throws IOException {
+    try (Stream<Path> paths = Files.walk(folder, depth, FileVisitOption.FOLLOW_LINKS)) {
+      return paths
+          .filter(path -> wanted.test(folder.relativize(path)))
+          .filter(Files::isRegularFile)
+          .sorted()
+          .toList();
     }
+  }
+
+  private static int countSlashes(String pattern) {
+    return (int) pattern.chars().filter(c -> c == '/').count();
   }
 
   private static boolean isHidden(Path relative) {
