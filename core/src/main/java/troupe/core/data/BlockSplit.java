@@ -19,6 +19,9 @@ final class BlockSplit {
   private static final long MIN_BLOCK_BYTES = 1 << 10;
   private static final long MAX_BLOCK_BYTES = 1 << 16;
 
+  /** How far to look for a line end: texts without any should not be read just to be split. */
+  private static final long MAX_LINE_BYTES = 1 << 12;
+
   private final List<MemorySegment> training = new ArrayList<>();
   private final List<MemorySegment> validation = new ArrayList<>();
   private final double fraction;
@@ -71,7 +74,7 @@ final class BlockSplit {
 
   /** Where to cut near a boundary: after the next line end, or between characters if lines are long. */
   private long cut(MemorySegment file, long boundary) {
-    long end = Math.min(file.byteSize(), boundary + blockBytes / 2);
+    long end = Math.min(file.byteSize(), boundary + Math.min(blockBytes / 2, MAX_LINE_BYTES));
     for (long at = boundary; at < end; at++) {
       if (file.get(ValueLayout.JAVA_BYTE, at) == '\n') {
         return at + 1;

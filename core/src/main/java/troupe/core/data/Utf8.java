@@ -29,11 +29,14 @@ final class Utf8 {
         }
         at += Long.numberOfTrailingZeros(high) / Byte.SIZE;
       }
-      int length = length(text, at, size);
-      if (length == 0) {
-        return at;
-      }
-      at += length;
+      // Scripts other than Latin come in runs: trying a word after each character would halve their speed.
+      do {
+        int length = length(text, at, size);
+        if (length == 0) {
+          return at;
+        }
+        at += length;
+      } while (at < size && text.get(BYTE, at) < 0);
     }
     return -1;
   }
