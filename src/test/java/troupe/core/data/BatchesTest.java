@@ -89,8 +89,10 @@ final class BatchesTest {
       }
     }
     double expected = (double) draws / starts;
-    double chiSquare = Arrays.stream(hits).mapToDouble(h -> (h - expected) * (h - expected) / expected).sum();
-    // 49 degrees of freedom: mean 49, standard deviation 9.9; the seed is fixed, so this cannot flicker.
+    double chiSquare =
+        Arrays.stream(hits).mapToDouble(h -> (h - expected) * (h - expected) / expected).sum();
+    // 49 degrees of freedom: mean 49, standard deviation 9.9; the seed is fixed, so this cannot
+    // flicker.
     assertTrue(chiSquare < 49 + 5 * 9.9, "chi square " + chiSquare);
   }
 

@@ -14,7 +14,8 @@ final class ByteTokenizerTest {
 
   @Test
   void shouldGiveBackWhatItEncoded() {
-    for (String text : List.of("", "owl (noun): bird", "\u00e9t\u00e9 \u4e2d\u6587 \ud83e\udd89\n\u0000")) {
+    for (String text :
+        List.of("", "owl (noun): bird", "\u00e9t\u00e9 \u4e2d\u6587 \ud83e\udd89\n\u0000")) {
       assertEquals(text, tokenizer.decode(tokenizer.encode(text)));
     }
   }
@@ -39,7 +40,8 @@ final class ByteTokenizerTest {
 
   @Test
   void shouldReadAcrossPieces() {
-    TokenStream tokens = tokenizer.tokens(new Text(List.of(piece("abc"), piece(""), piece("\u00e9"), piece("de"))));
+    TokenStream tokens =
+        tokenizer.tokens(new Text(List.of(piece("abc"), piece(""), piece("\u00e9"), piece("de"))));
     int[] whole = tokenizer.encode("abc\u00e9de");
     assertEquals(whole.length, tokens.size());
     for (int from = 0; from <= whole.length; from++) {

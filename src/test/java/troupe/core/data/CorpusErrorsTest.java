@@ -32,7 +32,10 @@ final class CorpusErrorsTest {
   @TempDir private Path folder;
   @TempDir private Path cache;
 
-  /** Opens a corpus that cannot be opened; the message must hold all the parts, and there must be a hint. */
+  /**
+   * Opens a corpus that cannot be opened; the message must hold all the parts, and there must be a
+   * hint.
+   */
   private UserException refused(Data data, String... parts) {
     UserException e =
         assertThrows(
@@ -164,7 +167,8 @@ final class CorpusErrorsTest {
     Path file = write("short.txt", "sixteen letters!");
     refused(text(file), "tokens for training: 16 (expected: >= 17");
     // Two blocks of 1 KiB, and the tenth is the first that validation gets.
-    refused(text(write("longer.txt", TEXT.repeat(100))), "tokens for validation: 0 (expected: >= 17");
+    refused(
+        text(write("longer.txt", TEXT.repeat(100))), "tokens for validation: 0 (expected: >= 17");
   }
 
   @ParameterizedTest

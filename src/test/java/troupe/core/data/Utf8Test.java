@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
-import java.nio.charset.CodingErrorAction;
 import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.List;
@@ -18,9 +18,30 @@ final class Utf8Test {
   /** Fragments that sit at the edges of the definition, valid and not. */
   private static final List<String> FRAGMENTS =
       List.of(
-          "00", "7f", "c280", "dfbf", "e0a080", "ed9fbf", "ee8080", "efbfbf", "f0908080", "f48fbfbf",
-          "80", "bf", "c0af", "c1bf", "e09fbf", "eda080", "f08fbfbf", "f4908080", "f5808080", "ff",
-          "c2", "e0a0", "f09080", "6162636465666768696a6b");
+          "00",
+          "7f",
+          "c280",
+          "dfbf",
+          "e0a080",
+          "ed9fbf",
+          "ee8080",
+          "efbfbf",
+          "f0908080",
+          "f48fbfbf",
+          "80",
+          "bf",
+          "c0af",
+          "c1bf",
+          "e09fbf",
+          "eda080",
+          "f08fbfbf",
+          "f4908080",
+          "f5808080",
+          "ff",
+          "c2",
+          "e0a0",
+          "f09080",
+          "6162636465666768696a6b");
 
   @Test
   void shouldAgreeWithTheDecoderOfTheJdk() {
@@ -38,7 +59,9 @@ final class Utf8Test {
       int expected = firstMalformed(bytes);
       invalid += expected >= 0 ? 1 : 0;
       assertEquals(
-          expected, Utf8.firstInvalid(MemorySegment.ofArray(bytes)), () -> "seed " + seed + ": " + hex);
+          expected,
+          Utf8.firstInvalid(MemorySegment.ofArray(bytes)),
+          () -> "seed " + seed + ": " + hex);
     }
     assertEquals(true, invalid > 1_000 && invalid < 19_000, "one-sided cases: " + invalid);
   }

@@ -17,7 +17,10 @@ import troupe.core.UserException;
 final class TextFiles {
   private static final String GLOB_CHARACTERS = "*?[{";
 
-  /** Every file is one mapping, and Linux allows a process 65 530 of them by default (vm.max_map_count). */
+  /**
+   * Every file is one mapping, and Linux allows a process 65 530 of them by default
+   * (vm.max_map_count).
+   */
   private static final int MAX_FILES = 30_000;
 
   private static final String HINT =
@@ -40,7 +43,9 @@ final class TextFiles {
       files = list(path);
     } catch (InvalidPathException | PatternSyntaxException e) {
       throw new UserException(
-          "data.path: " + path + " (expected: a file, a folder or a glob): " + e.getMessage(), HINT, e);
+          "data.path: " + path + " (expected: a file, a folder or a glob): " + e.getMessage(),
+          HINT,
+          e);
     } catch (IOException | UncheckedIOException e) {
       throw new UserException(
           "data.path: " + path + " cannot be listed: " + e.getMessage(),
@@ -49,13 +54,20 @@ final class TextFiles {
     }
     if (files.size() > MAX_FILES) {
       throw new UserException(
-          "data.path: " + path + " holds " + files.size() + " files (expected: <= " + MAX_FILES + ")",
+          "data.path: "
+              + path
+              + " holds "
+              + files.size()
+              + " files (expected: <= "
+              + MAX_FILES
+              + ")",
           "join them into fewer files, for example with cat or tar");
     }
     for (Path file : files) {
       if (!Files.isReadable(file)) {
         throw new UserException(
-            "data.path: " + file + " is not readable", "chmod +r " + file + ", or choose other files");
+            "data.path: " + file + " is not readable",
+            "chmod +r " + file + ", or choose other files");
       }
     }
     return files;
@@ -75,7 +87,8 @@ final class TextFiles {
     }
     int glob = firstGlobCharacter(path);
     if (glob < 0) {
-      throw new UserException("data.path: " + path + " (expected: an existing file or folder)", HINT);
+      throw new UserException(
+          "data.path: " + path + " (expected: an existing file or folder)", HINT);
     }
     int slash = path.lastIndexOf('/', glob);
     Path folder = Path.of(slash < 0 ? "." : path.substring(0, slash + 1));
@@ -132,7 +145,8 @@ final class TextFiles {
 
   private static List<Path> nonEmpty(List<Path> files, String path) {
     if (files.isEmpty()) {
-      throw new UserException("data.path: " + path + " holds no files (expected: at least one)", HINT);
+      throw new UserException(
+          "data.path: " + path + " holds no files (expected: at least one)", HINT);
     }
     return files;
   }
