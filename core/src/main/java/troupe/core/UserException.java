@@ -3,8 +3,9 @@ package troupe.core;
 import java.util.Objects;
 
 /**
- * A mistake of the user, not of the program: told without a stack trace, with a way out. The message says what was found and
- * what was expected; the hint names the command or key that fixes it.
+ * A mistake of the user, not of the program: told without a stack trace, with a way out. The
+ * message says what was found and what was expected; the hint names the command or key that fixes
+ * it.
  */
 public final class UserException extends RuntimeException {
   private final String hint;

@@ -58,7 +58,8 @@ final class DictionaryTest {
 
   @Test
   void shouldTurnUnderscoresIntoSpacesAndDropSyntacticMarkers() {
-    Sense owl = Dictionary.parse("01626256 05 n 01 screech_owl 2 001 @ 01623768 n 0000 | any owl  ");
+    Sense owl =
+        Dictionary.parse("01626256 05 n 01 screech_owl 2 001 @ 01623768 n 0000 | any owl  ");
     assertEquals("screech owl (noun): any owl", owl.line());
     Sense galore =
         Dictionary.parse("00014358 00 s 01 galore(ip) 0 000 | plentiful;  \"daffodils galore\"  ");
@@ -90,7 +91,8 @@ final class DictionaryTest {
   @Test
   void shouldSplitAndOrderTheSameInEveryRelease() {
     assertEquals(senses, Dictionary.senses());
-    // Written down from the first release: if these change, validation losses stop being comparable.
+    // Written down from the first release: if these change, validation losses stop being
+    // comparable.
     assertEquals("swing", senses.getFirst().word());
     assertEquals(2_173, senses.stream().filter(s -> s.isValidation(FRACTION)).count());
   }

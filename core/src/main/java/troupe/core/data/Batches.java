@@ -3,15 +3,19 @@ package troupe.core.data;
 import troupe.core.random.Philox;
 
 /**
- * Cuts the sequences of a batch out of a stream. What a batch holds is a pure function of the arguments, so any process can
- * make any batch again, in any order; instances are immutable and shared between threads.
+ * Cuts the sequences of a batch out of a stream. What a batch holds is a pure function of the
+ * arguments, so any process can make any batch again, in any order; instances are immutable and
+ * shared between threads.
  *
- * <p>A training sequence starts at a random token, drawn from (seed, step, index of the sequence in the global batch). That
- * index counts ranks first, then micro-batches, then sequences: the global batch of a step is the same text however many
- * ranks and micro-batches it is split into.
+ * <p>A training sequence starts at a random token, drawn from (seed, step, index of the sequence in
+ * the global batch). That index counts ranks first, then micro-batches, then sequences: the global
+ * batch of a step is the same text however many ranks and micro-batches it is split into.
  */
 public final class Batches {
-  /** Third word of the Philox counter: keeps these draws apart from those that routers make under the same seed and step. */
+  /**
+   * Third word of the Philox counter: keeps these draws apart from those that routers make under
+   * the same seed and step.
+   */
   private static final int DOMAIN = 0x64617461;
 
   private final TokenStream stream;
@@ -20,7 +24,8 @@ public final class Batches {
   /**
    * @param stream where sequences come from
    * @param seq tokens of a sequence
-   * @throws IllegalArgumentException if the stream has no {@code seq + 1} tokens: the last target follows the last token
+   * @throws IllegalArgumentException if the stream has no {@code seq + 1} tokens: the last target
+   *     follows the last token
    */
   public Batches(TokenStream stream, int seq) {
     if (seq < 1) {
@@ -34,12 +39,20 @@ public final class Batches {
     this.seq = seq;
   }
 
-  /** How the sequences of a step are spread. {@code sequences} is that of one micro-batch of one rank. */
+  /**
+   * How the sequences of a step are spread. {@code sequences} is that of one micro-batch of one
+   * rank.
+   */
   public record Split(int ranks, int microBatches, int sequences) {
     public Split {
       if (ranks < 1 || microBatches < 1 || sequences < 1) {
         throw new IllegalArgumentException(
-            "ranks, micro-batches, sequences: " + ranks + ", " + microBatches + ", " + sequences
+            "ranks, micro-batches, sequences: "
+                + ranks
+                + ", "
+                + microBatches
+                + ", "
+                + sequences
                 + " (expected: >= 1)");
       }
     }
@@ -59,8 +72,8 @@ public final class Batches {
   }
 
   /**
-   * Batch {@code index} of {@code count} whose sequences are spread evenly over the stream. They overlap only if the stream
-   * is shorter than all of them together.
+   * Batch {@code index} of {@code count} whose sequences are spread evenly over the stream. They
+   * overlap only if the stream is shorter than all of them together.
    */
   public Batch spread(int index, int count, int sequences) {
     checkIndex("batch", index, count);
@@ -69,8 +82,7 @@ public final class Batches {
     for (int i = 0; i < sequences; i++) {
       long place = (long) index * sequences + i;
       // floor(place * numStarts / total), without overflow for streams of any length.
-      starts[i] =
-          place * (numStarts() / total) + place * (numStarts() % total) / total;
+      starts[i] = place * (numStarts() / total) + place * (numStarts() % total) / total;
     }
     return read(starts);
   }

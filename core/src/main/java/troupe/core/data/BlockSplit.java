@@ -6,18 +6,25 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Splits running text into training and validation by blocks. Validation blocks are spread evenly, so that every part of the
- * text is in both, and a block is long against a sequence, so that little context is lost at its ends.
+ * Splits running text into training and validation by blocks. Validation blocks are spread evenly,
+ * so that every part of the text is in both, and a block is long against a sequence, so that little
+ * context is lost at its ends.
  *
- * <p>Only (files, sizes, fraction) decide. Blocks are counted over all files; a block ends with its file at the latest, and
- * otherwise after a line if one ends near, so that no character is torn apart.
+ * <p>Only (files, sizes, fraction) decide. Blocks are counted over all files; a block ends with its
+ * file at the latest, and otherwise after a line if one ends near, so that no character is torn
+ * apart.
  */
 final class BlockSplit {
-  /** Small texts get smaller blocks: eight in validation, if they can still hold a few sentences. */
+  /**
+   * Small texts get smaller blocks: eight in validation, if they can still hold a few sentences.
+   */
   private static final int VALIDATION_BLOCKS = 8;
 
   private static final long MIN_BLOCK_BYTES = 1 << 10;
   private static final long MAX_BLOCK_BYTES = 1 << 16;
+
+  /** How far to look for a line end: texts without any should not be read just to be split. */
+  private static final long MAX_LINE_BYTES = 1 << 12;
 
   private final List<MemorySegment> training = new ArrayList<>();
   private final List<MemorySegment> validation = new ArrayList<>();
@@ -64,14 +71,19 @@ final class BlockSplit {
     (side ? validation : training).add(piece);
   }
 
-  /** Block n is the one at which the number of validation blocks that are due, n * fraction rounded, goes up. */
+  /**
+   * Block n is the one at which the number of validation blocks that are due, n * fraction rounded,
+   * goes up.
+   */
   private boolean isValidation(long n) {
     return Math.round((n + 1) * fraction) > Math.round(n * fraction);
   }
 
-  /** Where to cut near a boundary: after the next line end, or between characters if lines are long. */
+  /**
+   * Where to cut near a boundary: after the next line end, or between characters if lines are long.
+   */
   private long cut(MemorySegment file, long boundary) {
-    long end = Math.min(file.byteSize(), boundary + blockBytes / 2);
+    long end = Math.min(file.byteSize(), boundary + Math.min(blockBytes / 2, MAX_LINE_BYTES));
     for (long at = boundary; at < end; at++) {
       if (file.get(ValueLayout.JAVA_BYTE, at) == '\n') {
         return at + 1;

@@ -9,7 +9,9 @@ import java.util.Objects;
 final class ByteTokens implements TokenStream {
   private final MemorySegment[] pieces;
 
-  /** {@code starts[i]} is the position of the first byte of piece i; one more entry holds the size. */
+  /**
+   * {@code starts[i]} is the position of the first byte of piece i; one more entry holds the size.
+   */
   private final long[] starts;
 
   ByteTokens(Text text) {
@@ -39,8 +41,7 @@ final class ByteTokens implements TokenStream {
       MemorySegment piece = pieces[index];
       int length = (int) Math.min(count - done, piece.byteSize() - at);
       for (int i = 0; i < length; i++) {
-        out[offset + done + i] =
-            Byte.toUnsignedInt(piece.get(ValueLayout.JAVA_BYTE, at + i));
+        out[offset + done + i] = Byte.toUnsignedInt(piece.get(ValueLayout.JAVA_BYTE, at + i));
       }
       done += length;
     }

@@ -2,6 +2,7 @@ package troupe.core.data;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
@@ -15,12 +16,12 @@ import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
 /**
- * The text of a run as two token streams that share no text: one to train on, one to validate on. What they hold depends on
- * the {@code data} section and the files alone, not on the seed.
+ * The text of a run as two token streams that share no text: one to train on, one to validate on.
+ * What they hold depends on the {@code data} section and the files alone, not on the seed.
  *
- * <p>Files are mapped, not read, so they may be larger than memory; packed ones are unpacked to a cache first. The whole
- * text is checked to be UTF-8 when it is opened: that runs at the speed of the disk, and a bad file is better found now than
- * after a night of training.
+ * <p>Files are mapped, not read, so they may be larger than memory; packed ones are unpacked to a
+ * cache first. The whole text is checked to be UTF-8 when it is opened: that runs at the speed of
+ * the disk, and a bad file is better found now than after a night of training.
  *
  * <p>Any number of threads may read. The streams are valid until {@link #close}.
  */
@@ -45,16 +46,24 @@ public final class Corpus implements AutoCloseable {
    */
   public static Corpus open(RunConfig.Data data, Tokenizer tokenizer, int seq) {
     return open(
-        data, tokenizer, seq, UnpackedFiles.defaultFolder(), Path.of(System.getProperty("java.home")));
+        data,
+        tokenizer,
+        seq,
+        UnpackedFiles.defaultFolder(),
+        Path.of(System.getProperty("java.home")));
   }
 
-  /** As above, with the folder for unpacked text and the home of the JDK whose sources are meant. */
-  static Corpus open(
-      RunConfig.Data data, Tokenizer tokenizer, int seq, Path cache, Path javaHome) {
+  /**
+   * As above, with the folder for unpacked text and the home of the JDK whose sources are meant.
+   */
+  static Corpus open(RunConfig.Data data, Tokenizer tokenizer, int seq, Path cache, Path javaHome) {
     double fraction = data.validationFraction();
     if (!(fraction > 0 && fraction <= MAX_VALIDATION_FRACTION)) {
       throw new UserException(
-          "data.validation_fraction: " + fraction + " (expected: > 0 and <= " + MAX_VALIDATION_FRACTION
+          "data.validation_fraction: "
+              + fraction
+              + " (expected: > 0 and <= "
+              + MAX_VALIDATION_FRACTION
               + ")",
           "set data.validation_fraction=0.02");
     }
@@ -109,14 +118,15 @@ public final class Corpus implements AutoCloseable {
   }
 
   private static Text heapText(StringBuilder text) {
-    return new Text(List.of(MemorySegment.ofArray(text.toString().getBytes(StandardCharsets.UTF_8))));
+    return new Text(
+        List.of(MemorySegment.ofArray(text.toString().getBytes(StandardCharsets.UTF_8))));
   }
 
   private static Texts split(List<MemorySegment> files, String name, double fraction) {
     BlockSplit split = new BlockSplit(files, fraction);
     if (split.training().bytes() + split.validation().bytes() == 0) {
       throw new UserException(
-          "data.path: " + name + " is empty (expected: text)", "choose files that hold text");
+          name + " is empty (expected: text)", "set data.path to files that hold text");
     }
     return new Texts(split.training(), split.validation());
   }
@@ -131,7 +141,7 @@ public final class Corpus implements AutoCloseable {
     return mapped;
   }
 
-  private static void gunzip(Path source, java.io.OutputStream out) throws IOException {
+  private static void gunzip(Path source, OutputStream out) throws IOException {
     try (InputStream in = new GZIPInputStream(Files.newInputStream(source), 1 << 16)) {
       in.transferTo(out);
     }
@@ -149,7 +159,10 @@ public final class Corpus implements AutoCloseable {
     long invalid = Utf8.firstInvalid(text);
     if (invalid >= 0) {
       throw new UserException(
-          source + ": not UTF-8 at byte " + invalid + (file.equals(source) ? "" : " of the unpacked text")
+          source
+              + ": not UTF-8 at byte "
+              + invalid
+              + (file.equals(source) ? "" : " of the unpacked text")
               + " (expected: UTF-8 text)",
           "convert it, for example with iconv -f LATIN1 -t UTF-8, or leave it out by a glob");
     }
@@ -160,7 +173,12 @@ public final class Corpus implements AutoCloseable {
     TokenStream tokens = tokenizer.tokens(text);
     if (tokens.size() < seq + 1L) {
       throw new UserException(
-          "tokens for " + name + ": " + tokens.size() + " (expected: >= " + (seq + 1L)
+          "tokens for "
+              + name
+              + ": "
+              + tokens.size()
+              + " (expected: >= "
+              + (seq + 1L)
               + ", one sequence and the token after it)",
           "give more text (data.path), change data.validation_fraction, or lower model.seq");
     }

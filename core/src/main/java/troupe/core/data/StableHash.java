@@ -1,8 +1,9 @@
 package troupe.core.data;
 
 /**
- * A hash that is the same in every process, JVM and release, unlike what {@code hashCode} promises: FNV-1a over UTF-16 units,
- * finished by the mixer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) so that all 64 bits depend on every unit.
+ * A hash that is the same in every process, JVM and release, unlike what {@code hashCode} promises:
+ * FNV-1a over UTF-16 units, finished by the mixer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)
+ * so that all 64 bits depend on every unit.
  */
 final class StableHash {
   private static final long FNV_OFFSET = 0xCBF29CE484222325L;

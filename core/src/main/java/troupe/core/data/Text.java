@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * UTF-8 text as the pieces of memory that it lies in, mapped files for the most part: one logical text, in order. A piece
- * begins and ends between characters.
+ * UTF-8 text as the pieces of memory that it lies in, mapped files for the most part: one logical
+ * text, in order. A piece begins and ends between characters.
  */
 public record Text(List<MemorySegment> pieces) {
   public Text {

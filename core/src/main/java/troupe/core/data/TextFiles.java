@@ -17,7 +17,10 @@ import troupe.core.UserException;
 final class TextFiles {
   private static final String GLOB_CHARACTERS = "*?[{";
 
-  /** Every file is one mapping, and Linux allows a process 65 530 of them by default (vm.max_map_count). */
+  /**
+   * Every file is one mapping, and Linux allows a process 65 530 of them by default
+   * (vm.max_map_count).
+   */
   private static final int MAX_FILES = 30_000;
 
   private static final String HINT =
@@ -40,7 +43,9 @@ final class TextFiles {
       files = list(path);
     } catch (InvalidPathException | PatternSyntaxException e) {
       throw new UserException(
-          "data.path: " + path + " (expected: a file, a folder or a glob): " + e.getMessage(), HINT, e);
+          "data.path: " + path + " (expected: a file, a folder or a glob): " + e.getMessage(),
+          HINT,
+          e);
     } catch (IOException | UncheckedIOException e) {
       throw new UserException(
           "data.path: " + path + " cannot be listed: " + e.getMessage(),
@@ -49,13 +54,20 @@ final class TextFiles {
     }
     if (files.size() > MAX_FILES) {
       throw new UserException(
-          "data.path: " + path + " holds " + files.size() + " files (expected: <= " + MAX_FILES + ")",
+          "data.path: "
+              + path
+              + " holds "
+              + files.size()
+              + " files (expected: <= "
+              + MAX_FILES
+              + ")",
           "join them into fewer files, for example with cat or tar");
     }
     for (Path file : files) {
       if (!Files.isReadable(file)) {
         throw new UserException(
-            "data.path: " + file + " is not readable", "chmod +r " + file + ", or choose other files");
+            "data.path: " + file + " is not readable",
+            "chmod +r " + file + ", or choose other files");
       }
     }
     return files;
@@ -66,7 +78,7 @@ final class TextFiles {
     if (existsLiterally(path)) {
       Path file = Path.of(path);
       if (Files.isDirectory(file)) {
-        return nonEmpty(walk(file, found -> !isHidden(file.relativize(found))), path);
+        return nonEmpty(walk(file, Integer.MAX_VALUE, found -> !isHidden(found)), path);
       }
       if (!Files.isRegularFile(file)) {
         throw new UserException("data.path: " + path + " is no regular file", HINT);
@@ -75,17 +87,23 @@ final class TextFiles {
     }
     int glob = firstGlobCharacter(path);
     if (glob < 0) {
-      throw new UserException("data.path: " + path + " (expected: an existing file or folder)", HINT);
+      throw new UserException(
+          "data.path: " + path + " (expected: an existing file or folder)", HINT);
     }
     int slash = path.lastIndexOf('/', glob);
     Path folder = Path.of(slash < 0 ? "." : path.substring(0, slash + 1));
     String pattern = path.substring(slash + 1);
-    PathMatcher matcher = folder.getFileSystem().getPathMatcher("glob:" + pattern);
+    // Java's "**/" wants at least one folder; in every shell it may also mean none.
+    String below = pattern.startsWith("**/") ? pattern.substring(3) : pattern;
+    PathMatcher here = folder.getFileSystem().getPathMatcher("glob:" + below);
+    PathMatcher anywhere = folder.getFileSystem().getPathMatcher("glob:" + pattern);
+    int depth = pattern.contains("**") ? Integer.MAX_VALUE : 1 + countSlashes(pattern);
     if (!Files.isDirectory(folder)) {
       throw new UserException(
           "data.path: " + path + ": no folder " + folder + " (expected: an existing folder)", HINT);
     }
-    return nonEmpty(walk(folder, found -> matcher.matches(folder.relativize(found))), path);
+    return nonEmpty(
+        walk(folder, depth, found -> here.matches(found) || anywhere.matches(found)), path);
   }
 
   private static boolean existsLiterally(String path) {
@@ -100,10 +118,20 @@ final class TextFiles {
     }
   }
 
-  private static List<Path> walk(Path folder, Predicate<Path> wanted) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
-      return paths.filter(Files::isRegularFile).filter(wanted).sorted().toList();
+  /** The regular files down to a depth whose path below the folder is wanted. */
+  private static List<Path> walk(Path folder, int depth, Predicate<Path> wanted)
+      throws IOException {
+    try (Stream<Path> paths = Files.walk(folder, depth, FileVisitOption.FOLLOW_LINKS)) {
+      return paths
+          .filter(path -> wanted.test(folder.relativize(path)))
+          .filter(Files::isRegularFile)
+          .sorted()
+          .toList();
     }
+  }
+
+  private static int countSlashes(String pattern) {
+    return (int) pattern.chars().filter(c -> c == '/').count();
   }
 
   private static boolean isHidden(Path relative) {
@@ -117,7 +145,8 @@ final class TextFiles {
 
   private static List<Path> nonEmpty(List<Path> files, String path) {
     if (files.isEmpty()) {
-      throw new UserException("data.path: " + path + " holds no files (expected: at least one)", HINT);
+      throw new UserException(
+          "data.path: " + path + " holds no files (expected: at least one)", HINT);
     }
     return files;
   }

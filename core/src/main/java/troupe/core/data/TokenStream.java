@@ -1,6 +1,9 @@
 package troupe.core.data;
 
-/** A sequence of tokens too long to hold in an array. Immutable: any number of threads may read at once, without locks. */
+/**
+ * A sequence of tokens too long to hold in an array. Immutable: any number of threads may read at
+ * once, without locks.
+ */
 public interface TokenStream {
   /** How many tokens there are. */
   long size();

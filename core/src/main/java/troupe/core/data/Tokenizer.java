@@ -1,11 +1,14 @@
 package troupe.core.data;
 
 /**
- * Turns text into tokens, numbers in {@code [0, vocabulary())}, and back. Immutable, so threads may share one. A token may
- * stand for any number of bytes.
+ * Turns text into tokens, numbers in {@code [0, vocabulary())}, and back. Immutable, so threads may
+ * share one. A token may stand for any number of bytes.
  */
 public interface Tokenizer {
-  /** What the resolved config and checkpoints call this tokenizer; two with the same name give the same tokens. */
+  /**
+   * What the resolved config and checkpoints call this tokenizer; two with the same name give the
+   * same tokens.
+   */
   String name();
 
   /** How many different tokens there are. */
@@ -15,7 +18,8 @@ public interface Tokenizer {
   int[] encode(String text);
 
   /**
-   * The text of tokens. Models write what they like, so bytes that are not valid UTF-8 become U+FFFD instead of an error.
+   * The text of tokens. Models write what they like, so bytes that are not valid UTF-8 become
+   * U+FFFD instead of an error.
    *
    * @throws IllegalArgumentException for a token that is not in the vocabulary
    */

@@ -13,9 +13,10 @@ import java.util.HexFormat;
 import troupe.core.UserException;
 
 /**
- * Packed text, unpacked once into a folder, so that it can be mapped like any other file. An entry belongs to one state
- * of its source (path, size, time of change) and appears under its name only when it is whole, so processes may share the
- * folder. Nothing in it is needed for longer than a run: it can be deleted at any time.
+ * Packed text, unpacked once into a folder, so that it can be mapped like any other file. An entry
+ * belongs to one state of its source (path, size, time of change) and appears under its name only
+ * when it is whole, so processes may share the folder. Nothing in it is needed for longer than a
+ * run: it can be deleted at any time.
  */
 final class UnpackedFiles {
   private final Path folder;
@@ -56,7 +57,8 @@ final class UnpackedFiles {
     } catch (IOException e) {
       throw new UserException(
           source + " cannot be unpacked to " + folder + ": " + e,
-          "check that the file is whole and the disk not full, or set XDG_CACHE_HOME to another folder",
+          "check that the file is whole and the disk not full, or set XDG_CACHE_HOME to another"
+              + " folder",
           e);
     }
   }
