@@ -59,8 +59,7 @@ final class StepTally {
       }
     }
     LayerStats total = total(routed.layer());
-    return BalanceLoss.fraction(
-        total.routed_E(), total.tokens(), BalanceLoss.AUTHORS_EPSILON);
+    return load(total);
   }
 
   void ready(RouterActor.GradientReady ready) {
@@ -150,6 +149,10 @@ final class StepTally {
     return total;
   }
 
+  private static double[] load(LayerStats total) {
+    return BalanceLoss.fraction(total.routed_E(), total.tokens(), 0);
+  }
+
   StepReport report(double learningRate, long stepTimeNs) {
     long tokens = (long) config.train().batch() * config.model().seq();
     double lossSum = 0;
@@ -165,10 +168,7 @@ final class StepTally {
     SortedMap<Integer, long[]> load = new TreeMap<>();
     for (int layer : stats_LR.keySet()) {
       LayerStats total = total(layer);
-      double[] load_E =
-          BalanceLoss.fraction(
-              total.routed_E(), total.tokens(), BalanceLoss.AUTHORS_EPSILON);
-      balance += BalanceLoss.value(load_E, total.sumP_E(), total.tokens());
+      balance += BalanceLoss.value(load(total), total.sumP_E(), total.tokens());
       z += total.sumZ() / total.tokens();
       for (long routed : total.routed_E()) {
         rows += routed;

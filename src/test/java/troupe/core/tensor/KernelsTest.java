@@ -13,8 +13,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every kernel of every device against the reference. */
 class KernelsTest {
@@ -50,10 +51,11 @@ class KernelsTest {
     return matching(device).onClose(device::close);
   }
 
-  @Test
-  void shouldGiveTheSameBitsWhenCalledFromManyThreads() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"cpu", "nd4j"})
+  void shouldGiveTheSameBitsWhenCalledFromManyThreads(String name) throws Exception {
     List<KernelCase> cases = KernelCases.all();
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(name);
         ExecutorService threads = Executors.newFixedThreadPool(THREADS)) {
       List<List<double[]>> alone = results(device, cases);
       List<Future<List<List<double[]>>>> together = new ArrayList<>();

@@ -121,6 +121,9 @@ public final class Trunk {
           batch.sequences(),
           model.heads());
       linearBackward(dNorm1_TD, dQkv_T3D, saved.norm1_TD, prefix + "qkv.");
+      // A bias on keys shifts all scores of a query alike, so its gradient is exactly zero. What
+      // float32 leaves of it is noise, which AdamW would blow up to full-sized steps.
+      kernels.fill(gradients.get(prefix + "qkv.b").slice(d, 1, d), 0);
       layerNormBackward(
           dX_TD, dNorm1_TD, saved.in_TD, saved.mean1_T1, saved.rstd1_T1, prefix + "ln1.");
     }

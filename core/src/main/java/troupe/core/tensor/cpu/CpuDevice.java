@@ -22,8 +22,17 @@ public final class CpuDevice implements Device {
   private final AtomicLong allocated = new AtomicLong();
   private final Kernels kernels = new CheckedKernels(this, new CpuKernels(this));
 
-  /** Loads ND4J and OpenBLAS. */
+  /**
+   * Loads ND4J and OpenBLAS.
+   *
+   * @throws IllegalStateException if the ND4J on the class path is one for GPUs
+   */
   public CpuDevice() {
+    if (!Nd4j.getEnvironment().isCPU()) {
+      throw new IllegalStateException(
+          "device cpu: ND4J is for GPUs (expected: for processors)\n"
+              + "HINT: build without -Pnd4j-cuda, or use device nd4j");
+    }
     Nd4j.getEnvironment().setMaxMasterThreads(1);
     // Last: ND4J gives OpenBLAS all cores when it loads.
     Blas.useOneThread();

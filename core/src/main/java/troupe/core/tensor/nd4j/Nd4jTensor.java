@@ -106,10 +106,9 @@ final class Nd4jTensor implements Tensor {
   @Override
   public MemorySegment bytes() {
     DataBuffer memory = buffer();
-    if (!Nd4j.getBackend().getClass().getSimpleName().equals("CpuBackend")) {
+    if (!Nd4j.getEnvironment().isCPU()) {
       throw new UnsupportedOperationException(
-          "bytes: memory of " + Nd4j.getBackend().getClass().getSimpleName()
-              + " (expected: the host's; use toDoubles and set)");
+          "bytes: memory of a GPU (expected: of the host)\nHINT: use toDoubles and set");
     }
     long bytes = DType.F32.bytes();
     return MemorySegment.ofAddress(memory.address() + offset * bytes).reinterpret(size() * bytes);
