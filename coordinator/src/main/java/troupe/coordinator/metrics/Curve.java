@@ -4,8 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A curve with few points. Of every bucket it keeps the smallest and the largest value at their steps, so that no spike is lost
- * however long the run was; a value that is not finite stays as a gap.
+ * A curve with few points. Of every bucket it keeps the smallest and the largest value at their
+ * steps, so that no spike is lost however long the run was; a value that is not finite stays as a
+ * gap.
  */
 final class Curve {
   /** A value, or a gap where it is NaN. */

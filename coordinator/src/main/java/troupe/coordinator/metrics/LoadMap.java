@@ -28,7 +28,10 @@ final class LoadMap {
     return tokens_BE.length == 0 ? 0 : tokens_BE[0].length;
   }
 
-  /** The tokens of an expert over the mean of its layer: 1 is an even load. NaN where there were no tokens. */
+  /**
+   * The tokens of an expert over the mean of its layer: 1 is an even load. NaN where there were no
+   * tokens.
+   */
   double share(int bucket, int expert) {
     long sum = 0;
     for (long tokens : tokens_BE[bucket]) {

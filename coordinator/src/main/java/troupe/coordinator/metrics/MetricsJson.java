@@ -8,7 +8,10 @@ import com.google.gson.JsonParser;
 import java.util.List;
 import java.util.Optional;
 
-/** Metrics as lines of JSON with snake-case keys. JSON knows no NaN or infinity: both are written as null, read as NaN. */
+/**
+ * Metrics as lines of JSON with snake-case keys. JSON knows no NaN or infinity: both are written as
+ * null, read as NaN.
+ */
 final class MetricsJson {
   private MetricsJson() {}
 

@@ -15,8 +15,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Appends one line a record, each in a single write, so that whoever follows the file sees whole lines. A disk that is full
- * costs lines, never the run. For one thread.
+ * Appends one line a record, each in a single write, so that whoever follows the file sees whole
+ * lines. A disk that is full costs lines, never the run. For one thread.
  */
 public final class MetricsLog implements AutoCloseable {
   /** The name of the file in the folder of a run. */
@@ -52,8 +52,8 @@ public final class MetricsLog implements AutoCloseable {
   }
 
   /**
-   * Goes on after a step, having dropped the records of later ones and what is left of a torn line. A missing file is an
-   * empty one.
+   * Goes on after a step, having dropped the records of later ones and what is left of a torn line.
+   * A missing file is an empty one.
    *
    * @throws IOException if the file cannot be cut or opened; it is then as it was
    */
@@ -105,7 +105,9 @@ public final class MetricsLog implements AutoCloseable {
     }
     reportNext = now.plus(REPORT_EVERY);
     LOG.error(
-        "metrics not written lost={} cause={}\nHINT: free disk space; training goes on without them",
-        lost, cause.toString());
+        "metrics not written lost={} cause={}\n"
+            + "HINT: free disk space; training goes on without them",
+        lost,
+        cause.toString());
   }
 }

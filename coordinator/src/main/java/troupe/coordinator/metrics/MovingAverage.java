@@ -1,6 +1,9 @@
 package troupe.coordinator.metrics;
 
-/** An exponential moving average that starts at its first value, and that values which are not finite leave alone. */
+/**
+ * An exponential moving average that starts at its first value, and that values which are not
+ * finite leave alone.
+ */
 final class MovingAverage {
   private final double keep;
   private double sum;

@@ -12,16 +12,17 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The page at the end of a run: loss curves, throughput, and how busy every expert was over time. One file that needs no
- * network: charts, data and style are inside, and a content policy forbids loading anything else.
+ * The page at the end of a run: loss curves, throughput, and how busy every expert was over time.
+ * One file that needs no network: charts, data and style are inside, and a content policy forbids
+ * loading anything else.
  */
 public final class Report {
   /** The name of the page in the folder of a run. */
   public static final String FILE_NAME = "report.html";
 
-  // The path in the jar holds the version of the root pom; the test of this class fails when they part.
-  private static final String ECHARTS =
-      "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
+  // The path in the jar holds the version of the root pom; the test of this class fails when they
+  // part.
+  private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{(\\w+)}}");
 
   private Report() {}
@@ -65,11 +66,11 @@ public final class Report {
     if (summary.nonFiniteLosses() > 0) {
       text.append(
           format(
-              "; the loss was not finite in %,d steps, first in step %,d",
+              "; losses that were not finite: %,d, the first in step %,d",
               summary.nonFiniteLosses(), summary.firstNonFiniteStep()));
     }
     if (summary.unreadable() > 0) {
-      text.append(format("; %,d torn lines were left out", summary.unreadable()));
+      text.append(format("; torn lines left out: %,d", summary.unreadable()));
     }
     return text.toString();
   }
@@ -85,7 +86,10 @@ public final class Report {
     tile(tiles, "Validation loss", number(summary.lastValLoss()), facts.lossUnit(), best);
     tile(tiles, "Training loss", number(data.smoothLoss()), facts.lossUnit(), "smoothed");
     tile(tiles, "Tokens seen", compact(tokens), "", format("%,.0f", tokens));
-    String perStep = format("%.1f ms a step", summary.durationMs() / summary.numSteps());
+    String perStep =
+        summary.numSteps() == 0
+            ? "no step yet"
+            : format("%.1f ms a step", summary.durationMs() / summary.numSteps());
     tile(tiles, "Time in steps", duration(seconds), "", perStep);
     tile(tiles, "Throughput", compact(tokens / seconds), "tokens/s", "mean of the run");
     tile(tiles, "Parameters", compact(facts.parameters()), "", format("%,d", facts.parameters()));
@@ -157,7 +161,8 @@ public final class Report {
   private static String resource(String name) throws IOException {
     try (InputStream stream = Report.class.getResourceAsStream(name)) {
       if (stream == null) {
-        throw new IllegalStateException("resource: " + name + " is missing (expected: on the classpath)");
+        throw new IllegalStateException(
+            "resource: " + name + " is missing (expected: on the classpath)");
       }
       return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
     }

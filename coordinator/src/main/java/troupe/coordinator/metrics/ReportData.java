@@ -12,7 +12,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What the charts of a report draw: curves and load maps of bounded size, however long the run was. */
+/**
+ * What the charts of a report draw: curves and load maps of bounded size, however long the run was.
+ */
 final class ReportData {
   /** A screen is not wider than a few hundred distinguishable points. */
   private static final int MAX_CURVE_BUCKETS = 400;
@@ -23,7 +25,7 @@ final class ReportData {
   private static final int MAX_LOAD_CELLS = 60_000;
 
   /** The smoothed loss forgets half of what is this share of the run ago. */
-  private static final double HALF_LIFE_SHARE = 0.01;
+  private static final double HALF_LIFE_SHARE = 0.005;
 
   private static final MathContext CURVE_DIGITS = new MathContext(6);
   private static final MathContext SHARE_DIGITS = new MathContext(3);
@@ -41,8 +43,17 @@ final class ReportData {
         StepBuckets.of(summary.firstStep(), summary.lastStep(), MAX_CURVE_BUCKETS);
     for (String name :
         List.of(
-            "loss", "smooth", "validation", "lr", "grad_norm", "tokens_per_s", "balance", "z",
-            "dropped", "alive", "imbalance")) {
+            "loss",
+            "smooth",
+            "validation",
+            "lr",
+            "grad_norm",
+            "tokens_per_s",
+            "balance",
+            "z",
+            "dropped",
+            "alive",
+            "imbalance")) {
       curves.put(name, new Curve(buckets));
     }
     average = new MovingAverage(Math.max(1, HALF_LIFE_SHARE * summary.numSteps()));

@@ -18,7 +18,11 @@ import java.util.TreeMap;
  * @param config all keys and values, in the order to show
  */
 public record ReportFacts(
-    String title, long parameters, long tokensPerStep, String lossUnit, Map<String, String> config) {
+    String title,
+    long parameters,
+    long tokensPerStep,
+    String lossUnit,
+    Map<String, String> config) {
   /** Copies the map, keeping its order. */
   public ReportFacts {
     config = Collections.unmodifiableMap(new LinkedHashMap<>(config));

@@ -3,7 +3,10 @@ package troupe.coordinator.metrics;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** The numbers of a whole run, from one pass over its metrics. A number that was never measured is NaN. */
+/**
+ * The numbers of a whole run, from one pass over its metrics. A number that was never measured is
+ * NaN.
+ */
 final class RunSummary {
   private long numSteps;
   private long firstStep = Long.MAX_VALUE;

@@ -1,7 +1,8 @@
 package troupe.coordinator.metrics;
 
 /**
- * What one training step measured, over all ranks. Numbers that are not finite are kept: they are what one looks for later.
+ * What one training step measured, over all ranks. Numbers that are not finite are kept: they are
+ * what one looks for later.
  *
  * @param step the step
  * @param loss the trained loss: cross entropy and both auxiliary losses, in nats a token

@@ -34,7 +34,7 @@
   function line(label, name, colorName, extra) {
     return Object.assign({
       name: label, type: 'line', data: points(name), showSymbol: false, animation: false,
-      lineStyle: { width: 2, color: color(colorName) }, itemStyle: { color: color(colorName) },
+      lineStyle: { width: 1.5, color: color(colorName) }, itemStyle: { color: color(colorName) },
       emphasis: { disabled: true }
     }, extra);
   }
@@ -61,6 +61,7 @@
       yAxis: { type: 'value', scale: true, name: yName,
         nameTextStyle: { color: muted, fontSize: 12, align: 'left', padding: [0, 0, 0, -46] },
         axisLabel: Object.assign({ formatter: compact }, axisText),
+        axisLine: { show: false }, axisTick: { show: false },
         splitLine: { lineStyle: { color: color('grid') } } }
     }, extra);
   }
@@ -86,7 +87,7 @@
     const few = data.curves.validation.steps.length <= 60;
     option.series = [
       line('training', 'loss', 'pale', { lineStyle: { width: 1, color: color('pale') } }),
-      line('training, smoothed', 'smooth', 'blue'),
+      line('training, smoothed', 'smooth', 'blue', { lineStyle: { width: 2, color: color('blue') } }),
       line('validation', 'validation', 'orange', { showSymbol: few, symbol: 'circle', symbolSize: 7 })
     ];
     draw(document.getElementById('loss'), option, 'loss');
@@ -120,7 +121,8 @@
       cells.push([bucket, expert, share === null ? '-' : share])));
     const option = frame('', false, {
       xAxis: { type: 'category', data: shares.map((row, bucket) => firstOf(bucket)),
-        axisLabel: { color: color('muted'), formatter: step => compact(Number(step)), hideOverlap: true },
+        axisLabel: { color: color('muted'), formatter: step => compact(Number(step)),
+          interval: Math.ceil(shares.length / 7) - 1 },
         axisLine: { show: false }, axisTick: { show: false } },
       yAxis: { type: 'category', inverse: true, data: shares[0].map((share, expert) => expert),
         name: 'expert', nameLocation: 'middle', nameGap: 34, nameTextStyle: { color: color('muted') },
