@@ -1,0 +1,108 @@
+package troupe.coordinator.metrics;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Metrics as lines of JSON with snake-case keys. JSON knows no NaN or infinity: both are written as
+ * null, read as NaN.
+ */
+final class MetricsJson {
+  private MetricsJson() {}
+
+  /** One line without its line break. */
+  static String toLine(MetricsRecord metrics) {
+    JsonObject json = new JsonObject();
+    json.addProperty("step", metrics.step());
+    switch (metrics) {
+      case ValidationMetrics validation -> put(json, "val_loss", validation.valLoss());
+      case StepMetrics step -> put(json, step);
+    }
+    return json.toString();
+  }
+
+  /** The record of a line; empty if it is torn or none of ours. */
+  static Optional<MetricsRecord> parse(String line) {
+    try {
+      JsonObject json = JsonParser.parseString(line).getAsJsonObject();
+      long step = field(json, "step").getAsLong();
+      if (json.has("val_loss")) {
+        return Optional.of(new ValidationMetrics(step, number(json, "val_loss")));
+      }
+      return Optional.of(
+          new StepMetrics(
+              step,
+              number(json, "loss"),
+              number(json, "ce"),
+              number(json, "balance"),
+              number(json, "z"),
+              number(json, "lr"),
+              number(json, "grad_norm"),
+              number(json, "tokens_per_s"),
+              number(json, "step_time_ms"),
+              number(json, "dropped"),
+              number(json, "alive"),
+              number(json, "imbalance"),
+              load(field(json, "load").getAsJsonArray())));
+    } catch (JsonParseException
+        | IllegalStateException
+        | NumberFormatException
+        | UnsupportedOperationException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static void put(JsonObject json, StepMetrics step) {
+    put(json, "loss", step.loss());
+    put(json, "ce", step.ce());
+    put(json, "balance", step.balance());
+    put(json, "z", step.z());
+    put(json, "lr", step.lr());
+    put(json, "grad_norm", step.gradNorm());
+    put(json, "tokens_per_s", step.tokensPerS());
+    put(json, "step_time_ms", step.stepTimeMs());
+    put(json, "dropped", step.dropped());
+    put(json, "alive", step.alive());
+    put(json, "imbalance", step.imbalance());
+    JsonArray layers = new JsonArray();
+    for (long[] load_E : step.load_LE()) {
+      JsonArray experts = new JsonArray();
+      for (long tokens : load_E) {
+        experts.add(tokens);
+      }
+      layers.add(experts);
+    }
+    json.add("load", layers);
+  }
+
+  private static void put(JsonObject json, String name, double value) {
+    json.addProperty(name, Double.isFinite(value) ? value : null);
+  }
+
+  private static double number(JsonObject json, String name) {
+    JsonElement value = field(json, name);
+    return value.isJsonNull() ? Double.NaN : value.getAsDouble();
+  }
+
+  private static JsonElement field(JsonObject json, String name) {
+    JsonElement value = json.get(name);
+    if (value == null) {
+      throw new JsonParseException(name + " is missing");
+    }
+    return value;
+  }
+
+  private static long[][] load(JsonArray layers) {
+    long[][] load_LE = new long[layers.size()][];
+    for (int layer = 0; layer < load_LE.length; layer++) {
+      List<JsonElement> experts = layers.get(layer).getAsJsonArray().asList();
+      load_LE[layer] = experts.stream().mapToLong(JsonElement::getAsLong).toArray();
+    }
+    return load_LE;
+  }
+}

@@ -1,0 +1,251 @@
+package troupe.coordinator.metrics;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
+
+class MetricsLogTest {
+  private static final Path FULL_DEVICE = Path.of("/dev/full");
+
+  @TempDir private Path folder;
+
+  @Test
+  void shouldReadBackWhatWasAppended() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    StepMetrics step = step(7, 1.25);
+    try (MetricsLog log = MetricsLog.create(file)) {
+      log.append(step);
+      log.append(new ValidationMetrics(7, 2.5));
+    }
+    List<MetricsRecord> records = read(file, 0);
+    assertEquals(2, records.size());
+    StepMetrics read = assertInstanceOf(StepMetrics.class, records.get(0));
+    assertArrayEquals(step.load_LE(), read.load_LE());
+    assertEquals(MetricsJson.toLine(step), MetricsJson.toLine(read));
+    assertEquals(new ValidationMetrics(7, 2.5), records.get(1));
+  }
+
+  @Test
+  void shouldUseTheDocumentedKeys() throws IOException {
+    JsonObject json = JsonParser.parseString(MetricsJson.toLine(step(7, 1.25))).getAsJsonObject();
+    assertEquals(
+        List.of(
+            "step",
+            "loss",
+            "ce",
+            "balance",
+            "z",
+            "lr",
+            "grad_norm",
+            "tokens_per_s",
+            "step_time_ms",
+            "dropped",
+            "alive",
+            "imbalance",
+            "load"),
+        List.copyOf(json.keySet()));
+    assertEquals(30, json.getAsJsonArray("load").get(1).getAsJsonArray().get(0).getAsLong());
+    assertEquals(
+        "{\"step\":7,\"val_loss\":2.5}", MetricsJson.toLine(new ValidationMetrics(7, 2.5)));
+  }
+
+  @Test
+  void shouldWriteValidJsonWhenNumbersAreNotFinite() throws IOException {
+    for (double value : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
+      String line = MetricsJson.toLine(step(3, value));
+      assertTrue(line.contains("\"loss\":null"), line);
+      StepMetrics read = assertInstanceOf(StepMetrics.class, MetricsJson.parse(line).orElseThrow());
+      assertTrue(Double.isNaN(read.loss()));
+    }
+  }
+
+  @Test
+  void shouldShowEachLineAtOnce() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog log = MetricsLog.create(file)) {
+      for (int n = 1; n <= 5; n++) {
+        log.append(step(n, 1));
+        assertEquals(n, read(file, 0).size());
+      }
+    }
+  }
+
+  @Test
+  void shouldDropLaterStepsWhenTheRunResumes() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog log = MetricsLog.create(file)) {
+      for (int n = 1; n <= 10; n++) {
+        log.append(step(n, n));
+        log.append(new ValidationMetrics(n, n));
+      }
+    }
+    try (MetricsLog log = MetricsLog.resume(file, 6)) {
+      log.append(step(7, 70));
+    }
+    List<MetricsRecord> records = read(file, 0);
+    assertEquals(13, records.size());
+    assertEquals(6, records.get(11).step());
+    assertEquals(70, assertInstanceOf(StepMetrics.class, records.get(12)).loss());
+    assertEquals(List.of(file), files());
+  }
+
+  @Test
+  void shouldBeginEmptyWhenThereIsNothingToResume() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog log = MetricsLog.resume(file, 6)) {
+      log.append(step(7, 1));
+    }
+    assertEquals(1, read(file, 0).size());
+  }
+
+  @Test
+  void shouldLeaveOutATornLineOfAnyLength() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    String whole = MetricsJson.toLine(step(1, 1)) + "\n";
+    String last = MetricsJson.toLine(step(2, 2));
+    for (int length = 1; length < last.length(); length++) {
+      Files.writeString(file, whole + last.substring(0, length));
+      assertEquals(1, read(file, 1).size(), "length " + length);
+      MetricsLog.resume(file, 2).close();
+      assertEquals(whole, Files.readString(file));
+    }
+  }
+
+  @Test
+  void shouldSkipWhatIsNoRecord() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    List<String> lines =
+        List.of(
+            "",
+            "null",
+            "[]",
+            "3",
+            "{}",
+            "{\"step\":1}",
+            "{\"step\":\"x\",\"val_loss\":1}",
+            "{\"step\":1,\"val_loss\":[1,2]}",
+            MetricsJson.toLine(new ValidationMetrics(9, 1)));
+    Files.write(file, lines);
+    Files.write(file, new byte[] {(byte) 0xff, (byte) 0xfe, '\n'}, StandardOpenOption.APPEND);
+    List<MetricsRecord> records = read(file, 8);
+    assertEquals(List.of(new ValidationMetrics(9, 1)), records);
+  }
+
+  @Test
+  void shouldGoOnAndReportOnceAMinuteWhenTheDiskIsFull() throws IOException {
+    SmallDisk disk = new SmallDisk();
+    Instant[] now = {Instant.EPOCH};
+    InstantSource clock = () -> now[0];
+    List<ILoggingEvent> events = captured();
+    try (MetricsLog log = new MetricsLog(disk, clock)) {
+      log.append(step(1, 1));
+      disk.free = 20;
+      for (int n = 2; n <= 60; n++) {
+        now[0] = Instant.EPOCH.plusSeconds(n);
+        log.append(step(n, 1));
+      }
+      assertEquals(59, log.lost());
+      assertEquals(1, events.size());
+      now[0] = Instant.EPOCH.plusSeconds(70);
+      log.append(step(61, 1));
+      assertEquals(2, events.size());
+      assertTrue(events.getLast().getFormattedMessage().contains("lost=60"), events.toString());
+      assertTrue(events.getLast().getFormattedMessage().contains("HINT"), events.toString());
+      disk.free = Integer.MAX_VALUE;
+      log.append(step(62, 1));
+      log.append(step(63, 1));
+    }
+    Path file = Files.write(folder.resolve("metrics.jsonl"), disk.written());
+    List<Long> steps = read(file, 1).stream().map(MetricsRecord::step).toList();
+    assertEquals(List.of(1L, 62L, 63L), steps);
+  }
+
+  @Test
+  void shouldGoOnWhenTheDeviceIsFull() throws IOException {
+    assumeTrue(Files.isWritable(FULL_DEVICE), "this system has no " + FULL_DEVICE);
+    try (MetricsLog log = MetricsLog.create(FULL_DEVICE)) {
+      log.append(step(1, 1));
+      assertEquals(1, log.lost());
+    }
+  }
+
+  static StepMetrics step(long step, double loss) {
+    long[][] load_LE = {{10, 20, 30}, {30, 20, 10}};
+    return new StepMetrics(
+        step, loss, loss, 0.01, 0.002, 0.004, 1.5, 11000, 180, 0.05, 0.4, 1.5, load_LE);
+  }
+
+  private static List<MetricsRecord> read(Path file, long unreadable) throws IOException {
+    List<MetricsRecord> records = new ArrayList<>();
+    assertEquals(unreadable, MetricsFile.read(file, records::add));
+    return records;
+  }
+
+  private List<Path> files() throws IOException {
+    try (var paths = Files.list(folder)) {
+      return paths.toList();
+    }
+  }
+
+  private static List<ILoggingEvent> captured() {
+    ListAppender<ILoggingEvent> appender = new ListAppender<>();
+    appender.start();
+    Logger logger = assertInstanceOf(Logger.class, LoggerFactory.getLogger(MetricsLog.class));
+    logger.addAppender(appender);
+    return appender.list;
+  }
+
+  /** A file on a disk with room for a number of bytes. */
+  private static final class SmallDisk implements WritableByteChannel {
+    private final StringBuilder text = new StringBuilder();
+    private int free = Integer.MAX_VALUE;
+
+    @Override
+    public int write(ByteBuffer bytes) throws IOException {
+      int fits = Math.min(bytes.remaining(), free);
+      if (fits == 0) {
+        throw new IOException("No space left on device");
+      }
+      text.append(StandardCharsets.UTF_8.decode(bytes.slice(bytes.position(), fits)));
+      bytes.position(bytes.position() + fits);
+      free -= fits;
+      return fits;
+    }
+
+    byte[] written() {
+      assertFalse(text.isEmpty());
+      return text.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    @Override
+    public boolean isOpen() {
+      return true;
+    }
+
+    @Override
+    public void close() {}
+  }
+}
