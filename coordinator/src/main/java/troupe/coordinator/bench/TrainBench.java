@@ -1,0 +1,175 @@
+package troupe.coordinator.bench;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import troupe.coordinator.Outcome;
+import troupe.coordinator.RunListener;
+import troupe.coordinator.RunTask;
+import troupe.coordinator.StepReport;
+import troupe.coordinator.run.LocalRun;
+import troupe.coordinator.run.Model;
+import troupe.core.config.RunConfig;
+import troupe.core.data.Batch;
+import troupe.core.random.Philox;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Devices;
+import troupe.router.BatchSource;
+import troupe.router.gate.CounterDraws;
+
+/**
+ * Times whole training steps through the real actors, on random tokens, without checkpoints: the work of a run and nothing
+ * else. A few more steps are run with every kernel timed; they do not count.
+ */
+public final class TrainBench {
+  private static final int PROFILED_STEPS = 5;
+
+  private TrainBench() {}
+
+  /**
+   * What was measured.
+   *
+   * @param stepMs wall-clock milliseconds of each timed step
+   * @param flopsPerToken floating-point operations a token, forward and backward, of matrix products alone
+   * @param threads compute threads
+   * @param kernelMs milliseconds a step by kernel, over all threads, of the profiled steps
+   * @param profiledStepMs median of the profiled steps
+   */
+  public record Result(
+      double[] stepMs,
+      long tokensPerStep,
+      double flopsPerToken,
+      int threads,
+      Map<String, Double> kernelMs,
+      double profiledStepMs) {
+    /** Median milliseconds of a step. */
+    public double medianMs() {
+      return median(stepMs);
+    }
+
+    /** Tokens a second at the median step. */
+    public double tokensPerSecond() {
+      return tokensPerStep / medianMs() * 1e3;
+    }
+
+    /** Share of the threads' time in the profiled steps that no kernel accounts for. */
+    public double outsideKernels() {
+      double inside = kernelMs.values().stream().mapToDouble(Double::doubleValue).sum();
+      return 1 - inside / (profiledStepMs * threads);
+    }
+  }
+
+  /** Runs {@code warmUp} steps, then times {@code steps}. */
+  public static Result run(RunConfig config, int warmUp, int steps) {
+    try (ProfiledDevice device = new ProfiledDevice(Devices.open(config.device()));
+        Model model = new Model(device, config)) {
+      Clock clock = new Clock(device, warmUp + steps);
+      LocalRun.Parts parts =
+          new LocalRun.Parts(
+              model,
+              1,
+              new RandomBatches(config),
+              (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
+              List.of(new RunTask.Train(warmUp + steps + PROFILED_STEPS)),
+              (epoch, step, owners) -> true,
+              clock);
+      try (LocalRun run = LocalRun.start(parts)) {
+        if (clock.outcome.join() instanceof Outcome.Failed failed) {
+          throw new IllegalStateException(failed.message());
+        }
+      }
+      return result(config, device, clock, warmUp, steps);
+    }
+  }
+
+  private static Result result(
+      RunConfig config, ProfiledDevice device, Clock clock, int warmUp, int steps) {
+    double[] all = clock.stepMs.stream().mapToDouble(Double::doubleValue).toArray();
+    Map<String, Double> kernelMs = new LinkedHashMap<>();
+    device.nanosByKernel().entrySet().stream()
+        .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
+        .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
+    int threads = config.cluster().threads();
+    return new Result(
+        Arrays.copyOfRange(all, warmUp, warmUp + steps),
+        (long) config.train().batch() * config.model().seq(),
+        flopsPerToken(config),
+        threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),
+        kernelMs,
+        median(Arrays.copyOfRange(all, warmUp + steps, all.length)));
+  }
+
+  /** Six operations a weight that a token meets, and the causal half of attention's products. */
+  private static double flopsPerToken(RunConfig config) {
+    RunConfig.Model model = config.model();
+    double d = model.dModel();
+    double pre = model.activation().preWidth(model.dFf());
+    double weights = model.layers() * (4 * d * d + d * pre + d * model.dFf()) + model.vocab() * d;
+    return 6 * weights + 6 * model.layers() * model.seq() * d;
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int middle = sorted.length / 2;
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+
+  /** Takes the wall-clock time between commits, and switches the profile on for the last steps. */
+  private static final class Clock implements RunListener {
+    private final ProfiledDevice device;
+    private final int timedSteps;
+    private final List<Double> stepMs = new ArrayList<>();
+    private final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
+    private long last = System.nanoTime();
+
+    Clock(ProfiledDevice device, int timedSteps) {
+      this.device = device;
+      this.timedSteps = timedSteps;
+    }
+
+    @Override
+    public void committed(StepReport report) {
+      long now = System.nanoTime();
+      stepMs.add((now - last) / 1e6);
+      last = now;
+      if (report.step() == timedSteps) {
+        device.profiling(true);
+      }
+    }
+
+    @Override
+    public void finished(Outcome end) {
+      outcome.complete(end);
+    }
+  }
+
+  /** Tokens drawn evenly, as a function of where they are. */
+  private record RandomBatches(RunConfig config) implements BatchSource {
+    @Override
+    public Batch training(long step, int rank, int microBatch) {
+      int ranks = config.train().ranks();
+      int microBatches = config.train().microBatches();
+      int sequences = config.train().batch() / ranks / microBatches;
+      int seq = config.model().seq();
+      int[] tokens = new int[sequences * seq];
+      int[] targets = new int[tokens.length];
+      for (int i = 0; i < tokens.length; i++) {
+        long word =
+            Philox.word64(config.seed(), (int) step, rank * microBatches + microBatch, i);
+        tokens[i] = (int) Math.unsignedMultiplyHigh(word, config.model().vocab());
+        targets[i] = (int) Math.unsignedMultiplyHigh(word * 31, config.model().vocab());
+      }
+      return new Batch(tokens, targets, sequences, seq);
+    }
+
+    @Override
+    public Batch validation(int index, int count) {
+      return training(-1 - index, 0, 0);
+    }
+  }
+}
