@@ -20,13 +20,15 @@ final class Batches {
 
   static CountedPayload payload(BatchHeader header) {
     CountedPayload payload = new CountedPayload(header.payloadBytes());
-    fill(payload.bytes(), header.step());
+    payload.bytes().copyFrom(MemorySegment.ofArray(rows(header)));
     return payload;
   }
 
   /** The rows that belong to this header. */
   static byte[] rows(BatchHeader header) {
-    return payload(header).bytes().toArray(ValueLayout.JAVA_BYTE);
+    byte[] rows = new byte[Math.toIntExact(header.payloadBytes())];
+    fill(MemorySegment.ofArray(rows), header.step());
+    return rows;
   }
 
   private static void fill(MemorySegment bytes, long seed) {

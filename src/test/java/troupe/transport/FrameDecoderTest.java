@@ -1,0 +1,129 @@
+package troupe.transport;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class FrameDecoderTest {
+  private static final int STRIDE = 1024;
+  private static final BatchHeader HEADER = Batches.header(7, 5, 100); // 2000 bytes: chunks of 1024 and 976
+  private static final BatchId ID = new BatchId(1, 2);
+
+  private final FrameFlyweight frame = new FrameFlyweight();
+  private final FrameMemory memory = new FrameMemory();
+
+  private Verdict decode(byte[] bytes) {
+    return FrameDecoder.decode(frame, memory, new UnsafeBuffer(bytes), 0, bytes.length);
+  }
+
+  @Test
+  void shouldAcceptEveryFrameOfABatch() {
+    for (byte[] bytes : Frames.of(HEADER, ID, STRIDE)) {
+      assertEquals(Verdict.ACCEPTED, decode(bytes));
+    }
+    for (byte[] bytes : Frames.of(Batches.header(1, 0, 100), ID, STRIDE)) {
+      assertEquals(Verdict.ACCEPTED, decode(bytes));
+    }
+  }
+
+  @Test
+  void shouldFindTheFrameWhereverItLies() {
+    byte[] bytes = Frames.at(HEADER, ID, STRIDE, 1024);
+    ByteBuffer direct = ByteBuffer.allocateDirect(3 * bytes.length);
+    UnsafeBuffer slice = new UnsafeBuffer(direct, 40, 2 * bytes.length);
+    slice.putBytes(64, bytes);
+    assertEquals(Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, slice, 64, bytes.length));
+    byte[] array = new byte[3 * bytes.length];
+    UnsafeBuffer heap = new UnsafeBuffer(array, 40, 2 * bytes.length);
+    heap.putBytes(64, bytes);
+    assertEquals(Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, heap, 64, bytes.length));
+  }
+
+  static Stream<Arguments> contradictions() {
+    return Stream.of(
+        change("flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 1)),
+        change("other flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 0x80)),
+        change("phase 0", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 0)),
+        change("phase 8", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 8)),
+        change("phase -1", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) -1)),
+        change("dtype 0", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 0)),
+        change("dtype 3", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 3)),
+        change("dtype of another total", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 2)),
+        change("rows < 0", f -> f.putInt(FrameFlyweight.ROWS_OFFSET, -5)),
+        change("rows and columns < 0", f -> shape(f, -5, -100)),
+        change("another shape", f -> shape(f, 5, 101)),
+        // 2^31 * 2^33 = 2^64: zero, were it computed in 64 bits.
+        change("a total that overflows", f -> overflowing(f, 1 << 30, 1 << 30, 2)),
+        change("a total that overflows", f -> overflowing(f, Integer.MAX_VALUE, Integer.MAX_VALUE, 1)),
+        change("total", f -> f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, 2004)),
+        change("total < 0", f -> f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, -2000)),
+        change("stride 0", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 0)),
+        change("stride < 0", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, -1024)),
+        change("tiny stride", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 64)),
+        change("unaligned stride", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 1025)),
+        change("another stride", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 2048)),
+        change("offset < 0", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, -1024)),
+        change("least offset", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, Long.MIN_VALUE)),
+        change("unaligned offset", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, 1)),
+        change("offset of the last", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, 1024)),
+        change("offset beyond", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, 2048)),
+        change("largest offset", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, -1L >>> 1)),
+        change("magic", f -> f.putInt(FrameFlyweight.MAGIC_OFFSET, 0)),
+        change("version", f -> f.put(FrameFlyweight.VERSION_OFFSET, (byte) 2)),
+        change("length", f -> f.putInt(FrameFlyweight.CHUNK_LENGTH_OFFSET, 1023)));
+  }
+
+  private static Arguments change(String name, Consumer<ByteBuffer> change) {
+    return Arguments.of(name, change);
+  }
+
+  private static void shape(ByteBuffer f, int rows, int columns) {
+    f.putInt(FrameFlyweight.ROWS_OFFSET, rows).putInt(FrameFlyweight.COLUMNS_OFFSET, columns);
+  }
+
+  private static void overflowing(ByteBuffer f, int rows, int columns, int dtypeCode) {
+    shape(f, rows, columns);
+    f.put(FrameFlyweight.DTYPE_OFFSET, (byte) dtypeCode);
+    f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, (long) rows * columns * 4 * dtypeCode);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("contradictions")
+  void shouldCallItMalformedWhenASealedFrameContradictsItself(
+      String name, Consumer<ByteBuffer> change) {
+    byte[] bytes = Frames.at(HEADER, ID, STRIDE, 0);
+    change.accept(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+    assertEquals(Verdict.MALFORMED, decode(Frames.seal(bytes)), name);
+  }
+
+  @Test
+  void shouldCallItMalformedWhenTruncatedOrLonger() {
+    byte[] bytes = Frames.at(HEADER, ID, STRIDE, 0);
+    for (int length = 0; length < bytes.length; length++) {
+      assertEquals(Verdict.MALFORMED, decode(Arrays.copyOf(bytes, length)), "length " + length);
+    }
+    assertEquals(Verdict.MALFORMED, decode(Arrays.copyOf(bytes, bytes.length + 1)));
+  }
+
+  @Test
+  void shouldNeverAcceptAFrameWithAChangedBit() {
+    byte[] bytes = Frames.at(HEADER, ID, STRIDE, 1024);
+    for (int bit = 0; bit < 8 * bytes.length; bit++) {
+      bytes[bit / 8] ^= (byte) (1 << bit % 8);
+      boolean isStructure =
+          bit / 8 < FrameFlyweight.PHASE_OFFSET
+              || bit / 32 == FrameFlyweight.CHUNK_LENGTH_OFFSET / 4;
+      assertEquals(isStructure ? Verdict.MALFORMED : Verdict.CORRUPT, decode(bytes), "bit " + bit);
+      bytes[bit / 8] ^= (byte) (1 << bit % 8);
+    }
+  }
+}

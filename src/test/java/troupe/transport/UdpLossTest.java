@@ -1,0 +1,60 @@
+package troupe.transport;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.aeron.driver.Configuration;
+import io.aeron.driver.ext.DebugChannelEndpointConfiguration;
+import io.aeron.driver.ext.DebugReceiveChannelEndpointSupplier;
+import io.aeron.driver.status.SystemCounterDescriptor;
+import java.lang.foreign.ValueLayout;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Aeron's own debugging endpoint throws away received packets; the properties are read when a driver starts. */
+class UdpLossTest {
+  private static final Map<String, String> LOSS =
+      Map.of(
+          Configuration.RECEIVE_CHANNEL_ENDPOINT_SUPPLIER_PROP_NAME,
+          DebugReceiveChannelEndpointSupplier.class.getName(),
+          DebugChannelEndpointConfiguration.RECEIVE_DATA_LOSS_RATE_PROP_NAME,
+          "0.02",
+          DebugChannelEndpointConfiguration.RECEIVE_DATA_LOSS_SEED_PROP_NAME,
+          "7");
+
+  @BeforeEach
+  void lose() {
+    LOSS.forEach(System::setProperty);
+  }
+
+  @AfterEach
+  void stopLosing() {
+    LOSS.keySet().forEach(System::clearProperty);
+  }
+
+  @Test
+  void shouldDeliverEveryByteWhenPacketsAreLost() {
+    RecordingReceiver receiver = new RecordingReceiver();
+    AeronSettings settings = AeronSettings.udp(Batches.RUN_ID, 0).with(null, 8192, 1 << 20);
+    try (AeronTransport transport =
+        AeronTransport.loopback(settings, receiver, TransportEvents.NONE)) {
+      for (int i = 0; i < 10; i++) {
+        BatchHeader header = Batches.header(i, 501, 503); // 1 MB, 124 packets
+        Eventually.send(transport, 0, header, Batches.payload(header));
+      }
+      for (int i = 0; i < 10; i++) {
+        RecordingReceiver.Arrival arrival = receiver.take();
+        assertEquals(i, arrival.header().step());
+        assertArrayEquals(
+            Batches.rows(arrival.header()),
+            arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
+      }
+      long naks = transport.driverCounter(SystemCounterDescriptor.NAK_MESSAGES_SENT);
+      assertTrue(naks > 0, "nothing was lost: the test shows nothing");
+      assertEquals(0, transport.counters().corruptFrames());
+    }
+  }
+}
