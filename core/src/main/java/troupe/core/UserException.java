@@ -1,8 +1,8 @@
 package troupe.core;
 
 /**
- * A mistake that the user can correct: a wrong value in a config, an empty file, a run that exists already. The command
- * line prints the message and the hint, never a stack trace, and exits with 2.
+ * A mistake that the user can correct: a wrong value in a config, an empty file, a run that exists
+ * already. The command line prints the message and the hint, never a stack trace, and exits with 2.
  */
 public final class UserException extends RuntimeException {
   private final String hint;
