@@ -115,7 +115,8 @@ class ConfigLoaderTest {
 
   @Test
   void shouldReadSixtyFourBitSeeds() {
-    assertEquals(-9007199254740993L, ConfigLoader.parse("", List.of("seed=-9007199254740993")).seed());
+    assertEquals(
+        -9007199254740993L, ConfigLoader.parse("", List.of("seed=-9007199254740993")).seed());
   }
 
   @ParameterizedTest
@@ -133,12 +134,7 @@ class ConfigLoaderTest {
   void shouldNameTheNearestKeyWhenAKeyIsUnknown(String unknown, String nearest) {
     UserException error = wrong(unknown + "=1");
     assertEquals(
-        unknown
-            + ": unknown key (nearest known: "
-            + nearest
-            + ") in override "
-            + unknown
-            + "=1",
+        unknown + ": unknown key (nearest known: " + nearest + ") in override " + unknown + "=1",
         error.getMessage());
     assertFalse(error.hint().isBlank());
   }
@@ -267,8 +263,7 @@ class ConfigLoaderTest {
   }
 
   private static UserException wrong(String... overrides) {
-    return assertThrows(
-        UserException.class, () -> ConfigLoader.parse("", List.of(overrides)));
+    return assertThrows(UserException.class, () -> ConfigLoader.parse("", List.of(overrides)));
   }
 
   private Path write(String name, String text) throws IOException {

@@ -106,8 +106,7 @@ class ResolvedConfigTest {
     List<ResolvedConfig.Difference> differences =
         ResolvedConfig.differences(with("gate.type=switch", "model.layers=2"), DEFAULTS);
     assertEquals(
-        List.of(
-            "model.layers: 2 (expected: 4)", "gate.type: switch (expected: sparsemixer)"),
+        List.of("model.layers: 2 (expected: 4)", "gate.type: switch (expected: sparsemixer)"),
         differences.stream().map(ResolvedConfig.Difference::toString).toList());
   }
 

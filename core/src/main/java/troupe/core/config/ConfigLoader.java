@@ -18,9 +18,9 @@ import java.util.Map;
 import troupe.core.UserException;
 
 /**
- * Reads a {@link RunConfig}: first the overrides, the last of the same key first; then the file; then {@code
- * defaults.conf}, a copy of which is in the jar. So a config has only what differs, wherever it lies. Every mistake is
- * reported in one {@link UserException}.
+ * Reads a {@link RunConfig}: first the overrides, the last of the same key first; then the file;
+ * then {@code defaults.conf}, a copy of which is in the jar. So a config has only what differs,
+ * wherever it lies. Every mistake is reported in one {@link UserException}.
  */
 public final class ConfigLoader {
   /** What the origins of values from the command line start with. */
@@ -31,10 +31,11 @@ public final class ConfigLoader {
   private ConfigLoader() {}
 
   /**
-   * Reads a HOCON file. {@code include "other"} looks beside it. If nothing sets {@code run.dir}, it is {@code runs/NAME}
-   * for {@code NAME.conf}.
+   * Reads a HOCON file. {@code include "other"} looks beside it. If nothing sets {@code run.dir},
+   * it is {@code runs/NAME} for {@code NAME.conf}.
    *
-   * @param overrides each {@code key=value}; {@code resume=true} is short for {@code run.resume=true}
+   * @param overrides each {@code key=value}; {@code resume=true} is short for {@code
+   *     run.resume=true}
    * @throws UserException if the file cannot be read, or a key or value is wrong
    */
   public static RunConfig load(Path file, List<String> overrides) {
@@ -52,8 +53,8 @@ public final class ConfigLoader {
   }
 
   /**
-   * Reads HOCON from a string, such as that of {@link ResolvedConfig#render}. If nothing sets {@code run.dir}, it is
-   * {@code runs/unnamed}.
+   * Reads HOCON from a string, such as that of {@link ResolvedConfig#render}. If nothing sets
+   * {@code run.dir}, it is {@code runs/unnamed}.
    *
    * @param overrides as for {@link #load}
    * @throws UserException if a key or value is wrong
@@ -90,16 +91,15 @@ public final class ConfigLoader {
             () ->
                 new UserException(
                     String.join("\n", binder.problems()),
-                    "correct " + name + " or pass KEY=VALUE; configs/defaults.conf explains all"
+                    "correct "
+                        + name
+                        + " or pass KEY=VALUE; configs/defaults.conf explains all"
                         + " keys"));
   }
 
   private static Config withRunDir(Config config, String defaultDir) {
-    boolean empty =
-        config.hasPath("run.dir") && config.getValue("run.dir").unwrapped().equals("");
-    return empty
-        ? config.withValue("run.dir", ConfigValueFactory.fromAnyRef(defaultDir))
-        : config;
+    boolean empty = config.hasPath("run.dir") && config.getValue("run.dir").unwrapped().equals("");
+    return empty ? config.withValue("run.dir", ConfigValueFactory.fromAnyRef(defaultDir)) : config;
   }
 
   private static Config defaults() {
@@ -120,8 +120,8 @@ public final class ConfigLoader {
     private static final Map<String, String> SHORT = Map.of("resume", "run.resume");
 
     /**
-     * The value is HOCON, except that for a key that takes text it is that text: paths and globs need no quotes on the
-     * command line.
+     * The value is HOCON, except that for a key that takes text it is that text: paths and globs
+     * need no quotes on the command line.
      */
     static Config parse(String override) {
       int equals = override.indexOf('=');

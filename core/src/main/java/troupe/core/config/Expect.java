@@ -20,7 +20,9 @@ final class Expect {
     return this;
   }
 
-  /** Throws an {@link IllegalArgumentException} with one line for each violation, if there are any. */
+  /**
+   * Throws an {@link IllegalArgumentException} with one line for each violation, if there are any.
+   */
   void orThrow() {
     if (!violations.isEmpty()) {
       throw new IllegalArgumentException(String.join("\n", violations));

@@ -9,7 +9,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** The keys of a config, derived from its records: {@code train.micro_batches} is {@code train().microBatches()}. */
+/**
+ * The keys of a config, derived from its records: {@code train.micro_batches} is {@code
+ * train().microBatches()}.
+ */
 final class Keys {
   /** Every dotted key and the type of its value, in the order of the records' components. */
   static final Map<String, Type> TYPES = types(RunConfig.class, "");
@@ -48,14 +51,12 @@ final class Keys {
 
   /** The names of an enum as a list for people. */
   static String names(Class<? extends Enum<?>> type) {
-    return Arrays.stream(type.getEnumConstants())
-        .map(Keys::name)
-        .collect(Collectors.joining(", "));
+    return Arrays.stream(type.getEnumConstants()).map(Keys::name).collect(Collectors.joining(", "));
   }
 
   /**
-   * The key that was probably meant: the one at the least edit distance. A right name in the wrong section, or without
-   * one, counts as a single edit.
+   * The key that was probably meant: the one at the least edit distance. A right name in the wrong
+   * section, or without one, counts as a single edit.
    */
   static String nearest(String unknown) {
     String nearest = "";

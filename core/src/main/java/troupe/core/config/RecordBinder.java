@@ -16,7 +16,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Builds records from HOCON and collects every mistake on the way instead of stopping at the first. */
+/**
+ * Builds records from HOCON and collects every mistake on the way instead of stopping at the first.
+ */
 final class RecordBinder {
   private final Map<String, ConfigOrigin> origins = new LinkedHashMap<>();
   private final List<String> problems = new ArrayList<>();

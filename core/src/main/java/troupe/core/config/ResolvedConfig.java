@@ -16,8 +16,9 @@ import java.util.stream.Collectors;
 /** A config with nothing left to defaults: as text, as a hash, and compared with another. */
 public final class ResolvedConfig {
   /**
-   * Sections and keys that leave the parameters of a run as they are: where it lives, what it reports, how it is spread
-   * over threads and wires, and faults, from which a run recovers to the same bits.
+   * Sections and keys that leave the parameters of a run as they are: where it lives, what it
+   * reports, how it is spread over threads and wires, and faults, from which a run recovers to the
+   * same bits.
    */
   private static final Set<String> WITHOUT_EFFECT =
       Set.of(
@@ -40,7 +41,10 @@ public final class ResolvedConfig {
     }
   }
 
-  /** HOCON with every key, in the order of the records; {@link ConfigLoader#parse} makes an equal config of it. */
+  /**
+   * HOCON with every key, in the order of the records; {@link ConfigLoader#parse} makes an equal
+   * config of it.
+   */
   public static String render(RunConfig config) {
     StringBuilder text = new StringBuilder();
     String openSection = "";
@@ -62,9 +66,10 @@ public final class ResolvedConfig {
   }
 
   /**
-   * SHA-256, in hex, of the keys and values that decide the parameters of a run. Two configs of the same hash give the same
-   * bits on the same kind of device; it leaves out {@code run}, {@code train.log_every}, {@code evaluate}, {@code
-   * generate}, {@code checkpoint}, {@code cluster}, {@code transport} and {@code faults}.
+   * SHA-256, in hex, of the keys and values that decide the parameters of a run. Two configs of the
+   * same hash give the same bits on the same kind of device; it leaves out {@code run}, {@code
+   * train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint}, {@code cluster},
+   * {@code transport} and {@code faults}.
    */
   public static String hash(RunConfig config) {
     String canonical =
@@ -79,7 +84,10 @@ public final class ResolvedConfig {
     }
   }
 
-  /** What two configs disagree on among the keys of {@link #hash}: empty exactly if their hashes are equal. */
+  /**
+   * What two configs disagree on among the keys of {@link #hash}: empty exactly if their hashes are
+   * equal.
+   */
   public static List<Difference> differences(RunConfig first, RunConfig second) {
     Map<String, String> others = deciding(second);
     List<Difference> differences = new ArrayList<>();

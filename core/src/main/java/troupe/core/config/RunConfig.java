@@ -4,15 +4,17 @@ import java.util.List;
 import troupe.core.tensor.Activation;
 
 /**
- * Everything that decides what a run computes and where it keeps its files. Built from HOCON by {@link ConfigLoader}; keys
- * are the component names in snake case ({@code train.micro_batches}), enum values are in lower case with dashes ({@code
- * sparsemixer-1st}). What each value means and why it has its default stands beside it in {@code configs/defaults.conf}.
+ * Everything that decides what a run computes and where it keeps its files. Built from HOCON by
+ * {@link ConfigLoader}; keys are the component names in snake case ({@code train.micro_batches}),
+ * enum values are in lower case with dashes ({@code sparsemixer-1st}). What each value means and
+ * why it has its default stands beside it in {@code configs/defaults.conf}.
  *
- * <p>Every record checks its own values, this one those that depend on each other: an {@link IllegalArgumentException} has
- * one line for each violation, {@code key: found (expected: what)}.
+ * <p>Every record checks its own values, this one those that depend on each other: an {@link
+ * IllegalArgumentException} has one line for each violation, {@code key: found (expected: what)}.
  *
  * @param seed the key of every random draw of the run
- * @param device the name of the device that holds the tensors: {@code cpu}, {@code nd4j}, {@code reference}
+ * @param device the name of the device that holds the tensors: {@code cpu}, {@code nd4j}, {@code
+ *     reference}
  */
 public record RunConfig(
     Run run,
@@ -127,7 +129,10 @@ public record RunConfig(
           .orThrow();
     }
 
-    /** Whether the feed-forward network of this layer is a mixture of experts; the last of every {@code moeEvery} is. */
+    /**
+     * Whether the feed-forward network of this layer is a mixture of experts; the last of every
+     * {@code moeEvery} is.
+     */
     public boolean isMoe(int layer) {
       return (layer + 1) % moeEvery == 0;
     }
@@ -137,7 +142,8 @@ public record RunConfig(
    * Gate and gradient estimator.
    *
    * @param omega whether a learned vector scales each channel of the experts' output
-   * @param jitter half width of the factor on Switch's logits or input; the relative distance of SparseMixer's mask
+   * @param jitter half width of the factor on Switch's logits or input; the relative distance of
+   *     SparseMixer's mask
    * @param balanceCoefficient weight of the load-balancing loss
    * @param zCoefficient weight of the mean squared log-sum-exp of the logits
    */
@@ -173,7 +179,10 @@ public record RunConfig(
     INPUT
   }
 
-  /** Which experts a token may reach: by the rule of the authors' code, by that of their paper, or all. */
+  /**
+   * Which experts a token may reach: by the rule of the authors' code, by that of their paper, or
+   * all.
+   */
   public enum Mask {
     CODE,
     PAPER,
@@ -183,7 +192,8 @@ public record RunConfig(
   /**
    * The experts of every mixture-of-experts layer.
    *
-   * @param capacityFactor tokens that an expert accepts, as a multiple of its even share; 0 = all (dropless)
+   * @param capacityFactor tokens that an expert accepts, as a multiple of its even share; 0 = all
+   *     (dropless)
    * @param minCapacity tokens that an expert accepts at least
    */
   public record Experts(int count, double capacityFactor, int minCapacity, DropOrder drop) {
@@ -254,7 +264,8 @@ public record RunConfig(
    * Learning rate over steps.
    *
    * @param learningRate the highest, reached after {@code warmupSteps}
-   * @param finalFraction share of {@code learningRate} at the last step of {@link ScheduleType#COSINE}
+   * @param finalFraction share of {@code learningRate} at the last step of {@link
+   *     ScheduleType#COSINE}
    */
   public record Schedule(
       ScheduleType type, double learningRate, int warmupSteps, double finalFraction) {

@@ -1,0 +1,30 @@
+package troupe.coordinator.cli;
+
+import java.io.PrintWriter;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import troupe.coordinator.doctor.Diagnosis;
+
+/** {@code troupe doctor}. */
+@Command(
+    name = "doctor",
+    description = {
+      "Show what Troupe sees of this machine and what it would use.",
+      "JDK, cores, SIMD width, BLAS, memory, /dev/shm, socket buffers, GPUs; two quick measurements."
+    })
+final class DoctorCommand implements Runnable {
+  @Spec private CommandSpec spec;
+
+  @Option(names = "--json", description = "Print one JSON object instead of text.")
+  private boolean json;
+
+  @Override
+  public void run() {
+    Diagnosis diagnosis = Diagnosis.ofThisMachine();
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(json ? diagnosis.json() : diagnosis.text().stripTrailing());
+    out.flush();
+  }
+}
