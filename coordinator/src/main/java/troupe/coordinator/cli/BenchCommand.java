@@ -4,89 +4,110 @@ import com.google.gson.Gson;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.TrainBench;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
 /** {@code troupe bench}: measures, and prints one JSON line last. */
-@Command(name = "bench", description = "Measures speed; the last line of output is JSON.")
+@Command(
+    name = "bench",
+    description = "Measures speed; the last line of output is JSON.",
+    subcommands = BenchCommand.Train.class)
 final class BenchCommand implements Runnable {
-  private static final int WARM_UP_STEPS = 5;
-  private static final int STEPS = 20;
-
   @Spec private CommandSpec spec;
 
   @Override
   public void run() {
-    throw new picocli.CommandLine.ParameterException(
-        spec.commandLine(), "bench: nothing named (expected: train)");
+    throw new ParameterException(spec.commandLine(), "bench: nothing named (expected: train)");
   }
 
+  /** {@code troupe bench train}: whole steps through the real actors. */
   @Command(
       name = "train",
       description = {
-        "Trains on random tokens and prints the median tokens a second of " + STEPS,
-        "steps after " + WARM_UP_STEPS + " steps of warm-up, and where the time goes."
+        "Trains on random tokens and prints the median tokens a second of " + Train.STEPS,
+        "steps after " + Train.WARM_UP_STEPS + " steps of warm-up, and where the time goes."
       })
-  int train(
-      @Parameters(paramLabel = "CONFIG", description = "such as configs/bench-cpu.conf")
-          Path config,
-      @Parameters(arity = "0..*", paramLabel = "KEY=VALUE") List<String> overrides) {
-    List<String> all = new ArrayList<>(List.of("train.steps=100000", "evaluate.every=0"));
-    all.addAll(overrides == null ? List.of() : overrides);
-    RunConfig run = ConfigLoader.load(config, all);
-    TrainBench.Result result = TrainBench.run(run, WARM_UP_STEPS, STEPS);
-    PrintWriter out = spec.commandLine().getOut();
-    printProfile(out, result);
-    out.println(new Gson().toJson(json(run, result)));
-    return 0;
-  }
+  static final class Train implements Callable<Integer> {
+    static final int WARM_UP_STEPS = 5;
+    static final int STEPS = 20;
 
-  private static void printProfile(PrintWriter out, TrainBench.Result result) {
-    out.printf(
-        "%.1f ms a step (median), %.1f GFLOP/s in matrix products counted%n",
-        result.medianMs(), result.tokensPerSecond() * result.flopsPerToken() / 1e9);
-    out.printf(
-        "%nkernel                 ms a step   share of %d threads%n", result.threads());
-    double capacity = result.profiledStepMs() * result.threads();
-    result
-        .kernelMs()
-        .forEach(
-            (kernel, ms) ->
-                out.printf("%-22s %9.2f   %5.1f %%%n", kernel, ms, 100 * ms / capacity));
-    out.printf(
-        "%-22s %9.2f   %5.1f %%   gates, actors, transport, waiting%n%n",
-        "outside kernels",
-        capacity * result.outsideKernels(),
-        100 * result.outsideKernels());
-  }
+    @Spec private CommandSpec spec;
 
-  private static Map<String, Object> json(RunConfig run, TrainBench.Result result) {
-    Map<String, Object> json = new LinkedHashMap<>();
-    json.put("bench", "train");
-    json.put("tokens_per_s", Math.round(result.tokensPerSecond()));
-    json.put("step_ms", round(result.medianMs()));
-    json.put("min_step_ms", round(java.util.Arrays.stream(result.stepMs()).min().orElseThrow()));
-    json.put(
-        "gflop_per_s",
-        round(result.tokensPerSecond() * result.flopsPerToken() / 1e9));
-    json.put("tokens_per_step", result.tokensPerStep());
-    json.put("threads", result.threads());
-    json.put("device", run.device());
-    json.put("gate", run.gate().type().toString());
-    json.put("outside_kernels", round(result.outsideKernels()));
-    json.put("kernel_ms", result.kernelMs());
-    return json;
-  }
+    @Parameters(
+        index = "0",
+        paramLabel = "CONFIG",
+        description = "A config, such as configs/bench-cpu.conf.")
+    private Path config;
 
-  private static double round(double value) {
-    return Math.round(value * 1e3) / 1e3;
+    @Parameters(
+        index = "1..*",
+        arity = "0..*",
+        paramLabel = "KEY=VALUE",
+        description = "What differs from it.")
+    private List<String> overrides = List.of();
+
+    @Override
+    public Integer call() {
+      List<String> all = new ArrayList<>(List.of("train.steps=1000000"));
+      all.addAll(overrides);
+      RunConfig run = ConfigLoader.load(config, all);
+      TrainBench.Result result = TrainBench.run(run, WARM_UP_STEPS, STEPS);
+      PrintWriter out = spec.commandLine().getOut();
+      printProfile(out, result);
+      out.println(new Gson().toJson(json(run, result)));
+      return ExitCode.DONE;
+    }
+
+    private static void printProfile(PrintWriter out, TrainBench.Result result) {
+      out.printf(
+          "%.1f ms a step (median), %.1f GFLOP/s in matrix products counted%n",
+          result.medianMs(), result.tokensPerSecond() * result.flopsPerToken() / 1e9);
+      out.printf(
+          "%nkernel                 ms a step   share of %d threads%n", result.threads());
+      double capacity = result.profiledStepMs() * result.threads();
+      result
+          .kernelMs()
+          .forEach(
+              (kernel, ms) ->
+                  out.printf("%-22s %9.2f   %5.1f %%%n", kernel, ms, 100 * ms / capacity));
+      out.printf(
+          "%-22s %9.2f   %5.1f %%   gates, actors, transport, waiting%n%n",
+          "outside kernels",
+          capacity * result.outsideKernels(),
+          100 * result.outsideKernels());
+    }
+
+    private static Map<String, Object> json(RunConfig run, TrainBench.Result result) {
+      Map<String, Object> json = new LinkedHashMap<>();
+      json.put("bench", "train");
+      json.put("tokens_per_s", Math.round(result.tokensPerSecond()));
+      json.put("step_ms", round(result.medianMs()));
+      json.put("min_step_ms", round(Arrays.stream(result.stepMs()).min().orElseThrow()));
+      json.put(
+          "gflop_per_s",
+          round(result.tokensPerSecond() * result.flopsPerToken() / 1e9));
+      json.put("tokens_per_step", result.tokensPerStep());
+      json.put("threads", result.threads());
+      json.put("device", run.device());
+      json.put("gate", run.gate().type().toString());
+      json.put("outside_kernels", round(result.outsideKernels()));
+      json.put("kernel_ms", result.kernelMs());
+      return json;
+    }
+
+    private static double round(double value) {
+      return Math.round(value * 1e3) / 1e3;
+    }
   }
 }

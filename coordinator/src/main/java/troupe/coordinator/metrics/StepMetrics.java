@@ -7,8 +7,8 @@ package troupe.coordinator.metrics;
  * @param step the step
  * @param loss the trained loss: cross entropy and both auxiliary losses, in nats a token
  * @param ce cross entropy, in nats a token
- * @param balance the load-balancing loss, weighted as in the total
- * @param z the z-loss, weighted as in the total
+ * @param balance the load-balancing loss, summed over layers, before its weight in the total
+ * @param z the z-loss, summed over layers, before its weight in the total
  * @param lr the learning rate
  * @param gradNorm the global norm of all gradients before clipping
  * @param tokensPerS tokens a second
