@@ -12,12 +12,11 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
-/** A device that can be told to time its kernels. Times are of the calling thread, summed over threads. */
+/** A device that times its kernels. Times are of the calling thread, summed over threads. */
 final class ProfiledDevice implements Device {
   private final Device device;
   private final Kernels timed;
   private final Map<String, LongAdder> nanos = new ConcurrentHashMap<>();
-  private volatile boolean profiling;
 
   ProfiledDevice(Device device) {
     this.device = device;
@@ -34,19 +33,18 @@ final class ProfiledDevice implements Device {
     } catch (InvocationTargetException e) {
       throw e.getCause();
     } finally {
-      if (profiling) {
-        nanos
-            .computeIfAbsent(method.getName(), name -> new LongAdder())
-            .add(System.nanoTime() - began);
-      }
+      nanos
+          .computeIfAbsent(method.getName(), name -> new LongAdder())
+          .add(System.nanoTime() - began);
     }
   }
 
-  void profiling(boolean on) {
-    profiling = on;
+  /** Begins anew. */
+  void reset() {
+    nanos.clear();
   }
 
-  /** Nanoseconds by kernel since profiling began, over all threads. */
+  /** Nanoseconds by kernel since the last {@link #reset}, over all threads. */
   Map<String, Long> nanosByKernel() {
     Map<String, Long> sums = new TreeMap<>();
     nanos.forEach((name, sum) -> sums.put(name, sum.sum()));
@@ -65,7 +63,7 @@ final class ProfiledDevice implements Device {
 
   @Override
   public Kernels kernels() {
-    return profiling ? timed : device.kernels();
+    return timed;
   }
 
   @Override

@@ -65,16 +65,38 @@ public final class TrainBench {
 
   /** Runs {@code warmUp} steps, then times {@code steps}. */
   public static Result run(RunConfig config, int warmUp, int steps) {
-    try (ProfiledDevice device = new ProfiledDevice(Devices.open(config.device()));
-        Model model = new Model(device, config)) {
-      Clock clock = new Clock(device, warmUp + steps);
+    double[] stepMs;
+    try (Device device = Devices.open(config.device())) {
+      stepMs = stepMs(config, device, warmUp, steps, () -> {});
+    }
+    try (ProfiledDevice device = new ProfiledDevice(Devices.open(config.device()))) {
+      double[] profiledMs = stepMs(config, device, warmUp, PROFILED_STEPS, device::reset);
+      Map<String, Double> kernelMs = new LinkedHashMap<>();
+      device.nanosByKernel().entrySet().stream()
+          .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
+          .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
+      int threads = config.cluster().threads();
+      return new Result(
+          stepMs,
+          (long) config.train().batch() * config.model().seq(),
+          flopsPerToken(config),
+          threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),
+          kernelMs,
+          median(profiledMs));
+    }
+  }
+
+  private static double[] stepMs(
+      RunConfig config, Device device, int warmUp, int steps, Runnable whenWarm) {
+    try (Model model = new Model(device, config)) {
+      Clock clock = new Clock(warmUp, whenWarm);
       LocalRun.Parts parts =
           new LocalRun.Parts(
               model,
               1,
               new RandomBatches(config),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
-              List.of(new RunTask.Train(warmUp + steps + PROFILED_STEPS)),
+              List.of(new RunTask.Train(warmUp + steps)),
               (epoch, step, owners) -> true,
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
@@ -82,25 +104,8 @@ public final class TrainBench {
           throw new IllegalStateException(failed.message());
         }
       }
-      return result(config, device, clock, warmUp, steps);
+      return clock.stepMs.stream().skip(warmUp).mapToDouble(Double::doubleValue).toArray();
     }
-  }
-
-  private static Result result(
-      RunConfig config, ProfiledDevice device, Clock clock, int warmUp, int steps) {
-    double[] all = clock.stepMs.stream().mapToDouble(Double::doubleValue).toArray();
-    Map<String, Double> kernelMs = new LinkedHashMap<>();
-    device.nanosByKernel().entrySet().stream()
-        .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
-        .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
-    int threads = config.cluster().threads();
-    return new Result(
-        Arrays.copyOfRange(all, warmUp, warmUp + steps),
-        (long) config.train().batch() * config.model().seq(),
-        flopsPerToken(config),
-        threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),
-        kernelMs,
-        median(Arrays.copyOfRange(all, warmUp + steps, all.length)));
   }
 
   /** Six operations a weight that a token meets, and the causal half of attention's products. */
@@ -119,17 +124,17 @@ public final class TrainBench {
     return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 
-  /** Takes the wall-clock time between commits, and switches the profile on for the last steps. */
+  /** Takes the wall-clock time between commits. */
   private static final class Clock implements RunListener {
-    private final ProfiledDevice device;
-    private final int timedSteps;
+    private final int warmUp;
+    private final Runnable whenWarm;
     private final List<Double> stepMs = new ArrayList<>();
     private final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
     private long last = System.nanoTime();
 
-    Clock(ProfiledDevice device, int timedSteps) {
-      this.device = device;
-      this.timedSteps = timedSteps;
+    Clock(int warmUp, Runnable whenWarm) {
+      this.warmUp = warmUp;
+      this.whenWarm = whenWarm;
     }
 
     @Override
@@ -137,8 +142,8 @@ public final class TrainBench {
       long now = System.nanoTime();
       stepMs.add((now - last) / 1e6);
       last = now;
-      if (report.step() == timedSteps) {
-        device.profiling(true);
+      if (report.step() == warmUp) {
+        whenWarm.run();
       }
     }
 

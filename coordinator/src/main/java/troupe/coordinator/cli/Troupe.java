@@ -41,7 +41,14 @@ import picocli.CommandLine.Spec;
       "",
       "Exit codes: 0 done, 1 failed, 2 something for you to correct, 130 interrupted."
     },
-    subcommands = {TrainCommand.class, BenchCommand.class, DoctorCommand.class})
+    subcommands = {
+      TrainCommand.class,
+      GenerateCommand.class,
+      EvalCommand.class,
+      HashCommand.class,
+      BenchCommand.class,
+      DoctorCommand.class
+    })
 public final class Troupe implements Runnable {
   @Spec private CommandSpec spec;
 

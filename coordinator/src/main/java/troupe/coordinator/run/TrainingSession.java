@@ -144,13 +144,14 @@ public final class TrainingSession {
     List<RunTask> tasks = new ArrayList<>();
     tasks.add(new RunTask.Train(config.train().steps()));
     RunConfig.Generate generate = config.generate();
+    long seed = config.seed();
     for (String prompt : generate.prompts()) {
       tasks.add(
           new RunTask.Generate(
               tokenizer.encode(prompt),
               generate.tokens(),
               tokenizer.encode("\n")[0],
-              new Sampling(generate.temperature(), generate.topK(), config.seed())));
+              new Sampling(generate.temperature(), generate.topK(), seed++)));
     }
     return tasks;
   }
