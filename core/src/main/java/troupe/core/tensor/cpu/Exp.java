@@ -6,8 +6,8 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * The exponential function and what is made of it, from IEEE operations alone. The JDK's own
- * {@link VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run depend on when the
- * compiler got to it.
+ * {@link VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run
+ * depend on when the compiler got to it.
  */
 final class Exp {
   private static final float LOG2_E = (float) (1 / Math.log(2));
@@ -17,7 +17,8 @@ final class Exp {
   // Adding it rounds to a whole number, which is then in the lowest bits.
   private static final float ROUNDER = 0x1.8p23f;
   private static final int MANTISSA_BITS = 23;
-  // Arguments beyond are taken for these, whose results are the smallest normal float and nearly the largest.
+  // Arguments beyond are taken for these, whose results are the smallest normal float and nearly
+  // the largest.
   private static final float LOWEST = -87.33654f;
   private static final float HIGHEST = 88.72283f;
   // (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, from Cephes (expf.c), relative error 2e-7 in all.
@@ -32,7 +33,8 @@ final class Exp {
 
   /** {@code exp(x) = 2^n exp(r)} with {@code x = n ln 2 + r}. What is not a number stays so. */
   static FloatVector of(FloatVector argument) {
-    // Clamped here rather than blended into the result: the derivative of GELU takes half the time so.
+    // Clamped here rather than blended into the result: the derivative of GELU takes half the time
+    // so.
     FloatVector x = argument.max(LOWEST).min(HIGHEST);
     FloatVector shifted = x.fma(Lanes.all(LOG2_E), Lanes.all(ROUNDER));
     FloatVector n = shifted.sub(ROUNDER);
