@@ -8,9 +8,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.openblas.global.openblas_nolapack;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DevicesTest {
   @ParameterizedTest
@@ -19,6 +21,16 @@ class DevicesTest {
     try (Device device = Devices.open(name)) {
       assertEquals(expected, device.name());
       assertEquals(dtype, device.dtype());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cpu", "nd4j"})
+  void shouldKeepProductsOnTheirCallersThread(String name) {
+    try (Device device = Devices.open(name)) {
+      Tensor square = device.zeros(64, 64);
+      device.kernels().matmul(device.zeros(64, 64), square, false, square, false, false);
+      assertEquals(1, openblas_nolapack.blas_get_num_threads());
     }
   }
 
@@ -33,7 +45,10 @@ class DevicesTest {
   void shouldNotLoadNativeLibrariesWhenReferenceIsOpened() throws ReflectiveOperationException {
     Strict loader = new Strict();
     Object device =
-        loader.loadClass(Devices.class.getName()).getMethod("open", String.class).invoke(null, "reference");
+        loader
+            .loadClass(Devices.class.getName())
+            .getMethod("open", String.class)
+            .invoke(null, "reference");
     // Through the interface, since the classes of this loader are not those of the test.
     Class<?> type = loader.loadClass(Device.class.getName());
     Object tensor = type.getMethod("zeros", int.class, int.class).invoke(device, 2, 2);

@@ -13,10 +13,16 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Every backward kernel of the reference against central differences of its forward kernel. */
 class FiniteDifferenceTest {
-  /** The cube root of double precision: rounding and truncation errors of a central difference balance there. */
+  /**
+   * The cube root of double precision: rounding and truncation errors of a central difference
+   * balance there.
+   */
   private static final double STEP = 6e-6;
 
-  /** The truncation error is STEP^2 times a third derivative, the rounding error 1e-16 / STEP: both below 1e-9 here. */
+  /**
+   * The truncation error is STEP^2 times a third derivative, the rounding error 1e-16 / STEP: both
+   * below 1e-9 here.
+   */
   private static final double TOLERANCE = 1e-7;
 
   private static final long SEED = 20260101;
@@ -192,7 +198,9 @@ class FiniteDifferenceTest {
     return out;
   }
 
-  /** Compares {@code gradient} with the slope of {@code sum(dOut * forward(at))} in every element. */
+  /**
+   * Compares {@code gradient} with the slope of {@code sum(dOut * forward(at))} in every element.
+   */
   private static void assertGradient(
       Tensor at, Tensor gradient, Tensor dOut, Function<Tensor, Tensor> forward) {
     double[] values = at.toDoubles();

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * One call of one kernel at one shape, runnable on any device. Inputs are floats drawn from a seed, so that devices of both
- * precisions start from the same numbers.
+ * One call of one kernel at one shape, runnable on any device. Inputs are floats drawn from a seed,
+ * so that devices of both precisions start from the same numbers.
  *
  * @param name kernel and shape
  * @param body draws its tensors from a {@link Run} and names those to compare

@@ -4,7 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import troupe.core.tensor.KernelCase.Body;
 
-/** The table of shapes: zero rows, one row, widths that are prime or no multiple of a vector, and some of a real model. */
+/**
+ * The table of shapes: zero rows, one row, widths that are prime or no multiple of a vector, and
+ * some of a real model.
+ */
 final class KernelCases {
   private static final int[][] MATRICES = {
     {0, 7}, {1, 1}, {1, 61}, {3, 13}, {5, 37}, {7, 16}, {17, 64}, {33, 127}, {64, 256}, {129, 515}

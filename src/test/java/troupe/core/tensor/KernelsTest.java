@@ -20,8 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Every kernel of every device against the reference. */
 class KernelsTest {
   /**
-   * Relative to the largest element of a result. A float carries 6e-8; sums of a few hundred products and the exponential
-   * function lose up to two digits of it.
+   * Relative to the largest element of a result. A float carries 6e-8; sums of a few hundred
+   * products and the exponential function lose up to two digits of it.
    */
   private static final double TOLERANCE = 1e-5;
 
@@ -104,7 +104,7 @@ class KernelsTest {
       for (int j = 0; j < e.length; j++) {
         // Written so that not-a-number fails.
         if (!(Math.abs(e[j] - f[j]) <= TOLERANCE * largest)) {
-          fail(name + ": result " + i + " element " + j + ": " + f[j] + " (expected: " + e[j] + ")");
+          fail(name + ": result " + i + "[" + j + "]: " + f[j] + " (expected: " + e[j] + ")");
         }
       }
     }

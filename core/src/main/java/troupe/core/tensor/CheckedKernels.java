@@ -8,8 +8,9 @@ import static troupe.core.tensor.Shapes.shape;
 import java.util.Objects;
 
 /**
- * Checks every argument and passes the call on: the one place that knows which shapes fit together, so that the kernels of a
- * device can trust theirs. A wrong index would otherwise be a write into somebody else's native memory.
+ * Checks every argument and passes the call on: the one place that knows which shapes fit together,
+ * so that the kernels of a device can trust theirs. A wrong index would otherwise be a write into
+ * somebody else's native memory.
  */
 public final class CheckedKernels implements Kernels {
   private final Device device;

@@ -23,7 +23,8 @@ public final class Devices {
           case "nd4j" -> Nd4jDevice::new;
           case "reference" -> ReferenceDevice::new;
           default ->
-              throw new IllegalArgumentException("device: " + name + " (expected: cpu, nd4j, reference or auto)");
+              throw new IllegalArgumentException(
+                  "device: " + name + " (expected: cpu, nd4j, reference or auto)");
         };
     return device.get();
   }

@@ -9,8 +9,9 @@ import java.util.function.Consumer;
 import java.util.function.LongFunction;
 
 /**
- * Blocks of memory by size class, given back instead of freed, since native allocation costs milliseconds where a training
- * step is made of thousands of tensors. Safe to use from several threads.
+ * Blocks of memory by size class, given back instead of freed, since native allocation costs
+ * milliseconds where a training step is made of thousands of tensors. Safe to use from several
+ * threads.
  *
  * @param <M> a block of memory
  */

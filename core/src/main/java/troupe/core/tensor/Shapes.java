@@ -1,6 +1,9 @@
 package troupe.core.tensor;
 
-/** Checks of shapes, sizes and indices; each names the argument, what was found and what was expected. */
+/**
+ * Checks of shapes, sizes and indices; each names the argument, what was found and what was
+ * expected.
+ */
 public final class Shapes {
   private Shapes() {}
 
@@ -8,7 +11,8 @@ public final class Shapes {
   public static void shape(String name, Tensor tensor, int rows, int columns) {
     if (tensor.rows() != rows || tensor.columns() != columns) {
       throw new IllegalArgumentException(
-          name + ": " + text(tensor.rows(), tensor.columns()) + " (expected: " + text(rows, columns) + ")");
+          name + ": " + text(tensor.rows(), tensor.columns())
+              + " (expected: " + text(rows, columns) + ")");
     }
   }
 
@@ -51,7 +55,10 @@ public final class Shapes {
     atLeast("columns", columns, 1);
   }
 
-  /** Requires a view of {@code rows x columns} from element {@code from} on to lie inside {@code of}. */
+  /**
+   * Requires a view of {@code rows x columns} from element {@code from} on to lie inside
+   * {@code of}.
+   */
   public static void view(Tensor of, long from, int rows, int columns) {
     dimensions(rows, columns);
     if (from < 0 || from + (long) rows * columns > of.size()) {

@@ -9,7 +9,9 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import troupe.core.tensor.AdamWStep;
 
-/** AdamW (Loshchilov and Hutter, arXiv 1711.05101) in one pass over parameter, moments and gradient. */
+/**
+ * AdamW (Loshchilov and Hutter, arXiv 1711.05101) in one pass over parameter, moments and gradient.
+ */
 final class AdamW {
   private AdamW() {}
 

@@ -3,13 +3,17 @@ package troupe.core.tensor.cpu;
 import troupe.core.tensor.Tensor;
 
 /**
- * Causal attention by blocks of queries: a block sees the keys up to its last query and no others are computed, and its
- * scores stay in the second-level cache. What is kept is the logarithm of every query's sum of exponentials, from which the
- * backward pass computes the probabilities again (Dao et al., arXiv 2205.14135): sequence-long rows of probabilities would
- * cost more memory than everything else of a layer.
+ * Causal attention by blocks of queries: a block sees the keys up to its last query and no others
+ * are computed, and its scores stay in the second-level cache. What is kept is the logarithm of
+ * every query's sum of exponentials, from which the backward pass computes the probabilities again
+ * (Dao et al., arXiv 2205.14135): sequence-long rows of probabilities would cost more memory than
+ * everything else of a layer.
  */
 final class Attention {
-  /** Queries of a block: few enough to leave out most of the upper triangle, enough to keep BLAS busy. */
+  /**
+   * Queries of a block: few enough to leave out most of the upper triangle, enough to keep BLAS
+   * busy.
+   */
   private static final int BLOCK = 64;
 
   private final CpuDevice device;
@@ -69,7 +73,10 @@ final class Attention {
     }
   }
 
-  /** With probabilities p: {@code dP = dOut v^T; dS = p (dP - dOut . out); dQ = dS k, dK = dS^T q, dV = p^T dOut}. */
+  /**
+   * With probabilities p:
+   * {@code dP = dOut v^T; dS = p (dP - dOut . out); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   */
   void backward(long dQkv, long dOut, long qkv, long out, long logSums) {
     if (seq == 0) {
       return;
@@ -96,7 +103,8 @@ final class Attention {
     long v = k + Lanes.bytes(width);
     long dK = dQ + Lanes.bytes(width);
     long dV = dK + Lanes.bytes(width);
-    // The last block comes first: it sees every key and so overwrites all of dK and dV, the others add.
+    // The last block comes first: it sees every key and so overwrites all of dK and dV, the others
+    // add.
     int last = (seq - 1) / BLOCK * BLOCK;
     for (int from = last; from >= 0; from -= BLOCK) {
       int queries = Math.min(BLOCK, seq - from);

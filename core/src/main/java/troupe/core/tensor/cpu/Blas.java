@@ -10,19 +10,20 @@ final class Blas {
   private Blas() {}
 
   /**
-   * Keeps every product on its caller's thread: parallelism comes from many callers, and a sum split over a number of
-   * threads would depend on that number.
+   * Keeps every product on its caller's thread: parallelism comes from many callers, and a sum
+   * split over a number of threads would depend on that number.
    */
   static void useOneThread() {
     openblas_nolapack.blas_set_num_threads(1);
   }
 
   /**
-   * {@code c_MN = alpha op(a) op(b) + beta c}, all row-major, {@code ld*} being the distance of rows in elements.
+   * {@code c_MN = alpha op(a) op(b) + beta c}, all row-major, {@code ld*} being the distance of
+   * rows in elements.
    *
-   * <p>Asks for {@code c^T = op(b)^T op(a)^T} in column-major terms, which is the same memory and the same product: for
-   * row-major arguments OpenBLAS 0.3.31 has a short cut for AVX-512 that is slower than its main path at the shapes of an
-   * expert (128 x 1024 x 256).
+   * <p>Asks for {@code c^T = op(b)^T op(a)^T} in column-major terms, which is the same memory and
+   * the same product: for row-major arguments OpenBLAS 0.3.31 has a short cut for AVX-512 that is
+   * slower than its main path at the shapes of an expert (128 x 1024 x 256).
    */
   static void sgemm(
       int m,

@@ -11,8 +11,9 @@ import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
 /**
- * The processors of this host, in single precision. Every kernel runs on the caller's thread and is done when it returns;
- * bits do not depend on how many threads call at once. They may differ between processors of another vector width.
+ * The processors of this host, in single precision. Every kernel runs on the caller's thread and is
+ * done when it returns; bits do not depend on how many threads call at once. They may differ
+ * between processors of another vector width.
  */
 public final class CpuDevice implements Device {
   /** The name of this device. */

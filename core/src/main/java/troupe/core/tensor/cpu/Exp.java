@@ -6,8 +6,8 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * The exponential function and what is made of it, from IEEE operations alone. The JDK's own
- * {@link VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run depend on when the
- * compiler got to it.
+ * {@link VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run
+ * depend on when the compiler got to it.
  */
 final class Exp {
   private static final float LOG2_E = (float) (1 / Math.log(2));
@@ -17,7 +17,8 @@ final class Exp {
   // Adding it rounds to a whole number, which is then in the lowest bits.
   private static final float ROUNDER = 0x1.8p23f;
   private static final int MANTISSA_BITS = 23;
-  // Results below the smallest normal float are zero, those above the largest infinite.
+  // Arguments beyond are taken for these, whose results are the smallest normal float and nearly
+  // the largest.
   private static final float LOWEST = -87.33654f;
   private static final float HIGHEST = 88.72283f;
   // (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, from Cephes (expf.c), relative error 2e-7 in all.
@@ -30,8 +31,11 @@ final class Exp {
 
   private Exp() {}
 
-  /** {@code exp(x) = 2^n exp(r)} with {@code x = n ln 2 + r}. */
-  static FloatVector of(FloatVector x) {
+  /** {@code exp(x) = 2^n exp(r)} with {@code x = n ln 2 + r}. What is not a number stays so. */
+  static FloatVector of(FloatVector argument) {
+    // Clamped here rather than blended into the result: the derivative of GELU takes half the time
+    // so.
+    FloatVector x = argument.max(LOWEST).min(HIGHEST);
     FloatVector shifted = x.fma(Lanes.all(LOG2_E), Lanes.all(ROUNDER));
     FloatVector n = shifted.sub(ROUNDER);
     FloatVector r = n.fma(Lanes.all(-LN2_LOW), n.fma(Lanes.all(-LN2_HIGH), x));
@@ -43,11 +47,7 @@ final class Exp {
     p = p.fma(r.mul(r), r).add(1);
     IntVector exponent =
         shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, MANTISSA_BITS);
-    return p.reinterpretAsInts()
-        .add(exponent)
-        .reinterpretAsFloats()
-        .blend(0, x.compare(VectorOperators.LT, LOWEST))
-        .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, HIGHEST));
+    return p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
   }
 
   /** {@code 1 / (1 + exp(-x))}. */

@@ -8,8 +8,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * GELU in its tanh form (Hendrycks and Gimpel, arXiv 1606.08415), written as {@code x s(2u)} with the logistic function s:
- * {@code 0.5 (1 + tanh u) = s(2u)}.
+ * GELU in its tanh form (Hendrycks and Gimpel, arXiv 1606.08415), written as {@code x s(2u)} with
+ * the logistic function s: {@code 0.5 (1 + tanh u) = s(2u)}.
  */
 final class Gelu {
   // -2u = x (LINEAR + CUBIC x^2)

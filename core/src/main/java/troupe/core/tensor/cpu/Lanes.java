@@ -16,7 +16,8 @@ final class Lanes {
   /** Bytes of a vector: the stride of a loop over addresses. */
   static final int STEP = SPECIES.vectorByteSize();
 
-  // One segment over all memory: a constant the compiler folds away, where a segment a tensor costs checks in every access.
+  // One segment over all memory: a constant the compiler folds away, where a segment a tensor costs
+  // checks in every access.
   private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;

@@ -7,7 +7,9 @@ import static troupe.core.tensor.cpu.Lanes.store;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/** Layer norm (Ba et al., arXiv 1607.06450). A row stays in the first-level cache over the passes. */
+/**
+ * Layer norm (Ba et al., arXiv 1607.06450). A row stays in the first-level cache over the passes.
+ */
 final class LayerNorm {
   private LayerNorm() {}
 

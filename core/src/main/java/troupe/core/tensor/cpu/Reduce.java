@@ -17,8 +17,9 @@ final class Reduce {
   private Reduce() {}
 
   /**
-   * The sum of all lanes, always halved from the outside in. The JDK's own {@link FloatVector#reduceLanes} may add in any
-   * order, and does: interpreted and compiled code give other bits.
+   * The sum of all lanes, always halved from the outside in. The JDK's own
+   * {@link FloatVector#reduceLanes} may add in any order, and so may give other bits compiled than
+   * interpreted.
    */
   static float lanes(FloatVector sums) {
     if (Lanes.WIDTH > 8) {

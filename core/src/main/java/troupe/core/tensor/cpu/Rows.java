@@ -9,7 +9,9 @@ import jdk.incubator.vector.VectorMask;
 
 /** Loops that treat a row as one thing: biases, embeddings, gather and scatter. */
 final class Rows {
-  /** Rows summed before the result is stored: four streams is what the prefetcher follows with ease. */
+  /**
+   * Rows summed before the result is stored: four streams is what the prefetcher follows with ease.
+   */
   private static final int GROUP = 4;
 
   private Rows() {}

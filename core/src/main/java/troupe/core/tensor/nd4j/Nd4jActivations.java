@@ -8,7 +8,10 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.ops.transforms.Transforms;
 import troupe.core.tensor.Activation;
 
-/** Activations and their derivatives. GELU is {@code x s(2u)} with the logistic function s: 0.5 (1 + tanh u) = s(2u). */
+/**
+ * Activations and their derivatives. GELU is {@code x s(2u)} with the logistic function s: 0.5 (1 +
+ * tanh u) = s(2u).
+ */
 final class Nd4jActivations {
   // 2u = x (LINEAR + CUBIC x^2)
   private static final double LINEAR = 2 * Math.sqrt(2 / Math.PI);

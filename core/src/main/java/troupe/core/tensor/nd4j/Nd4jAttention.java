@@ -8,7 +8,10 @@ import org.nd4j.linalg.factory.Nd4j;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
-/** Causal attention as batched products over all heads of all sequences. What is kept is the matrix of probabilities. */
+/**
+ * Causal attention as batched products over all heads of all sequences. What is kept is the matrix
+ * of probabilities.
+ */
 final class Nd4jAttention {
   /** Added to the score of a key that a query must not see; its exponential is zero. */
   private static final float UNSEEN = -1e30f;
@@ -37,7 +40,10 @@ final class Nd4jAttention {
     headsOf(out_TD).assign(out.reshape(batch, heads, seq, headWidth));
   }
 
-  /** With probabilities p: {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}. */
+  /**
+   * With probabilities p:
+   * {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   */
   void backward(Tensor dQkv_T3D, Tensor dOut_TD, Tensor qkv_T3D, Tensor saved) {
     INDArray probabilities = array(saved, batch * heads, seq, seq);
     INDArray dOut = headsOf(dOut_TD).dup('c').reshape(batch * heads, seq, headWidth);

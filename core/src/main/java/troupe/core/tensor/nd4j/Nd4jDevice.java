@@ -24,9 +24,12 @@ public final class Nd4jDevice implements Device {
   private final AtomicLong allocated = new AtomicLong();
   private final Kernels kernels = new CheckedKernels(this, new Nd4jKernels(this));
 
-  /** Loads ND4J. Its own threads are turned off: they would compete with those that call kernels. */
+  /**
+   * Loads ND4J. Its own threads are turned off: they would compete with those that call kernels.
+   */
   public Nd4jDevice() {
     Nd4j.getEnvironment().setMaxMasterThreads(1);
+    Nd4j.factory().blas().setMaxThreads(1);
     NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(1);
   }
 

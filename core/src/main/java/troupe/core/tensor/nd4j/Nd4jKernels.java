@@ -13,8 +13,9 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
 /**
- * Kernels as ND4J operations. Whoever calls has checked the shapes. ND4J's arrays cannot be empty the way tensors can, so
- * every kernel that would do nothing returns first; temporaries live in a workspace of the thread ({@link Scratch}).
+ * Kernels as ND4J operations. Whoever calls has checked the shapes. ND4J's arrays cannot be empty
+ * the way tensors can, so every kernel that would do nothing returns first; temporaries live in a
+ * workspace of the thread ({@link Scratch}).
  */
 final class Nd4jKernels implements Kernels {
   private final Nd4jDevice device;
@@ -58,7 +59,9 @@ final class Nd4jKernels implements Kernels {
     }
   }
 
-  /** Asks for {@code out^T = op(b)^T op(a)^T}: ND4J wants column-major results and copies any other. */
+  /**
+   * Asks for {@code out^T = op(b)^T op(a)^T}: ND4J wants column-major results and copies any other.
+   */
   @Override
   public void matmul(
       Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate) {

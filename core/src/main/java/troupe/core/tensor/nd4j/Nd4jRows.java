@@ -19,8 +19,8 @@ final class Nd4jRows {
   /**
    * {@code out[rows[r]] += in[r]}, in row order.
    *
-   * <p>Goes in rounds in which no row of {@code out} occurs twice, the first holding every row's first occurrence and so on:
-   * ND4J adds in any order what occurs more than once.
+   * <p>Goes in rounds in which no row of {@code out} occurs twice, the first holding every row's
+   * first occurrence and so on: ND4J adds in any order what occurs more than once.
    */
   static void scatterAdd(INDArray out, INDArray in, int[] rows) {
     int[] occurrences = new int[out.rows()];

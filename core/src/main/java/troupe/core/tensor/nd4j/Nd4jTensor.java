@@ -101,7 +101,8 @@ final class Nd4jTensor implements Tensor {
   /**
    * {@inheritDoc}
    *
-   * <p>Only where ND4J's buffer is the host's own memory; on a GPU its host copy is not kept current.
+   * <p>Only where ND4J's buffer is the host's own memory; on a GPU its host copy is not kept
+   * current.
    */
   @Override
   public MemorySegment bytes() {

@@ -7,7 +7,10 @@ import org.nd4j.linalg.api.memory.enums.LearningPolicy;
 import org.nd4j.linalg.api.memory.enums.SpillPolicy;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** Memory for the temporaries of one kernel, one arena a thread: ND4J's allocation costs milliseconds, its arena none. */
+/**
+ * Memory for the temporaries of one kernel, one arena a thread: ND4J's allocation costs
+ * milliseconds, its arena none.
+ */
 final class Scratch {
   private static final String ID = "troupe-kernels";
   private static final WorkspaceConfiguration GROWING =

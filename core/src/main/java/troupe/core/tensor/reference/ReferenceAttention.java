@@ -1,8 +1,8 @@
 package troupe.core.tensor.reference;
 
 /**
- * Causal attention (Vaswani et al., arXiv 1706.03762), one head at a time. What is kept is the matrix of probabilities:
- * row {@code (b * heads + h) * seq + query}, column key.
+ * Causal attention (Vaswani et al., arXiv 1706.03762), one head at a time. What is kept is the
+ * matrix of probabilities: row {@code (b * heads + h) * seq + query}, column key.
  */
 final class ReferenceAttention {
   private ReferenceAttention() {}
@@ -51,7 +51,10 @@ final class ReferenceAttention {
     }
   }
 
-  /** With probabilities p: {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}. */
+  /**
+   * With probabilities p:
+   * {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   */
   static void backward(
       ReferenceTensor dQkv,
       ReferenceTensor dOut,

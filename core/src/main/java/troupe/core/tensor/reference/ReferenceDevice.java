@@ -8,7 +8,10 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
-/** Tensors are arrays of doubles on the Java heap; kernels are the formulas of {@link Kernels} as loops. */
+/**
+ * Tensors are arrays of doubles on the Java heap; kernels are the formulas of {@link Kernels} as
+ * loops.
+ */
 public final class ReferenceDevice implements Device {
   /** The name of this device. */
   public static final String NAME = "reference";
