@@ -15,7 +15,7 @@ import troupe.transport.Transport.Offer;
 
 /** What all three ways have in common. */
 class TransportWaysTest {
-  private static final int NODE = 2;
+  static final int NODE = 2;
 
   /** The three ways. */
   enum Way {
