@@ -10,9 +10,10 @@ import java.util.concurrent.locks.LockSupport;
 import troupe.transport.Transport.Offer;
 
 /**
- * Measures the three ways within one JVM: throughput with a few batches on their way, and the time from an offer to
- * {@code onBatch} of single ones. Not a test; run its main with the flags of every Troupe JVM. Expect no copy and under a
- * microsecond in process, some GB/s through shared memory, about one GB/s by UDP.
+ * Measures the three ways within one JVM: throughput with a few batches on their way, and the time
+ * from an offer to {@code onBatch} of single ones. Not a test; run its main with the flags of every
+ * Troupe JVM. Expect no copy and under a microsecond in process, some GB/s through shared memory,
+ * about one GB/s by UDP.
  */
 final class TransportBench {
   private static final int[] SIZES = {64 << 10, 1 << 20, 8 << 20};
