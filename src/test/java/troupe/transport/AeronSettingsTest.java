@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -40,7 +41,7 @@ class AeronSettingsTest {
     message(() -> settings.withWindow(65_503));
   }
 
-  private static String message(org.junit.jupiter.api.function.Executable executable) {
+  private static String message(Executable executable) {
     return assertThrows(IllegalArgumentException.class, executable).getMessage();
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -159,7 +160,7 @@ class AeronTransportTest {
         AeronTransport.loopback(ipc(0), new RecordingReceiver(), events)) {
       BatchHeader header = Batches.header(1, 10, 10);
       CountedPayload confined =
-          new CountedPayload(java.lang.foreign.Arena.ofConfined().allocate(header.payloadBytes()));
+          new CountedPayload(Arena.ofConfined().allocate(header.payloadBytes()));
       Eventually.send(transport, 0, header, confined);
       Eventually.await("event", () -> events.count("undelivered 0 1 UNREADABLE") == 1);
       assertEquals(1, confined.releases());
@@ -183,7 +184,7 @@ class AeronTransportTest {
       Eventually.await(
           "refusal",
           () -> sender.offer(1, first, new CountedPayload(4)) == Offer.NOT_CONNECTED);
-      // What the log of the publication had taken may have gone out or not: the disconnection says so.
+      // What the publication had taken may have arrived or not: the disconnection says so.
       long sent = sender.counters().batchesSent() - 1;
       assertEquals(accepted.size(), sent + events.count("NOT_CONNECTED"));
       Eventually.await("close", () -> !closing.isAlive());

@@ -214,8 +214,8 @@ class AssemblerTest {
     show(frames(1, 3).getFirst());
     BatchHeader other = header(2, 3);
     assertEquals(Verdict.MALFORMED, show(Frames.at(other, new BatchId(1, 1), STRIDE, STRIDE)));
-    assertEquals(
-        Verdict.MALFORMED, show(Frames.at(header(1, 3), new BatchId(1, 1), 2 * STRIDE, 2 * STRIDE)));
+    byte[] otherStride = Frames.at(header(1, 3), new BatchId(1, 1), 2 * STRIDE, 2 * STRIDE);
+    assertEquals(Verdict.MALFORMED, show(otherStride));
   }
 
   @Test

@@ -15,7 +15,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class FrameDecoderTest {
   private static final int STRIDE = 1024;
-  private static final BatchHeader HEADER = Batches.header(7, 5, 100); // 2000 bytes: chunks of 1024 and 976
+
+  /** 2000 bytes: chunks of 1024 and 976. */
+  private static final BatchHeader HEADER = Batches.header(7, 5, 100);
+
   private static final BatchId ID = new BatchId(1, 2);
 
   private final FrameFlyweight frame = new FrameFlyweight();
@@ -61,9 +64,9 @@ class FrameDecoderTest {
         change("rows < 0", f -> f.putInt(FrameFlyweight.ROWS_OFFSET, -5)),
         change("rows and columns < 0", f -> shape(f, -5, -100)),
         change("another shape", f -> shape(f, 5, 101)),
-        // 2^31 * 2^33 = 2^64: zero, were it computed in 64 bits.
+        // 2^63 and about 2^64: negative, were they computed in 64 bits.
         change("a total that overflows", f -> overflowing(f, 1 << 30, 1 << 30, 2)),
-        change("a total that overflows", f -> overflowing(f, Integer.MAX_VALUE, Integer.MAX_VALUE, 1)),
+        change("a total that overflows", f -> overflowing(f, -1 >>> 1, -1 >>> 1, 1)),
         change("total", f -> f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, 2004)),
         change("total < 0", f -> f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, -2000)),
         change("stride 0", f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 0)),

@@ -5,15 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteOrder;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.Test;
 
 class FrameFlyweightTest {
+  private static final long RUN_ID = 0x0102030405060708L;
+  private static final long STEP = 0x1112131415161718L;
   private static final BatchHeader HEADER =
       new BatchHeader(
-          0x0102030405060708L, 9, 0x1112131415161718L, -1, 10, 11, 12, Phase.TRUNK_GRADIENT, 2, 3, 130);
+          RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.TRUNK_GRADIENT, 2, 3, 130);
   private static final BatchId ID = new BatchId(0x2122232425262728L, 0x3132333435363738L);
 
   @Test
@@ -35,7 +38,7 @@ class FrameFlyweightTest {
   void shouldKeepTheDrawnLayoutWhenTheCodeChanges() {
     BatchHeader noRows =
         new BatchHeader(
-            0x0102030405060708L, 9, 0x1112131415161718L, -1, 10, 11, 12, Phase.OUTPUT, 1, 0, 64);
+            RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.OUTPUT, 1, 0, 64);
     byte[] bytes = Frames.at(noRows, ID, 2048, 0);
     // Field by field as in the drawing; a frame of this version must look like this for ever.
     String withoutChecksum =
@@ -47,7 +50,7 @@ class FrameFlyweightTest {
     byte[] expected = HexFormat.of().parseHex(withoutChecksum + "00000000");
     CRC32C crc = new CRC32C();
     crc.update(expected);
-    new UnsafeBuffer(expected).putInt(92, (int) crc.getValue(), java.nio.ByteOrder.LITTLE_ENDIAN);
+    new UnsafeBuffer(expected).putInt(92, (int) crc.getValue(), ByteOrder.LITTLE_ENDIAN);
     assertEquals(HexFormat.of().formatHex(expected), HexFormat.of().formatHex(bytes));
   }
 

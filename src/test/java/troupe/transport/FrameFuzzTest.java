@@ -20,7 +20,10 @@ import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Throws random, mutated, cut, repeated and shuffled frames at an assembler. {@code -Dfuzz.seed=N} replays a run. */
+/**
+ * Throws random, mutated, cut, repeated and shuffled frames at an assembler. {@code -Dfuzz.seed=N}
+ * replays a run.
+ */
 class FrameFuzzTest {
   private static final int FRAMES = 120_000;
   private static final int GUARD = 256;

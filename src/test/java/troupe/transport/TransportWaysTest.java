@@ -8,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -15,7 +16,7 @@ import troupe.transport.Transport.Offer;
 
 /** What all three ways have in common. */
 class TransportWaysTest {
-  private static final int NODE = 2;
+  static final int NODE = 2;
 
   /** The three ways. */
   enum Way {
@@ -34,7 +35,9 @@ class TransportWaysTest {
     }
   }
 
-  /** Nothing, one row, less and more than a frame, exactly one and two chunks, odd widths, many MB. */
+  /**
+   * Nothing, one row, less and more than a frame, exactly one and two chunks, odd widths, many MB.
+   */
   private static final List<int[]> SHAPES =
       List.of(
           new int[] {0, 64},
@@ -84,11 +87,12 @@ class TransportWaysTest {
     int threads = 4;
     int batchesEach = 50;
     RecordingReceiver receiver = new RecordingReceiver();
-    List<CountedPayload> sent = new java.util.concurrent.CopyOnWriteArrayList<>();
+    List<CountedPayload> sent = new CopyOnWriteArrayList<>();
     try (Transport transport = way.open(receiver)) {
       List<Thread> senders =
           IntStream.range(0, threads)
-              .mapToObj(t -> Thread.ofPlatform().start(() -> sendMany(transport, t, batchesEach, sent)))
+              .<Runnable>mapToObj(t -> () -> sendMany(transport, t, batchesEach, sent))
+              .map(task -> Thread.ofPlatform().start(task))
               .toList();
       Set<Long> steps = new HashSet<>();
       for (int i = 0; i < threads * batchesEach; i++) {
@@ -135,7 +139,8 @@ class TransportWaysTest {
   @ParameterizedTest
   @EnumSource
   void shouldDeliverAgainWhenABatchIsSentAgain(Way way) {
-    // A router resends a step's batches when an expert restarts; whether that is news is for the expert to say.
+    // A router resends a step's batches when an expert restarts; whether that is news is for the
+    // expert to say.
     RecordingReceiver receiver = new RecordingReceiver();
     BatchHeader header = Batches.header(1, 20, 30);
     try (Transport transport = way.open(receiver)) {

@@ -14,7 +14,10 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Aeron's own debugging endpoint throws away received packets; the properties are read when a driver starts. */
+/**
+ * Aeron's own debugging endpoint throws away received packets; the properties are read when a
+ * driver starts.
+ */
 class UdpLossTest {
   private static final Map<String, String> LOSS =
       Map.of(

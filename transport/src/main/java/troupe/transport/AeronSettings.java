@@ -4,19 +4,24 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * How an {@link AeronTransport} works. {@link #ipc} and {@link #udp} have values that suit one machine.
+ * How an {@link AeronTransport} works. {@link #ipc} and {@link #udp} have values that suit one
+ * machine.
  *
  * @param runId frames of other runs are dropped
  * @param node this node; its stream is {@link #streamId}
- * @param channel where this node listens, {@code aeron:ipc} or {@code aeron:udp?endpoint=HOST:PORT}; port 0 is any free one
- * @param directory where the folder of the Aeron driver is made, or {@code null} for /dev/shm if there is one
- * @param mtuBytes largest packet, a multiple of 32 from 1152 to 65504. On UDP over a real network at most the MTU of its links
- *     less 28; each packet costs a system call, so it decides the throughput
+ * @param channel where this node listens, {@code aeron:ipc} or {@code
+ *     aeron:udp?endpoint=HOST:PORT}; port 0 is any free one
+ * @param directory where the folder of the Aeron driver is made, or {@code null} for /dev/shm if
+ *     there is one
+ * @param mtuBytes largest packet, a multiple of 32 from 1152 to 65504. On UDP over a real network
+ *     at most the MTU of its links less 28; each packet costs a system call, so it decides the
+ *     throughput
  * @param termBytes length of a term, a power of two; each stream and side maps three
  * @param windowBytes how much may be on its way on UDP before the receiver has answered
  * @param outbound bounds of what waits to be sent to one node
  * @param inbound bounds of what has begun to arrive
- * @param connectTimeout after that long without a connection, what waits for a node is given back as undelivered
+ * @param connectTimeout after that long without a connection, what waits for a node is given back
+ *     as undelivered
  * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
  */
 public record AeronSettings(
@@ -53,7 +58,8 @@ public record AeronSettings(
   }
 
   /**
-   * Bounds of incomplete batches. Beyond them frames stay where they are and Aeron's flow control stops the senders.
+   * Bounds of incomplete batches. Beyond them frames stay where they are and Aeron's flow control
+   * stops the senders.
    *
    * @param maxBatchBytes larger batches are refused
    * @param batches batches incomplete at a time
@@ -118,7 +124,10 @@ public record AeronSettings(
         Duration.ofMillis(1));
   }
 
-  /** The same with another place for the driver's folder, packet size and term length: what users configure. */
+  /**
+   * The same with another place for the driver's folder, packet size and term length: what users
+   * configure.
+   */
   public AeronSettings with(Path newDirectory, int newMtuBytes, int newTermBytes) {
     return new AeronSettings(
         runId,

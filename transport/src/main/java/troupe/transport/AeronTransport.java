@@ -19,9 +19,10 @@ import org.agrona.concurrent.NanoClock;
 import org.agrona.concurrent.SystemNanoClock;
 
 /**
- * Sends batches through Aeron, shared memory or UDP, cut into frames ({@link FrameFlyweight}). Runs a driver of its own (one
- * thread), an Aeron client (one thread, mostly asleep) and one thread that sends and receives; {@link BatchReceiver} and
- * {@link TransportEvents} are called on that last one, so none of them may close the transport.
+ * Sends batches through Aeron, shared memory or UDP, cut into frames ({@link FrameFlyweight}). Runs
+ * a driver of its own (one thread), an Aeron client (one thread, mostly asleep) and one thread that
+ * sends and receives; {@link BatchReceiver} and {@link TransportEvents} are called on that last
+ * one, so none of them may close the transport.
  */
 public final class AeronTransport implements Transport {
   private static final long POLL_INTERVAL_NS = 100_000;
@@ -56,7 +57,8 @@ public final class AeronTransport implements Transport {
     this.driver = driver;
     this.aeron = aeron;
     this.events = events;
-    subscription = aeron.addSubscription(settings.channel(), AeronSettings.streamId(settings.node()));
+    subscription =
+        aeron.addSubscription(settings.channel(), AeronSettings.streamId(settings.node()));
     Assembler assembler =
         new Assembler(settings.runId(), settings.inbound(), receiver, events, counters);
     ReceiveAgent receiveAgent = new ReceiveAgent(subscription, assembler, () -> epoch, clock);
@@ -74,7 +76,8 @@ public final class AeronTransport implements Transport {
    * Starts a transport without peers.
    *
    * @throws IllegalStateException if this machine lacks what it needs; the message names the fix
-   * @throws io.aeron.exceptions.AeronException if the driver refuses the settings, such as an address in use
+   * @throws io.aeron.exceptions.AeronException if the driver refuses the settings, such as an
+   *     address in use
    */
   public static AeronTransport launch(
       AeronSettings settings, BatchReceiver receiver, TransportEvents events) {
@@ -101,7 +104,8 @@ public final class AeronTransport implements Transport {
   }
 
   /**
-   * Starts a transport whose only peer is its own node: all batches of one JVM go through Aeron and back.
+   * Starts a transport whose only peer is its own node: all batches of one JVM go through Aeron and
+   * back.
    *
    * @throws IllegalStateException if this machine lacks what it needs; the message names the fix
    */
@@ -121,8 +125,8 @@ public final class AeronTransport implements Transport {
   }
 
   /**
-   * The channel on which this node listens, with the port that was found if any free one was asked for: what other nodes give
-   * to {@link #addPeer}.
+   * The channel on which this node listens, with the port that was found if any free one was asked
+   * for: what other nodes give to {@link #addPeer}.
    *
    * @throws IllegalStateException if the driver does not answer
    */
@@ -143,7 +147,8 @@ public final class AeronTransport implements Transport {
    *
    * @param node the node
    * @param channel its {@link #localChannel}
-   * @throws IllegalArgumentException if the channel is not one of Aeron's, or the node is known already
+   * @throws IllegalArgumentException if the channel is not one of Aeron's, or the node is known
+   *     already
    */
   public void addPeer(int node, String channel) {
     ChannelUri.parse(channel);
@@ -168,7 +173,9 @@ public final class AeronTransport implements Transport {
     }
   }
 
-  /** Waits until batches can be offered to a node; {@code false} if they still cannot at the end. */
+  /**
+   * Waits until batches can be offered to a node; {@code false} if they still cannot at the end.
+   */
   public boolean awaitConnected(int node, Duration timeout) {
     return await(
         () -> {
@@ -178,7 +185,10 @@ public final class AeronTransport implements Transport {
         timeout);
   }
 
-  /** Begins an epoch: batches of older ones are dropped, whether they wait, arrive or are half there. Never goes back. */
+  /**
+   * Begins an epoch: batches of older ones are dropped, whether they wait, arrive or are half
+   * there. Never goes back.
+   */
   @Override
   public synchronized void setEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
@@ -227,7 +237,8 @@ public final class AeronTransport implements Transport {
     }
     closed = true;
     peers.values().forEach(peer -> peer.queue().close());
-    // The thread gives back what is queued and half received; only then is it safe to unmap Aeron's memory.
+    // The thread gives back what is queued and half received; only then is it safe to unmap Aeron's
+    // memory.
     CloseHelper.closeAll(events::onError, runner, aeron, driver, directory);
   }
 

@@ -7,11 +7,13 @@ import java.util.function.Predicate;
 import org.agrona.DirectBuffer;
 
 /**
- * Puts frames together to batches: each chunk goes from the frame straight to its place in the memory that the receiver
- * allocated. Used by one thread. No frame makes it throw, allocate beyond its bounds or write outside a destination.
+ * Puts frames together to batches: each chunk goes from the frame straight to its place in the
+ * memory that the receiver allocated. Used by one thread. No frame makes it throw, allocate beyond
+ * its bounds or write outside a destination.
  *
- * <p>When too many batches are incomplete, frames that would begin another are {@link Verdict#HELD}, while those of incomplete
- * ones go on being accepted: what holds the place can always finish, or goes stale and is abandoned.
+ * <p>When too many batches are incomplete, frames that would begin another are {@link
+ * Verdict#HELD}, while those of incomplete ones go on being accepted: what holds the place can
+ * always finish, or goes stale and is abandoned.
  */
 final class Assembler {
   /** Frames of a batch may come late by that many batches and still be recognised. */
@@ -54,7 +56,10 @@ final class Assembler {
     return verdict;
   }
 
-  /** From now on, frames of older epochs are foreign; incomplete batches of older epochs are abandoned. */
+  /**
+   * From now on, frames of older epochs are foreign; incomplete batches of older epochs are
+   * abandoned.
+   */
   void epoch(int newEpoch) {
     if (newEpoch > epoch) {
       epoch = newEpoch;

@@ -17,7 +17,12 @@ final class Assembly {
   private long lastProgressNs;
 
   /** An empty assembly for the batch of {@code frame}; {@code payload} holds exactly its bytes. */
-  Assembly(FrameFlyweight frame, BatchHeader header, Payload payload, MemorySegment rows, long nowNs) {
+  Assembly(
+      FrameFlyweight frame,
+      BatchHeader header,
+      Payload payload,
+      MemorySegment rows,
+      long nowNs) {
     this.source = frame.source();
     this.sequence = frame.sequence();
     this.header = header;
@@ -35,7 +40,8 @@ final class Assembly {
   }
 
   /** Copies the chunk of a decoded frame of this batch to its place. */
-  Verdict add(FrameFlyweight frame, FrameMemory memory, DirectBuffer buffer, int offset, long nowNs) {
+  Verdict add(
+      FrameFlyweight frame, FrameMemory memory, DirectBuffer buffer, int offset, long nowNs) {
     if (frame.stride() != stride || !frame.describes(header)) {
       return Verdict.MALFORMED;
     }
@@ -43,8 +49,8 @@ final class Assembly {
     if (arrived.get(chunk)) {
       return Verdict.DUPLICATE;
     }
-    int chunkLength = frame.chunkLength();
-    memory.get(buffer, offset + FrameFlyweight.HEADER_LENGTH, rows, frame.chunkOffset(), chunkLength);
+    int start = offset + FrameFlyweight.HEADER_LENGTH;
+    memory.get(buffer, start, rows, frame.chunkOffset(), frame.chunkLength());
     arrived.set(chunk);
     missingChunks--;
     lastProgressNs = nowNs;

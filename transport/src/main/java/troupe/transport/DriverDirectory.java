@@ -14,17 +14,24 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /**
- * The folder of one Aeron driver. A locked file in it says that its process lives: the kernel takes the lock away when a
- * process dies, however it dies, while process ids are used again and mean nothing across containers. Folders whose lock is
- * free are removed when the next one is made; killed processes leave about 50 MB each in memory otherwise.
+ * The folder of one Aeron driver. A locked file in it says that its process lives: the kernel takes
+ * the lock away when a process dies, however it dies, while process ids are used again and mean
+ * nothing across containers. Folders whose lock is free are removed when the next one is made;
+ * killed processes leave about 50 MB each in memory otherwise.
  */
 final class DriverDirectory implements AutoCloseable {
   private static final String PREFIX = "troupe-transport-";
 
-  /** Sorts before everything else in the folder, so that deleting in reverse order takes it last but the folder. */
+  /**
+   * Sorts before everything else in the folder, so that deleting in reverse order takes it last but
+   * the folder.
+   */
   private static final String LOCK_FILE = "LOCK";
 
-  /** Closing any channel of a file drops the process's lock on it, so this process never probes its own. */
+  /**
+   * Closing any channel of a file drops the process's lock on it, so this process never probes its
+   * own.
+   */
   private static final Set<Path> OWN = ConcurrentHashMap.newKeySet();
 
   private final Path folder;
@@ -39,7 +46,9 @@ final class DriverDirectory implements AutoCloseable {
   /** Where folders are made if nothing else is asked for: shared memory if there is some. */
   static Path defaultParent() {
     Path sharedMemory = Path.of("/dev/shm");
-    return Files.isWritable(sharedMemory) ? sharedMemory : Path.of(System.getProperty("java.io.tmpdir"));
+    return Files.isWritable(sharedMemory)
+        ? sharedMemory
+        : Path.of(System.getProperty("java.io.tmpdir"));
   }
 
   /**
@@ -54,7 +63,9 @@ final class DriverDirectory implements AutoCloseable {
       return claim(parent);
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "transport.directory: %s (expected: a folder that can be written): %s%nHINT: set transport.directory"
+          """
+          transport.directory: %s (expected: a folder that can be written): %s
+          HINT: set transport.directory"""
               .formatted(parent, e),
           e);
     }
@@ -92,7 +103,8 @@ final class DriverDirectory implements AutoCloseable {
   }
 
   private static void removeStale(Path parent) throws IOException {
-    try (DirectoryStream<Path> found = Files.newDirectoryStream(parent.toRealPath(), PREFIX + "*")) {
+    Path real = parent.toRealPath();
+    try (DirectoryStream<Path> found = Files.newDirectoryStream(real, PREFIX + "*")) {
       for (Path folder : found) {
         if (!OWN.contains(folder) && isStale(folder)) {
           deleteTree(folder);

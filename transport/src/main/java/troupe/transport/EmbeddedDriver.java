@@ -6,7 +6,9 @@ import java.nio.file.Path;
 import org.agrona.ErrorHandler;
 import org.agrona.concurrent.BackoffIdleStrategy;
 
-/** Starts the Aeron driver of one transport: one thread for all its work, asleep when there is none. */
+/**
+ * Starts the Aeron driver of one transport: one thread for all its work, asleep when there is none.
+ */
 final class EmbeddedDriver {
   private static final int MAX_SPINS = 10;
   private static final int MAX_YIELDS = 20;

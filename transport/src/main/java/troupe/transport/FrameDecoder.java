@@ -6,7 +6,10 @@ import static troupe.transport.FrameFlyweight.MIN_STRIDE;
 
 import org.agrona.DirectBuffer;
 
-/** Says whether bytes are a frame. Trusts nothing: what passes here can be copied without looking at its fields again. */
+/**
+ * Says whether bytes are a frame. Trusts nothing: what passes here can be copied without looking at
+ * its fields again.
+ */
 final class FrameDecoder {
   /** Codes of core's DType: F32 and F64. */
   private static final int MAX_DTYPE_CODE = 2;
@@ -50,16 +53,19 @@ final class FrameDecoder {
     // At most 2^62: this product cannot overflow, that with the element size can.
     long elements = (long) frame.rows() * frame.columns();
     int elementBytes = frame.dtypeCode() == 2 ? 8 : 4;
-    return elements <= Long.MAX_VALUE / elementBytes && elements * elementBytes == frame.totalBytes();
+    return elements <= Long.MAX_VALUE / elementBytes
+        && elements * elementBytes == frame.totalBytes();
   }
 
   private static boolean hasRightChunk(FrameFlyweight frame) {
     int stride = frame.stride();
     long offset = frame.chunkOffset();
     long total = frame.totalBytes();
-    if (stride < MIN_STRIDE || stride % CHUNK_ALIGNMENT != 0 || offset < 0 || offset % stride != 0) {
-      return false;
-    }
-    return (offset < total || offset == 0) && frame.chunkLength() == Math.min(stride, total - offset);
+    return stride >= MIN_STRIDE
+        && stride % CHUNK_ALIGNMENT == 0
+        && offset >= 0
+        && offset % stride == 0
+        && (offset < total || offset == 0)
+        && frame.chunkLength() == Math.min(stride, total - offset);
   }
 }

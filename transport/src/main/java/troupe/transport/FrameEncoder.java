@@ -13,7 +13,8 @@ final class FrameEncoder {
   }
 
   /**
-   * Writes the frame with the chunk of {@code rows} that begins at {@code chunkOffset}; copies the rows once.
+   * Writes the frame with the chunk of {@code rows} that begins at {@code chunkOffset}; copies the
+   * rows once.
    *
    * @return bytes written
    */

@@ -8,8 +8,9 @@ import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
- * One frame: a header and a chunk of the rows of a batch. All fields are little endian; the rows keep the byte order of the
- * machine that sent them (flag bit 0: big endian). A batch without rows is one frame without a chunk.
+ * One frame: a header and a chunk of the rows of a batch. All fields are little endian; the rows
+ * keep the byte order of the machine that sent them (flag bit 0: big endian). A batch without rows
+ * is one frame without a chunk.
  *
  * <pre>
  *   0                   1                   2                   3
@@ -62,8 +63,8 @@ import org.agrona.concurrent.UnsafeBuffer;
  *  +---------------------------------------------------------------+
  * </pre>
  *
- * <p>Source and sequence name one offer: a frame seen twice is told from a batch that was sent again on purpose, which a
- * router does when an expert restarts.
+ * <p>Source and sequence name one offer: a frame seen twice is told from a batch that was sent
+ * again on purpose, which a router does when an expert restarts.
  */
 final class FrameFlyweight {
   /** "TRPE" as it stands in the frame. */
@@ -115,7 +116,10 @@ final class FrameFlyweight {
     return (maxFrameBytes - HEADER_LENGTH) / CHUNK_ALIGNMENT * CHUNK_ALIGNMENT;
   }
 
-  /** Looks at the frame of {@code length} bytes, at least {@link #HEADER_LENGTH}, at {@code offset} of a buffer. */
+  /**
+   * Looks at the frame of {@code length} bytes, at least {@link #HEADER_LENGTH}, at {@code offset}
+   * of a buffer.
+   */
   FrameFlyweight wrap(DirectBuffer memory, int offset, int length) {
     buffer.wrap(memory, offset, length);
     return this;

@@ -6,8 +6,9 @@ import java.util.zip.CRC32C;
 import org.agrona.DirectBuffer;
 
 /**
- * Checksums and copies of frames in Agrona's buffers through the JDK's types: {@link CRC32C} is an intrinsic on byte buffers,
- * and copies between memory segments are checked against the bounds and the lifetime of both. Used by one thread.
+ * Checksums and copies of frames in Agrona's buffers through the JDK's types: {@link CRC32C} is an
+ * intrinsic on byte buffers, and copies between memory segments are checked against the bounds and
+ * the lifetime of both. Used by one thread.
  */
 final class FrameMemory {
   private static final byte[] ZERO_CHECKSUM = new byte[Integer.BYTES];
@@ -17,7 +18,10 @@ final class FrameMemory {
   private ByteBuffer bytes;
   private MemorySegment segment;
 
-  /** The checksum of the frame of {@code length} bytes at {@code offset}, whatever its checksum field holds. */
+  /**
+   * The checksum of the frame of {@code length} bytes at {@code offset}, whatever its checksum
+   * field holds.
+   */
   int checksum(DirectBuffer buffer, int offset, int length) {
     int start = map(buffer) + offset;
     crc.reset();
@@ -44,7 +48,10 @@ final class FrameMemory {
     crc.update(bytes);
   }
 
-  /** Finds the memory behind a buffer, and where in it the buffer begins. Cached: terms change every few hundred frames. */
+  /**
+   * Finds the memory behind a buffer, and where in it the buffer begins. Cached: terms change every
+   * few hundred frames.
+   */
   private int map(DirectBuffer buffer) {
     byte[] array = buffer.byteArray();
     Object found = array != null ? array : buffer.byteBuffer();

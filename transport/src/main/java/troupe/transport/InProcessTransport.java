@@ -3,8 +3,8 @@ package troupe.transport;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * Hands batches over within one JVM: the receiver gets the very payload that was offered, on the thread that offered it.
- * Nothing is copied and nothing waits.
+ * Hands batches over within one JVM: the receiver gets the very payload that was offered, on the
+ * thread that offered it. Nothing is copied and nothing waits.
  */
 public final class InProcessTransport implements Transport {
   private final int node;
@@ -27,7 +27,8 @@ public final class InProcessTransport implements Transport {
   /**
    * {@inheritDoc}
    *
-   * <p>What {@link BatchReceiver#onBatch} throws reaches the caller; the payload is the receiver's by then.
+   * <p>What {@link BatchReceiver#onBatch} throws reaches the caller; the payload is the receiver's
+   * by then.
    *
    * @throws IllegalArgumentException if the payload is not as long as the header says
    */

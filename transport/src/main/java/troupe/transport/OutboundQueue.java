@@ -6,8 +6,9 @@ import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
 import troupe.transport.Transport.Offer;
 
 /**
- * What waits to be sent to one node: bounded by batches and by bytes, many threads put in, one takes out. Once {@link #close}
- * returns, nothing more gets in, so that whoever empties it then releases every batch.
+ * What waits to be sent to one node: bounded by batches and by bytes, many threads put in, one
+ * takes out. Once {@link #close} returns, nothing more gets in, so that whoever empties it then
+ * releases every batch.
  */
 final class OutboundQueue {
   private final ManyToOneConcurrentArrayQueue<Outbound> batches;

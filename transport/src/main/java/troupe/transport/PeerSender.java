@@ -12,14 +12,18 @@ import org.agrona.CloseHelper;
 import troupe.transport.TransportEvents.Undelivered;
 
 /**
- * Sends what waits for one node, batch after batch, chunk after chunk; one copy from the rows into the log of the publication.
- * Used by the sending thread. Never blocks: what Aeron does not take now is tried again in the next round.
+ * Sends what waits for one node, batch after batch, chunk after chunk; one copy from the rows into
+ * the log of the publication. Used by the sending thread. Never blocks: what Aeron does not take
+ * now is tried again in the next round.
  *
  * <pre>
  *   OPENING:   the driver has made the publication                       -> OPEN
- *   OPEN:      the publication is closed or at the end of its positions  -> OPENING, the batch starts over
- *   OPEN:      the connection comes back                                 -> OPEN, the batch starts over
- *   both:      no connection for connectTimeout                          -> what waits is given back
+ *   OPEN:      the publication is closed or at the end of its positions  -> OPENING, the batch
+ * starts over
+ *   OPEN:      the connection comes back                                 -> OPEN, the batch starts
+ * over
+ *   both:      no connection for connectTimeout                          -> what waits is given
+ * back
  * </pre>
  */
 final class PeerSender {
@@ -120,7 +124,8 @@ final class PeerSender {
                 .termLength(settings.termBytes())
                 .mtu(settings.mtuBytes())
                 .build();
-        registrationId = aeron.asyncAddExclusivePublication(channel, AeronSettings.streamId(peer.node()));
+        int streamId = AeronSettings.streamId(peer.node());
+        registrationId = aeron.asyncAddExclusivePublication(channel, streamId);
       }
       publication = aeron.getExclusivePublication(registrationId);
       hasOpenFailed &= publication == null;
@@ -153,7 +158,8 @@ final class PeerSender {
   }
 
   /**
-   * What was on its way when the connection broke may be lost. Under a new number, for the receiver may have given up the old.
+   * What was on its way when the connection broke may be lost. Under a new number, for the receiver
+   * may have given up the old.
    */
   private void restartBatch() {
     id = ids.get();

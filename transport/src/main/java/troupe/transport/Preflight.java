@@ -29,7 +29,8 @@ final class Preflight {
   /**
    * Checks that the driver's memory fits.
    *
-   * @throws IllegalStateException if it does not; writing into full shared memory would kill the JVM
+   * @throws IllegalStateException if it does not; writing into full shared memory would kill the
+   *     JVM
    */
   static void checkSpace(AeronSettings settings, Path parent, long usableBytes) {
     long needed = neededBytes(settings);
@@ -52,7 +53,10 @@ final class Preflight {
     }
   }
 
-  /** The settings with the window that the kernel's limit on receive buffers allows; says so if that is less. */
+  /**
+   * The settings with the window that the kernel's limit on receive buffers allows; says so if that
+   * is less.
+   */
   static AeronSettings fitWindow(AeronSettings settings, int maxReceiveBufferBytes) {
     if (!settings.isUdp() || settings.windowBytes() <= maxReceiveBufferBytes) {
       return settings;
@@ -82,10 +86,12 @@ final class Preflight {
   }
 
   private static int limit(Path file) {
-    // In one read: these files end after the first, and Files.readString asks for a single byte then.
+    // In one read: these files end after the first, and Files.readString asks for a single byte
+    // then.
     try (InputStream in = Files.newInputStream(file)) {
       byte[] digits = new byte[32];
-      return Integer.parseInt(new String(digits, 0, Math.max(0, in.read(digits)), US_ASCII).strip());
+      int length = Math.max(0, in.read(digits));
+      return Integer.parseInt(new String(digits, 0, length, US_ASCII).strip());
     } catch (IOException | NumberFormatException e) {
       return Integer.MAX_VALUE; // Not Linux, or hidden from this container: the driver will say.
     }

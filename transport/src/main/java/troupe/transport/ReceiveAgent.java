@@ -8,7 +8,9 @@ import org.agrona.DirectBuffer;
 import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 
-/** The receiving side: hands frames to the assembler and leaves those that it holds where they are. */
+/**
+ * The receiving side: hands frames to the assembler and leaves those that it holds where they are.
+ */
 final class ReceiveAgent implements Agent, ControlledFragmentHandler {
   /** As many as one round of sending, see {@link SendAgent}. */
   private static final int FRAMES_A_ROUND = 4;

@@ -9,9 +9,15 @@ import org.agrona.concurrent.ManyToOneConcurrentLinkedQueue;
 import org.agrona.concurrent.NanoClock;
 import troupe.transport.TransportEvents.Undelivered;
 
-/** The sending side: goes round the peers and lets each send a few frames, so that none waits for another. */
+/**
+ * The sending side: goes round the peers and lets each send a few frames, so that none waits for
+ * another.
+ */
 final class SendAgent implements Agent {
-  /** Small enough that what was just written is still in the cache when this machine reads it back from shared memory. */
+  /**
+   * Small enough that what was just written is still in the cache when this machine reads it back
+   * from shared memory.
+   */
   private static final int FRAMES_A_ROUND = 4;
 
   private final ManyToOneConcurrentLinkedQueue<Peer> added = new ManyToOneConcurrentLinkedQueue<>();

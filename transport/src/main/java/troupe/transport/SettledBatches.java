@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What became of the batches settled last, so that a late frame of theirs does not begin them again. Bounded: older ones are
- * forgotten.
+ * What became of the batches settled last, so that a late frame of theirs does not begin them
+ * again. Bounded: older ones are forgotten.
  */
 final class SettledBatches {
   private final Map<BatchId, Verdict> verdicts;

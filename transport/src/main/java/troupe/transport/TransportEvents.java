@@ -1,8 +1,9 @@
 package troupe.transport;
 
 /**
- * What a transport tells besides batches. Called on its own threads: must not block. Nothing is lost silently: an accepted
- * batch arrives, or is named here, or was on its way to a node that is named here as disconnected.
+ * What a transport tells besides batches. Called on its own threads: must not block. Nothing is
+ * lost silently: an accepted batch arrives, or is named here, or was on its way to a node that is
+ * named here as disconnected.
  */
 public interface TransportEvents {
   /** Hears nothing. */
@@ -25,7 +26,9 @@ public interface TransportEvents {
   /** Batches to this node now flow. */
   default void onConnected(int node) {}
 
-  /** The connection was lost; batches sent to this node in the last seconds may not have arrived. */
+  /**
+   * The connection was lost; batches sent to this node in the last seconds may not have arrived.
+   */
   default void onDisconnected(int node) {}
 
   /** An accepted batch will not be sent, or not to its end. Its payload has been released. */

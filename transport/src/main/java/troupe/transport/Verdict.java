@@ -1,6 +1,8 @@
 package troupe.transport;
 
-/** What became of a frame. Every frame that is not {@link #HELD} is counted once, under its verdict. */
+/**
+ * What became of a frame. Every frame that is not {@link #HELD} is counted once, under its verdict.
+ */
 enum Verdict {
   /** Its chunk is where it belongs. */
   ACCEPTED,
