@@ -95,7 +95,7 @@ class TroupeTest {
 
   @Test
   void shouldPutTheStackTraceInTheLogOfTheRunWhenOneIsOpen() throws IOException {
-    try (RunLog log = RunLog.open(folder)) {
+    try (RunLog _ = RunLog.open(folder)) {
       fail(new IllegalStateException("broken"));
     }
     Path file = folder.resolve(RunLog.FILE);

@@ -18,8 +18,6 @@ import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig.Data;
 import troupe.core.config.RunConfig.Source;
@@ -60,7 +58,6 @@ final class CorpusErrorsTest {
   void shouldRefuseAMissingPath() {
     refused(text(folder.resolve("none.txt")), "none.txt", "expected: an existing file");
     refused(text(folder.resolve("none/*.txt")), "no folder", "none");
-    refused(text(""), "data.path: \"\"");
   }
 
   @Test
@@ -169,15 +166,6 @@ final class CorpusErrorsTest {
     // Two blocks of 1 KiB, and the tenth is the first that validation gets.
     refused(
         text(write("longer.txt", TEXT.repeat(100))), "tokens for validation: 0 (expected: >= 17");
-  }
-
-  @ParameterizedTest
-  @ValueSource(doubles = {0, -0.1, 0.51, 1, Double.NaN, Double.POSITIVE_INFINITY})
-  void shouldRefuseAValidationFractionOutOfRange(double fraction) {
-    refused(
-        new Data(Source.DICTIONARY, "", fraction),
-        "data.validation_fraction: " + fraction,
-        "expected: > 0 and <= 0.5");
   }
 
   @Test

@@ -56,12 +56,7 @@ public record RunConfig(
                 gate.type != GateType.SWITCH || gate.jitter < 1,
                 "gate.jitter",
                 gate.jitter,
-                "< 1 for gate.type = switch, or factors of both signs are drawn")
-            .that(
-                evaluate.every == 0 || data.validationFraction > 0,
-                "data.validation_fraction",
-                data.validationFraction,
-                "> 0, or evaluate.every = 0");
+                "< 1 for gate.type = switch, or factors of both signs are drawn");
     for (String text : faults.expertThrows) {
       Fault fault = Fault.parse(text);
       expect.that(
@@ -227,10 +222,10 @@ public record RunConfig(
               path,
               "a file, directory or glob for data.source = text")
           .that(
-              validationFraction >= 0 && validationFraction < 1,
+              validationFraction > 0 && validationFraction <= 0.5,
               "validation_fraction",
               validationFraction,
-              ">= 0 and < 1")
+              "> 0 and <= 0.5")
           .orThrow();
     }
   }

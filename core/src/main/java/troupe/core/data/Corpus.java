@@ -26,8 +26,6 @@ import troupe.core.config.RunConfig;
  * <p>Any number of threads may read. The streams are valid until {@link #close}.
  */
 public final class Corpus implements AutoCloseable {
-  private static final double MAX_VALIDATION_FRACTION = 0.5;
-
   private final Arena arena;
   private final TokenStream training;
   private final TokenStream validation;
@@ -58,15 +56,6 @@ public final class Corpus implements AutoCloseable {
    */
   static Corpus open(RunConfig.Data data, Tokenizer tokenizer, int seq, Path cache, Path javaHome) {
     double fraction = data.validationFraction();
-    if (!(fraction > 0 && fraction <= MAX_VALIDATION_FRACTION)) {
-      throw new UserException(
-          "data.validation_fraction: "
-              + fraction
-              + " (expected: > 0 and <= "
-              + MAX_VALIDATION_FRACTION
-              + ")",
-          "set data.validation_fraction=0.02");
-    }
     Arena arena = Arena.ofShared();
     try {
       UnpackedFiles unpacked = new UnpackedFiles(cache);
