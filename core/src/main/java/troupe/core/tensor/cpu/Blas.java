@@ -20,10 +20,6 @@ final class Blas {
   /**
    * {@code c_MN = alpha op(a) op(b) + beta c}, all row-major, {@code ld*} being the distance of
    * rows in elements.
-   *
-   * <p>Asks for {@code c^T = op(b)^T op(a)^T} in column-major terms, which is the same memory and
-   * the same product: for row-major arguments OpenBLAS 0.3.31 has a short cut for AVX-512 that is
-   * slower than its main path at the shapes of an expert (128 x 1024 x 256).
    */
   static void sgemm(
       int m,
@@ -41,17 +37,17 @@ final class Blas {
       int ldc) {
     Operands operands = OPERANDS.get();
     openblas_nolapack.cblas_sgemm(
-        openblas_nolapack.CblasColMajor,
-        transposeB ? openblas_nolapack.CblasTrans : openblas_nolapack.CblasNoTrans,
+        openblas_nolapack.CblasRowMajor,
         transposeA ? openblas_nolapack.CblasTrans : openblas_nolapack.CblasNoTrans,
-        n,
+        transposeB ? openblas_nolapack.CblasTrans : openblas_nolapack.CblasNoTrans,
         m,
+        n,
         k,
         alpha,
-        operands.b.at(b),
-        ldb,
         operands.a.at(a),
         lda,
+        operands.b.at(b),
+        ldb,
         beta,
         operands.c.at(c),
         ldc);
