@@ -19,8 +19,8 @@ import java.util.stream.Stream;
 
 /**
  * An object of a golden file: numbers that the original authors' code produced. Files come from the
- * folder that the system property {@code golden.dir} names, or from the resource folder
- * {@code /golden} when it is absent or empty.
+ * folder that the system property {@code golden.dir} names, or from the resource folder {@code
+ * /golden} when it is absent or empty.
  *
  * <p>Numbers keep every bit: they are read by {@link Double#parseDouble}, with NaN, Infinity, -0.0
  * and subnormal ones.

@@ -40,9 +40,7 @@ class GoldenTest {
   void shouldNameWhatIsOffWhenNumbersAreNotClose() {
     Closeness.assertClose("x", new double[] {1, Double.NaN}, new double[] {1, Double.NaN}, 0, 0);
     AssertionError e =
-        assertThrows(
-            AssertionError.class,
-            () -> Closeness.assertClose("x", 1e-320, 0, 1e-12, 0));
+        assertThrows(AssertionError.class, () -> Closeness.assertClose("x", 1e-320, 0, 1e-12, 0));
     assertTrue(e.getMessage().startsWith("x[0]: 0.0"), e.getMessage());
     assertThrows(AssertionError.class, () -> Closeness.assertClose("x", 1, Double.NaN, 1, 1));
     assertThrows(AssertionError.class, () -> Closeness.assertClose("x", 1, 1 + 3e-12, 1e-12, 0));

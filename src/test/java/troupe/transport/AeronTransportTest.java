@@ -72,8 +72,7 @@ class AeronTransportTest {
       assertTrue(accepted.size() <= OUTBOUND.batches());
       assertTrue(transport.counters().backPressured() > 0);
       receiver.goOn();
-      Eventually.await(
-          "recovery", () -> receiver.received().numArrived() == 1 + accepted.size());
+      Eventually.await("recovery", () -> receiver.received().numArrived() == 1 + accepted.size());
       Eventually.await("queue", () -> transport.queuedBytes(0) == 0);
       assertTrue(accepted.stream().allMatch(payload -> payload.releases() == 1));
     }
@@ -182,8 +181,7 @@ class AeronTransportTest {
       Eventually.await("releases", () -> accepted.stream().allMatch(p -> p.releases() == 1));
       Eventually.await("disconnect", () -> events.count("disconnected 1") == 1);
       Eventually.await(
-          "refusal",
-          () -> sender.offer(1, first, new CountedPayload(4)) == Offer.NOT_CONNECTED);
+          "refusal", () -> sender.offer(1, first, new CountedPayload(4)) == Offer.NOT_CONNECTED);
       // What the publication had taken may have arrived or not: the disconnection says so.
       long sent = sender.counters().batchesSent() - 1;
       assertEquals(accepted.size(), sent + events.count("NOT_CONNECTED"));
@@ -196,8 +194,7 @@ class AeronTransportTest {
   void shouldReleaseEveryPayloadOnceWhenClosedWhileSending(boolean isUdp)
       throws InterruptedException {
     RecordingReceiver receiver = new RecordingReceiver();
-    AeronTransport transport =
-        AeronTransport.loopback(isUdp ? udp(0) : ipc(0), receiver, events);
+    AeronTransport transport = AeronTransport.loopback(isUdp ? udp(0) : ipc(0), receiver, events);
     Map<CountedPayload, Offer> offers = new ConcurrentHashMap<>();
     List<Thread> senders =
         IntStream.range(0, 3)

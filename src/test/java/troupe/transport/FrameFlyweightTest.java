@@ -15,8 +15,7 @@ class FrameFlyweightTest {
   private static final long RUN_ID = 0x0102030405060708L;
   private static final long STEP = 0x1112131415161718L;
   private static final BatchHeader HEADER =
-      new BatchHeader(
-          RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.TRUNK_GRADIENT, 2, 3, 130);
+      new BatchHeader(RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.TRUNK_GRADIENT, 2, 3, 130);
   private static final BatchId ID = new BatchId(0x2122232425262728L, 0x3132333435363738L);
 
   @Test
@@ -36,17 +35,27 @@ class FrameFlyweightTest {
 
   @Test
   void shouldKeepTheDrawnLayoutWhenTheCodeChanges() {
-    BatchHeader noRows =
-        new BatchHeader(
-            RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.OUTPUT, 1, 0, 64);
+    BatchHeader noRows = new BatchHeader(RUN_ID, 9, STEP, -1, 10, 11, 12, Phase.OUTPUT, 1, 0, 64);
     byte[] bytes = Frames.at(noRows, ID, 2048, 0);
     // Field by field as in the drawing; a frame of this version must look like this for ever.
     String withoutChecksum =
-        "54525045" + "01020100"
-            + "0807060504030201" + "2827262524232221" + "3837363534333231" + "1817161514131211"
-            + "09000000" + "ffffffff" + "0a000000" + "0b000000" + "0c000000"
-            + "00000000" + "40000000" + "00080000"
-            + "0000000000000000" + "0000000000000000" + "00000000";
+        "54525045"
+            + "01020100"
+            + "0807060504030201"
+            + "2827262524232221"
+            + "3837363534333231"
+            + "1817161514131211"
+            + "09000000"
+            + "ffffffff"
+            + "0a000000"
+            + "0b000000"
+            + "0c000000"
+            + "00000000"
+            + "40000000"
+            + "00080000"
+            + "0000000000000000"
+            + "0000000000000000"
+            + "00000000";
     byte[] expected = HexFormat.of().parseHex(withoutChecksum + "00000000");
     CRC32C crc = new CRC32C();
     crc.update(expected);

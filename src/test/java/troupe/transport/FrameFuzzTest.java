@@ -31,8 +31,7 @@ class FrameFuzzTest {
   private static final AeronSettings.Inbound BOUNDS =
       new AeronSettings.Inbound(1 << 19, 8, 1 << 18, Duration.ofNanos(2_000));
 
-  private final long seed =
-      Long.getLong("fuzz.seed", ThreadLocalRandom.current().nextLong());
+  private final long seed = Long.getLong("fuzz.seed", ThreadLocalRandom.current().nextLong());
   private final SplittableRandom random = new SplittableRandom(seed);
   private final LiveCounters counters = new LiveCounters();
   private final Map<Verdict, Long> verdicts = new EnumMap<>(Verdict.class);

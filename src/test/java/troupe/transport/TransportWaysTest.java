@@ -27,10 +27,12 @@ class TransportWaysTest {
     Transport open(BatchReceiver receiver) {
       return switch (this) {
         case INPROCESS -> new InProcessTransport(NODE, receiver);
-        case IPC -> AeronTransport.loopback(
-            AeronSettings.ipc(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
-        case UDP -> AeronTransport.loopback(
-            AeronSettings.udp(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
+        case IPC ->
+            AeronTransport.loopback(
+                AeronSettings.ipc(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
+        case UDP ->
+            AeronTransport.loopback(
+                AeronSettings.udp(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
       };
     }
   }
@@ -158,8 +160,7 @@ class TransportWaysTest {
     try (Transport transport = way.open(new RecordingReceiver())) {
       Payload payload = new CountedPayload(23);
       BatchHeader header = Batches.header(1, 2, 3);
-      assertThrows(
-          IllegalArgumentException.class, () -> transport.offer(NODE, header, payload));
+      assertThrows(IllegalArgumentException.class, () -> transport.offer(NODE, header, payload));
     }
   }
 }

@@ -19,8 +19,8 @@ import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
 /**
- * Decides what everybody does next: which step, with what learning rate and clipping, when to validate and when to write a
- * checkpoint.
+ * Decides what everybody does next: which step, with what learning rate and clipping, when to
+ * validate and when to write a checkpoint.
  *
  * <pre>
  *   IDLE:       task to train        -> COLLECTING  (Step to all routers)
@@ -32,9 +32,10 @@ import troupe.router.RouterActor;
  *   any:        divergence, an owner that stopped, or no progress for two reply timeouts -> STOPPED (Failed)
  * </pre>
  *
- * A step is decided only when every owner has its gradient, and a decided step is always finished: whoever is restarted in the
- * middle is told to apply again. An owner restarted before the decision is helped to catch up: routers send an expert its batches
- * again; for a router the whole step begins anew in the next epoch.
+ * A step is decided only when every owner has its gradient, and a decided step is always finished:
+ * whoever is restarted in the middle is told to apply again. An owner restarted before the decision
+ * is helped to catch up: routers send an expert its batches again; for a router the whole step
+ * begins anew in the next epoch.
  */
 public final class Coordinator {
   /** What the coordinator is told. */
@@ -113,7 +114,10 @@ public final class Coordinator {
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
 
-  /** Evaluations and generations number their passes from here up, so that no step has the same number. */
+  /**
+   * Evaluations and generations number their passes from here up, so that no step has the same
+   * number.
+   */
   private static final long FIRST_EVALUATION_ID = 1L << 40;
 
   /** Most passes of one evaluation or generation. */
@@ -244,7 +248,10 @@ public final class Coordinator {
       checkpointStep = committedStep;
     } else if (tasksLeft()) {
       checkpointStep = committedStep;
-      notice("checkpoint of step " + committedStep + " skipped: the ones before are still being written");
+      notice(
+          "checkpoint of step "
+              + committedStep
+              + " skipped: the ones before are still being written");
     }
     return begun;
   }
@@ -382,8 +389,7 @@ public final class Coordinator {
     settings
         .listener()
         .committed(
-            tally.report(
-                decided.learningRate(), settings.nanoTime().getAsLong() - stepBeganNs));
+            tally.report(decided.learningRate(), settings.nanoTime().getAsLong() - stepBeganNs));
     next();
   }
 
@@ -435,18 +441,14 @@ public final class Coordinator {
     notice(
         "layer=%d expert=%d restarted incarnation=%d cause=%s"
             .formatted(
-                restarted.layer(),
-                restarted.expert(),
-                restarted.incarnation(),
-                restarted.cause()));
+                restarted.layer(), restarted.expert(), restarted.incarnation(), restarted.cause()));
     boolean hasGradient = tally != null && restarted.gradientStep() == tally.step();
     if (phase == Phase.APPLYING && hasGradient) {
       owners
           .expert(restarted.layer(), restarted.expert())
           .tell(new ExpertActor.Apply(epoch, decided));
     } else if (phase != Phase.IDLE) {
-      tellRouters(
-          new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
     }
   }
 
@@ -509,8 +511,7 @@ public final class Coordinator {
     eventsAtLastCheck = events;
     idleChecks = moved ? 0 : idleChecks + 1;
     if (idleChecks == MAX_IDLE_CHECKS) {
-      String missing =
-          tally == null ? "the first answer" : tally.missing(phase == Phase.APPLYING);
+      String missing = tally == null ? "the first answer" : tally.missing(phase == Phase.APPLYING);
       fail(
           "nothing has moved for %.0f s in %s of step %d: waiting for %s"
               .formatted(

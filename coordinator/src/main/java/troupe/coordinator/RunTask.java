@@ -4,7 +4,9 @@ import troupe.router.Sampling;
 
 /** Something a coordinator is asked to have done, one after the other. */
 public sealed interface RunTask {
-  /** Train up to and including {@code lastStep}, validating and checkpointing as the config says. */
+  /**
+   * Train up to and including {@code lastStep}, validating and checkpointing as the config says.
+   */
   record Train(long lastStep) implements RunTask {}
 
   /** Compute the loss over {@code batches} validation batches. */

@@ -11,8 +11,8 @@ import troupe.router.gate.BalanceLoss;
 import troupe.router.trunk.LayerStats;
 
 /**
- * What the coordinator has heard of the step at hand. Reports may be repeated; sums are formed in rank and layer order once all
- * are there, so they do not depend on who was first.
+ * What the coordinator has heard of the step at hand. Reports may be repeated; sums are formed in
+ * rank and layer order once all are there, so they do not depend on who was first.
  */
 final class StepTally {
   private final RunConfig config;
@@ -49,7 +49,10 @@ final class StepTally {
     return step;
   }
 
-  /** Takes the stats of a rank; returns the load of the layer once all ranks have reported, else null. */
+  /**
+   * Takes the stats of a rank; returns the load of the layer once all ranks have reported, else
+   * null.
+   */
   double[] routed(RouterActor.Routed routed) {
     LayerStats[] stats_R = stats_LR.get(routed.layer());
     stats_R[routed.rank()] = routed.stats();
@@ -100,8 +103,7 @@ final class StepTally {
     if (rank < ranks) {
       return "rank=" + rank;
     }
-    for (Map.Entry<Integer, BitSet> entry :
-        (applying ? expertsApplied : expertsReady).entrySet()) {
+    for (Map.Entry<Integer, BitSet> entry : (applying ? expertsApplied : expertsReady).entrySet()) {
       int expert = entry.getValue().nextClearBit(0);
       if (expert < experts) {
         return "layer=" + entry.getKey() + " expert=" + expert;

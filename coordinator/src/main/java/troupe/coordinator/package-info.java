@@ -1,2 +1,4 @@
-/** The coordinator: schedule, placement, balance loss, optimizer step, checkpoints, command line. */
+/**
+ * The coordinator: schedule, placement, balance loss, optimizer step, checkpoints, command line.
+ */
 package troupe.coordinator;

@@ -33,8 +33,9 @@ import troupe.transport.Transport;
  *   any:     BeginEpoch                            -> IDLE      (forgets the step at hand)
  * </pre>
  *
- * The committed state lives outside, in {@link ExpertState}; an incarnation owns only the work of the step at hand, so losing
- * it loses nothing that routers cannot send again. Batches of another epoch or step are dropped.
+ * The committed state lives outside, in {@link ExpertState}; an incarnation owns only the work of
+ * the step at hand, so losing it loses nothing that routers cannot send again. Batches of another
+ * epoch or step are dropped.
  */
 public final class ExpertActor {
   /** What an expert is told. */
@@ -72,7 +73,8 @@ public final class ExpertActor {
   public record Applied(int epoch, long step, int layer, int expert) implements Event {}
 
   /**
-   * A new incarnation works over the committed state; batches of the step at hand have to be sent again.
+   * A new incarnation works over the committed state; batches of the step at hand have to be sent
+   * again.
    *
    * @param gradientStep the step whose gradient survived, or -1
    * @param cause the message of what the last incarnation threw
@@ -111,7 +113,9 @@ public final class ExpertActor {
 
   private static final Logger LOG = LoggerFactory.getLogger(ExpertActor.class);
 
-  /** How soon to offer a batch again: long against a poll of the transport, short against a step. */
+  /**
+   * How soon to offer a batch again: long against a poll of the transport, short against a step.
+   */
   private static final Duration RETRY = Duration.ofMillis(1);
 
   /** A fault that returns this often within {@link #RESTART_WINDOW} is not transient. */
@@ -126,10 +130,7 @@ public final class ExpertActor {
   private int epoch;
   private ExpertStep work;
 
-  private ExpertActor(
-      TimerScheduler<Command> timers,
-      Settings settings,
-      ExpertState state) {
+  private ExpertActor(TimerScheduler<Command> timers, Settings settings, ExpertState state) {
     this.timers = timers;
     this.settings = settings;
     this.state = state;
@@ -144,8 +145,7 @@ public final class ExpertActor {
         Behaviors.withTimers(timers -> new ExpertActor(timers, settings, state).start());
     return Behaviors.supervise(incarnation)
         .onFailure(
-            Exception.class,
-            SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
+            Exception.class, SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
   }
 
   private Behavior<Command> start() {
@@ -157,7 +157,8 @@ public final class ExpertActor {
           state.expert(),
           incarnation,
           state.owned().committedStep() + 1);
-      settings.events()
+      settings
+          .events()
           .tell(
               new Restarted(
                   state.layer(),
@@ -221,8 +222,7 @@ public final class ExpertActor {
       return;
     }
     if (work == null) {
-      work =
-          new ExpertStep(state, header.step(), settings.ranks(), settings.microBatches());
+      work = new ExpertStep(state, header.step(), settings.ranks(), settings.microBatches());
     }
     strike(header, rows, Fault.Phase.FORWARD);
     reply(header, Phase.OUTPUT, work.forward(header.rank(), header.microBatch(), rows));
@@ -249,7 +249,8 @@ public final class ExpertActor {
     }
     if (step == state.owned().committedStep() + 1) {
       if (state.gradientStep() != step) {
-        // The incarnation that had the gradient is gone; the coordinator repeats Apply after the next GradientReady.
+        // The incarnation that had the gradient is gone; the coordinator repeats Apply after the
+        // next GradientReady.
         return;
       }
       state
@@ -258,9 +259,7 @@ public final class ExpertActor {
               state.gradients().flat(),
               apply.hyper(),
               () ->
-                  settings
-                      .faults()
-                      .strike(step, state.layer(), state.expert(), Fault.Phase.APPLY));
+                  settings.faults().strike(step, state.layer(), state.expert(), Fault.Phase.APPLY));
       endStep();
     }
     settings.events().tell(new Applied(epoch, step, state.layer(), state.expert()));
@@ -280,11 +279,7 @@ public final class ExpertActor {
         .events()
         .tell(
             new GradientReady(
-                epoch,
-                state.gradientStep(),
-                state.layer(),
-                state.expert(),
-                state.squaredNorm()));
+                epoch, state.gradientStep(), state.layer(), state.expert(), state.squaredNorm()));
   }
 
   private void strike(BatchHeader header, TensorPayload rows, Fault.Phase phase) {
@@ -323,7 +318,8 @@ public final class ExpertActor {
   }
 
   private void drop(BatchHeader header, TensorPayload rows, String cause) {
-    LOG.debug("layer={} expert={} dropped={} cause={}", state.layer(), state.expert(), header, cause);
+    LOG.debug(
+        "layer={} expert={} dropped={} cause={}", state.layer(), state.expert(), header, cause);
     rows.release();
   }
 

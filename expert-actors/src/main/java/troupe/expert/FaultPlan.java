@@ -6,8 +6,8 @@ import java.util.Set;
 import troupe.core.config.Fault;
 
 /**
- * Exceptions to throw on purpose, each once in a run: for showing, and testing, that a run survives them with the same bits.
- * Shared by all experts of a process.
+ * Exceptions to throw on purpose, each once in a run: for showing, and testing, that a run survives
+ * them with the same bits. Shared by all experts of a process.
  */
 public final class FaultPlan {
   /** What an expert throws when the plan says so. */

@@ -6,8 +6,8 @@ import troupe.transport.Payload;
 import troupe.transport.Transport;
 
 /**
- * Batches that an actor wants to send. What the transport refuses for now waits here, in order; it is bounded because an
- * actor has a bounded number of batches in a step.
+ * Batches that an actor wants to send. What the transport refuses for now waits here, in order; it
+ * is bounded because an actor has a bounded number of batches in a step.
  */
 public final class Outbox implements AutoCloseable {
   private record Waiting(int node, BatchHeader header, Payload payload) {}

@@ -31,8 +31,8 @@ import troupe.transport.Phase;
 import troupe.transport.Transport;
 
 /**
- * The router of one rank: runs the trunk over the rank's micro-batches, gates their tokens, sends them to experts and combines
- * what comes back.
+ * The router of one rank: runs the trunk over the rank's micro-batches, gates their tokens, sends
+ * them to experts and combines what comes back.
  *
  * <pre>
  *   IDLE:       Step                        -> PASSING     (training pass)
@@ -45,8 +45,8 @@ import troupe.transport.Transport;
  *   any:        BeginEpoch, exception       -> IDLE        (forgets the step at hand)
  * </pre>
  *
- * What was sent in a step is kept until the next one begins, so that it can be sent again. Batches of another epoch or step are
- * dropped.
+ * What was sent in a step is kept until the next one begins, so that it can be sent again. Batches
+ * of another epoch or step are dropped.
  */
 public final class RouterActor {
   /** What a router is told. */
@@ -88,8 +88,7 @@ public final class RouterActor {
    * @param count tokens to generate
    * @param stop token that ends the text, or -1
    */
-  public record Generate(
-      int epoch, long id, int[] prompt, int count, int stop, Sampling sampling)
+  public record Generate(int epoch, long id, int[] prompt, int count, int stop, Sampling sampling)
       implements Command {}
 
   /** Copy the committed state for a checkpoint. */
@@ -115,9 +114,12 @@ public final class RouterActor {
   public record Routed(int epoch, long step, int rank, int layer, LayerStats stats)
       implements Event {}
 
-  /** The gradient of the slice that this rank owns is summed. {@code lossSum} is this rank's cross entropy in nats. */
-  public record GradientReady(
-      int epoch, long step, int rank, double lossSum, double squaredNorm) implements Event {}
+  /**
+   * The gradient of the slice that this rank owns is summed. {@code lossSum} is this rank's cross
+   * entropy in nats.
+   */
+  public record GradientReady(int epoch, long step, int rank, double lossSum, double squaredNorm)
+      implements Event {}
 
   /** The step is committed, and this rank has all slices. */
   public record Applied(int epoch, long step, int rank) implements Event {}
@@ -174,7 +176,9 @@ public final class RouterActor {
 
   private static final Logger LOG = LoggerFactory.getLogger(RouterActor.class);
 
-  /** How soon to offer a batch again: long against a poll of the transport, short against a step. */
+  /**
+   * How soon to offer a batch again: long against a poll of the transport, short against a step.
+   */
   private static final Duration RETRY = Duration.ofMillis(1);
 
   private static final int MAX_RESTARTS = 3;
@@ -212,8 +216,7 @@ public final class RouterActor {
         Behaviors.withTimers(timers -> new RouterActor(timers, settings, state).start());
     return Behaviors.supervise(incarnation)
         .onFailure(
-            Exception.class,
-            SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
+            Exception.class, SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
   }
 
   private Behavior<Command> start() {
@@ -260,7 +263,8 @@ public final class RouterActor {
     }
     endPass();
     state.gradientStep(-1);
-    long tokensOfRank = (long) config.train().batch() / config.train().ranks() * config.model().seq();
+    long tokensOfRank =
+        (long) config.train().batch() / config.train().ranks() * config.model().seq();
     reduction = new TrunkReduction(state, begin.step());
     List<MicroBatch> micros = new ArrayList<>();
     for (int m = 0; m < config.train().microBatches(); m++) {
@@ -307,8 +311,7 @@ public final class RouterActor {
         () -> {
           double sum = lossSum + pass.lossSum();
           endPass();
-          evaluateFrom(
-              evaluate, index + config.train().ranks(), sum, tokens + micro.tokens());
+          evaluateFrom(evaluate, index + config.train().ranks(), sum, tokens + micro.tokens());
         });
   }
 
@@ -437,7 +440,10 @@ public final class RouterActor {
     }
   }
 
-  /** Slices of others may come before this rank's own Apply: its work on the old ones is done either way. */
+  /**
+   * Slices of others may come before this rank's own Apply: its work on the old ones is done either
+   * way.
+   */
   private void onTrunkParameters(BatchHeader header, TensorPayload rows) {
     int owner = header.rank();
     if (header.step() == state.sliceStep(owner) + 1) {
@@ -505,8 +511,7 @@ public final class RouterActor {
   }
 
   private void sendToRank(Phase phase, long step, int rank, Tensor slice) {
-    post(
-        settings.placement().nodeOfRank(rank), header(phase, step, -1, 0, rank, slice), slice);
+    post(settings.placement().nodeOfRank(rank), header(phase, step, -1, 0, rank, slice), slice);
   }
 
   private BatchHeader header(

@@ -5,7 +5,10 @@ import troupe.core.tensor.Tensor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.trunk.RankState;
 
-/** Sums what all ranks found for the slice of the trunk that one rank owns, in rank order whatever the order of arrival. */
+/**
+ * Sums what all ranks found for the slice of the trunk that one rank owns, in rank order whatever
+ * the order of arrival.
+ */
 final class TrunkReduction implements AutoCloseable {
   private final RankState state;
   private final long step;

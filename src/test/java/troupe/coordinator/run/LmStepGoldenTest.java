@@ -27,7 +27,9 @@ import troupe.router.BatchSource;
 import troupe.router.gate.Draws;
 import troupe.router.trunk.RankState;
 
-/** One training step of a whole language model, through the real actors, against PyTorch's autograd. */
+/**
+ * One training step of a whole language model, through the real actors, against PyTorch's autograd.
+ */
 @Tag("golden")
 final class LmStepGoldenTest {
   /** The reference computes in double as PyTorch did; what differs is the order of sums. */
@@ -56,8 +58,7 @@ final class LmStepGoldenTest {
   @MethodSource("runs")
   void shouldMatchPyTorchInEveryNumberOfAStep(
       Golden golden, String deviceName, int ranks, int microBatches) throws Exception {
-    double tolerance =
-        deviceName.equals("reference") ? REFERENCE_TOLERANCE : FLOAT_TOLERANCE;
+    double tolerance = deviceName.equals("reference") ? REFERENCE_TOLERANCE : FLOAT_TOLERANCE;
     RunConfig config = config(golden, deviceName, ranks, microBatches);
     try (Device device = Devices.open(deviceName);
         Model model = new Model(device, config)) {
@@ -234,12 +235,14 @@ final class LmStepGoldenTest {
     }
   }
 
-  private static void assertClose(
-      String what, double expected, double actual, double tolerance) {
+  private static void assertClose(String what, double expected, double actual, double tolerance) {
     assertClose(what, new double[] {expected}, new double[] {actual}, tolerance);
   }
 
-  /** Relative to the largest number of the tensor: what a small one lost by cancellation is not an error. */
+  /**
+   * Relative to the largest number of the tensor: what a small one lost by cancellation is not an
+   * error.
+   */
   private static void assertClose(
       String what, double[] expected, double[] actual, double tolerance) {
     assertEquals(expected.length, actual.length, what);

@@ -23,7 +23,10 @@ final class Runs {
 
   private Runs() {}
 
-  /** A model that trains in milliseconds, with everything that can be spread: layers, experts, ranks, micro-batches. */
+  /**
+   * A model that trains in milliseconds, with everything that can be spread: layers, experts,
+   * ranks, micro-batches.
+   */
   static final List<String> TINY =
       List.of(
           "model.d_model=16",
@@ -88,12 +91,12 @@ final class Runs {
 
   /** Random tokens as a pure function of where they are. */
   static BatchSource randomBatches(RunConfig config) {
-    int perMicro =
-        config.train().batch() / config.train().ranks() / config.train().microBatches();
+    int perMicro = config.train().batch() / config.train().ranks() / config.train().microBatches();
     return new BatchSource() {
       @Override
       public Batch training(long step, int rank, int microBatch) {
-        return batch((int) step, (rank * config.train().microBatches() + microBatch) * perMicro, perMicro);
+        return batch(
+            (int) step, (rank * config.train().microBatches() + microBatch) * perMicro, perMicro);
       }
 
       @Override

@@ -13,7 +13,9 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
 
-/** The same config gives the same bits, however the batches travel and whatever happens on the way. */
+/**
+ * The same config gives the same bits, however the batches travel and whatever happens on the way.
+ */
 final class SameBitsTest {
   private record Trained(String hash, Runs.Heard heard) {}
 
@@ -39,15 +41,13 @@ final class SameBitsTest {
   @ParameterizedTest
   @ValueSource(strings = {"ipc", "udp"})
   void shouldNotDependOnTheWayBatchesTravel(String mode) throws Exception {
-    assertEquals(
-        train(Runs.tiny()).hash(), train(Runs.tiny("transport.mode=" + mode)).hash());
+    assertEquals(train(Runs.tiny()).hash(), train(Runs.tiny("transport.mode=" + mode)).hash());
   }
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 7})
   void shouldNotDependOnTheNumberOfThreads(int threads) throws Exception {
-    assertEquals(
-        train(Runs.tiny()).hash(), train(Runs.tiny("cluster.threads=" + threads)).hash());
+    assertEquals(train(Runs.tiny()).hash(), train(Runs.tiny("cluster.threads=" + threads)).hash());
   }
 
   @ParameterizedTest
@@ -63,9 +63,7 @@ final class SameBitsTest {
   })
   void shouldSurviveAnExpertThatThrows(String fault, String mode) throws Exception {
     Trained disturbed =
-        train(
-            Runs.tiny(
-                "transport.mode=" + mode, "faults.expert_throws=[\"" + fault + "\"]"));
+        train(Runs.tiny("transport.mode=" + mode, "faults.expert_throws=[\"" + fault + "\"]"));
     assertEquals(1, disturbed.heard().notices.size(), "restarts told");
     assertEquals(train(Runs.tiny()).hash(), disturbed.hash());
   }

@@ -23,8 +23,7 @@ class CheckedKernelsTest {
     assertRefused("in: 3 x 2 (expected: 2 x 3)", () -> kernels.add(of(2, 3), of(3, 2)));
     assertRefused(
         "b: 1 x 1 (expected: 2 x 3)", () -> kernels.multiply(of(2, 3), of(2, 3), of(1, 1)));
-    assertRefused(
-        "bias_1C: 1 x 4 (expected: 1 x 3)", () -> kernels.addBias(of(2, 3), of(1, 4)));
+    assertRefused("bias_1C: 1 x 4 (expected: 1 x 3)", () -> kernels.addBias(of(2, 3), of(1, 4)));
     assertRefused("out_1C: 2 x 3 (expected: 1 x 3)", () -> kernels.sumRows(of(2, 3), of(2, 3)));
     assertRefused("out_11: 1 x 3 (expected: 1 x 1)", () -> kernels.sumSquares(of(1, 3), of(2, 3)));
   }
@@ -111,8 +110,7 @@ class CheckedKernelsTest {
     try (Device other = Devices.open("reference")) {
       Tensor stranger = other.zeros(2, 3);
       assertRefused(
-          "in: on reference (expected: on this reference)",
-          () -> kernels.copy(of(2, 3), stranger));
+          "in: on reference (expected: on this reference)", () -> kernels.copy(of(2, 3), stranger));
     }
   }
 

@@ -52,8 +52,7 @@ class DevicesTest {
     // Through the interface, since the classes of this loader are not those of the test.
     Class<?> type = loader.loadClass(Device.class.getName());
     Object tensor = type.getMethod("zeros", int.class, int.class).invoke(device, 2, 2);
-    assertEquals(
-        4L, loader.loadClass(Tensor.class.getName()).getMethod("size").invoke(tensor));
+    assertEquals(4L, loader.loadClass(Tensor.class.getName()).getMethod("size").invoke(tensor));
     assertEquals(List.of(), loader.refused);
   }
 

@@ -50,11 +50,15 @@ class FiniteDifferenceTest {
     Tensor dOut = normal(3, columns);
     Tensor dPre = device.zeros(3, pre.columns());
     kernels.activationBackward(dPre, dOut, pre, activation);
-    assertGradient(pre, dPre, dOut, x -> {
-      Tensor out = device.allocate(3, columns);
-      kernels.activationForward(out, x, activation);
-      return out;
-    });
+    assertGradient(
+        pre,
+        dPre,
+        dOut,
+        x -> {
+          Tensor out = device.allocate(3, columns);
+          kernels.activationForward(out, x, activation);
+          return out;
+        });
   }
 
   @Test
@@ -96,12 +100,16 @@ class FiniteDifferenceTest {
     kernels.attentionForward(out, saved, qkv, batch, heads);
     Tensor dQkv = device.zeros(tokens, 3 * width);
     kernels.attentionBackward(dQkv, dOut, qkv, out, saved, batch, heads);
-    assertGradient(qkv, dQkv, dOut, x -> {
-      Tensor y = device.zeros(tokens, width);
-      Tensor kept = kernels.allocateAttentionSaved(batch, seq, heads);
-      kernels.attentionForward(y, kept, x, batch, heads);
-      return y;
-    });
+    assertGradient(
+        qkv,
+        dQkv,
+        dOut,
+        x -> {
+          Tensor y = device.zeros(tokens, width);
+          Tensor kept = kernels.allocateAttentionSaved(batch, seq, heads);
+          kernels.attentionForward(y, kept, x, batch, heads);
+          return y;
+        });
   }
 
   @Test
@@ -111,11 +119,15 @@ class FiniteDifferenceTest {
     Tensor dLogits = device.zeros(3, 5);
     kernels.crossEntropy(device.zeros(3, 1), dLogits, logits, targets, 0.5);
     Tensor weights = device.of(3, 1, 0.5, 0.5, 0.5);
-    assertGradient(logits, dLogits, weights, x -> {
-      Tensor losses = device.zeros(3, 1);
-      kernels.crossEntropy(losses, null, x, targets, 1);
-      return losses;
-    });
+    assertGradient(
+        logits,
+        dLogits,
+        weights,
+        x -> {
+          Tensor losses = device.zeros(3, 1);
+          kernels.crossEntropy(losses, null, x, targets, 1);
+          return losses;
+        });
   }
 
   @Test
@@ -144,11 +156,15 @@ class FiniteDifferenceTest {
     Tensor dOut = normal(3, 3);
     Tensor dIn = device.zeros(4, 3);
     kernels.scatterAddRows(dIn, dOut, tokenOfRow);
-    assertGradient(in, dIn, dOut, x -> {
-      Tensor out = device.zeros(3, 3);
-      kernels.gatherRows(out, x, tokenOfRow);
-      return out;
-    });
+    assertGradient(
+        in,
+        dIn,
+        dOut,
+        x -> {
+          Tensor out = device.zeros(3, 3);
+          kernels.gatherRows(out, x, tokenOfRow);
+          return out;
+        });
   }
 
   @Test

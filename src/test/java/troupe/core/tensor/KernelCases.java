@@ -33,174 +33,251 @@ final class KernelCases {
 
   private void elementwise(int rows, int columns) {
     String shape = " " + rows + " x " + columns;
-    add("fill" + shape, run -> {
-      Tensor x = run.output(rows, columns);
-      run.kernels().fill(x, 1.25);
-      run.keep(x);
-    });
-    add("copy" + shape, run -> {
-      Tensor out = run.output(rows, columns);
-      run.kernels().copy(out, run.normal(rows, columns));
-      run.keep(out);
-    });
-    add("add" + shape, run -> {
-      Tensor out = run.normal(rows, columns);
-      run.kernels().add(out, run.normal(rows, columns));
-      run.keep(out);
-    });
-    add("multiply" + shape, run -> {
-      Tensor out = run.output(rows, columns);
-      Tensor a = run.normal(rows, columns);
-      Tensor b = run.normal(rows, columns);
-      run.kernels().multiply(out, a, b);
-      run.kernels().multiply(a, a, b);
-      run.kernels().multiply(b, out, b);
-      run.keep(out, a, b);
-    });
-    add("scale" + shape, run -> {
-      Tensor x = run.normal(rows, columns);
-      run.kernels().scale(x, -0.375);
-      run.keep(x);
-    });
+    add(
+        "fill" + shape,
+        run -> {
+          Tensor x = run.output(rows, columns);
+          run.kernels().fill(x, 1.25);
+          run.keep(x);
+        });
+    add(
+        "copy" + shape,
+        run -> {
+          Tensor out = run.output(rows, columns);
+          run.kernels().copy(out, run.normal(rows, columns));
+          run.keep(out);
+        });
+    add(
+        "add" + shape,
+        run -> {
+          Tensor out = run.normal(rows, columns);
+          run.kernels().add(out, run.normal(rows, columns));
+          run.keep(out);
+        });
+    add(
+        "multiply" + shape,
+        run -> {
+          Tensor out = run.output(rows, columns);
+          Tensor a = run.normal(rows, columns);
+          Tensor b = run.normal(rows, columns);
+          run.kernels().multiply(out, a, b);
+          run.kernels().multiply(a, a, b);
+          run.kernels().multiply(b, out, b);
+          run.keep(out, a, b);
+        });
+    add(
+        "scale" + shape,
+        run -> {
+          Tensor x = run.normal(rows, columns);
+          run.kernels().scale(x, -0.375);
+          run.keep(x);
+        });
     for (Activation activation : Activation.values()) {
       int pre = activation.preWidth(columns);
-      add("activationForward " + activation + shape, run -> {
-        Tensor out = run.output(rows, columns);
-        Tensor x = run.normal(rows, pre);
-        run.kernels().scale(x, 3);
-        run.kernels().activationForward(out, x, activation);
-        run.keep(out);
-      });
-      add("activationBackward " + activation + shape, run -> {
-        Tensor dPre = run.output(rows, pre);
-        Tensor dOut = run.normal(rows, columns);
-        Tensor x = run.normal(rows, pre);
-        run.kernels().scale(x, 3);
-        run.kernels().activationBackward(dPre, dOut, x, activation);
-        run.keep(dPre);
-        if (pre == columns) {
-          run.kernels().activationBackward(dOut, dOut, x, activation);
-          run.keep(dOut);
-        }
-      });
+      add(
+          "activationForward " + activation + shape,
+          run -> {
+            Tensor out = run.output(rows, columns);
+            Tensor x = run.normal(rows, pre);
+            run.kernels().scale(x, 3);
+            run.kernels().activationForward(out, x, activation);
+            run.keep(out);
+          });
+      add(
+          "activationBackward " + activation + shape,
+          run -> {
+            Tensor dPre = run.output(rows, pre);
+            Tensor dOut = run.normal(rows, columns);
+            Tensor x = run.normal(rows, pre);
+            run.kernels().scale(x, 3);
+            run.kernels().activationBackward(dPre, dOut, x, activation);
+            run.keep(dPre);
+            if (pre == columns) {
+              run.kernels().activationBackward(dOut, dOut, x, activation);
+              run.keep(dOut);
+            }
+          });
     }
-    add("sumSquares" + shape, run -> {
-      Tensor out = run.output(1, 1);
-      run.kernels().sumSquares(out, run.normal(rows, columns));
-      run.keep(out);
-    });
-    add("adamw" + shape, run -> {
-      Tensor param = run.normal(rows, columns);
-      Tensor m = run.normal(rows, columns);
-      Tensor v = run.uniform(rows, columns);
-      Tensor grad = run.normal(rows, columns);
-      AdamWStep step = new AdamWStep(1e-2, 0.9, 0.99, 1e-8, 3, 0.5);
-      run.kernels().adamw(param, m, v, grad, step, 0.1);
-      run.keep(param, m, v);
-    });
+    add(
+        "sumSquares" + shape,
+        run -> {
+          Tensor out = run.output(1, 1);
+          run.kernels().sumSquares(out, run.normal(rows, columns));
+          run.keep(out);
+        });
+    add(
+        "adamw" + shape,
+        run -> {
+          Tensor param = run.normal(rows, columns);
+          Tensor m = run.normal(rows, columns);
+          Tensor v = run.uniform(rows, columns);
+          Tensor grad = run.normal(rows, columns);
+          AdamWStep step = new AdamWStep(1e-2, 0.9, 0.99, 1e-8, 3, 0.5);
+          run.kernels().adamw(param, m, v, grad, step, 0.1);
+          run.keep(param, m, v);
+        });
   }
 
   private void rows(int rows, int columns) {
     String shape = " " + rows + " x " + columns;
-    add("addBias" + shape, run -> {
-      Tensor x = run.normal(rows, columns);
-      run.kernels().addBias(x, run.normal(1, columns));
-      run.keep(x);
-    });
-    add("sumRows" + shape, run -> {
-      Tensor out = run.normal(1, columns);
-      run.kernels().sumRows(out, run.normal(rows, columns));
-      run.keep(out);
-    });
-    add("layerNormForward" + shape, run -> {
-      Tensor out = run.output(rows, columns);
-      Tensor mean = run.output(rows, 1);
-      Tensor rstd = run.output(rows, 1);
-      run.kernels().layerNormForward(
-          out, mean, rstd, run.normal(rows, columns), run.normal(1, columns),
-          run.normal(1, columns), 1e-5);
-      run.keep(out, mean, rstd);
-    });
-    add("layerNormBackward" + shape, run -> {
-      Tensor dX = run.normal(rows, columns);
-      Tensor dGain = run.normal(1, columns);
-      Tensor dBias = run.normal(1, columns);
-      run.kernels().layerNormBackward(
-          dX, dGain, dBias, run.normal(rows, columns), run.normal(rows, columns),
-          run.uniform(rows, 1), run.uniform(rows, 1), run.normal(1, columns));
-      run.keep(dX, dGain, dBias);
-    });
-    add("crossEntropy" + shape, run -> {
-      Tensor losses = run.output(rows, 1);
-      Tensor dLogits = run.output(rows, columns);
-      Tensor logits = run.normal(rows, columns);
-      run.kernels().scale(logits, 4);
-      int[] targets = run.indices(rows, columns);
-      run.kernels().crossEntropy(losses, dLogits, logits, targets, 0.125);
-      Tensor lossesAlone = run.output(rows, 1);
-      run.kernels().crossEntropy(lossesAlone, null, logits, targets, 0.125);
-      Tensor lossesInPlace = run.output(rows, 1);
-      run.kernels().crossEntropy(lossesInPlace, logits, logits, targets, 0.125);
-      run.keep(losses, dLogits, lossesAlone, lossesInPlace, logits);
-    });
+    add(
+        "addBias" + shape,
+        run -> {
+          Tensor x = run.normal(rows, columns);
+          run.kernels().addBias(x, run.normal(1, columns));
+          run.keep(x);
+        });
+    add(
+        "sumRows" + shape,
+        run -> {
+          Tensor out = run.normal(1, columns);
+          run.kernels().sumRows(out, run.normal(rows, columns));
+          run.keep(out);
+        });
+    add(
+        "layerNormForward" + shape,
+        run -> {
+          Tensor out = run.output(rows, columns);
+          Tensor mean = run.output(rows, 1);
+          Tensor rstd = run.output(rows, 1);
+          run.kernels()
+              .layerNormForward(
+                  out,
+                  mean,
+                  rstd,
+                  run.normal(rows, columns),
+                  run.normal(1, columns),
+                  run.normal(1, columns),
+                  1e-5);
+          run.keep(out, mean, rstd);
+        });
+    add(
+        "layerNormBackward" + shape,
+        run -> {
+          Tensor dX = run.normal(rows, columns);
+          Tensor dGain = run.normal(1, columns);
+          Tensor dBias = run.normal(1, columns);
+          run.kernels()
+              .layerNormBackward(
+                  dX,
+                  dGain,
+                  dBias,
+                  run.normal(rows, columns),
+                  run.normal(rows, columns),
+                  run.uniform(rows, 1),
+                  run.uniform(rows, 1),
+                  run.normal(1, columns));
+          run.keep(dX, dGain, dBias);
+        });
+    add(
+        "crossEntropy" + shape,
+        run -> {
+          Tensor losses = run.output(rows, 1);
+          Tensor dLogits = run.output(rows, columns);
+          Tensor logits = run.normal(rows, columns);
+          run.kernels().scale(logits, 4);
+          int[] targets = run.indices(rows, columns);
+          run.kernels().crossEntropy(losses, dLogits, logits, targets, 0.125);
+          Tensor lossesAlone = run.output(rows, 1);
+          run.kernels().crossEntropy(lossesAlone, null, logits, targets, 0.125);
+          Tensor lossesInPlace = run.output(rows, 1);
+          run.kernels().crossEntropy(lossesInPlace, logits, logits, targets, 0.125);
+          run.keep(losses, dLogits, lossesAlone, lossesInPlace, logits);
+        });
     int seq = Math.max(1, rows / 3);
-    add("embeddingForward" + shape, run -> {
-      Tensor out = run.output(rows, columns);
-      run.kernels().embeddingForward(
-          out, run.indices(rows, 11), run.normal(11, columns), run.normal(seq + 2, columns), seq);
-      run.keep(out);
-    });
-    add("embeddingBackward" + shape, run -> {
-      Tensor dTok = run.normal(11, columns);
-      Tensor dPos = run.normal(seq + 2, columns);
-      run.kernels().embeddingBackward(
-          dTok, dPos, run.normal(rows, columns), run.indices(rows, 11), seq);
-      run.keep(dTok, dPos);
-    });
+    add(
+        "embeddingForward" + shape,
+        run -> {
+          Tensor out = run.output(rows, columns);
+          run.kernels()
+              .embeddingForward(
+                  out,
+                  run.indices(rows, 11),
+                  run.normal(11, columns),
+                  run.normal(seq + 2, columns),
+                  seq);
+          run.keep(out);
+        });
+    add(
+        "embeddingBackward" + shape,
+        run -> {
+          Tensor dTok = run.normal(11, columns);
+          Tensor dPos = run.normal(seq + 2, columns);
+          run.kernels()
+              .embeddingBackward(dTok, dPos, run.normal(rows, columns), run.indices(rows, 11), seq);
+          run.keep(dTok, dPos);
+        });
   }
 
   private void routing(int rows, int columns) {
     String shape = " " + rows + " x " + columns;
     int tokens = rows / 2 + 1;
-    add("gatherRows" + shape, run -> {
-      Tensor out = run.output(rows, columns);
-      run.kernels().gatherRows(out, run.normal(tokens, columns), run.indices(rows, tokens));
-      run.keep(out);
-    });
-    add("scatterAddRows" + shape, run -> {
-      Tensor out = run.normal(tokens, columns);
-      run.kernels().scatterAddRows(out, run.normal(rows, columns), run.indices(rows, tokens));
-      run.keep(out);
-    });
+    add(
+        "gatherRows" + shape,
+        run -> {
+          Tensor out = run.output(rows, columns);
+          run.kernels().gatherRows(out, run.normal(tokens, columns), run.indices(rows, tokens));
+          run.keep(out);
+        });
+    add(
+        "scatterAddRows" + shape,
+        run -> {
+          Tensor out = run.normal(tokens, columns);
+          run.kernels().scatterAddRows(out, run.normal(rows, columns), run.indices(rows, tokens));
+          run.keep(out);
+        });
     for (boolean weighted : new boolean[] {false, true}) {
       String omega = weighted ? " with omega" : " without omega";
-      add("combineForward" + omega + shape, run -> {
-        Tensor x = run.normal(tokens, columns);
-        run.kernels().combineForward(
-            x, run.normal(rows, columns), run.indices(rows, tokens), run.multipliers(rows),
-            weighted ? run.normal(1, columns) : null);
-        run.keep(x);
-      });
-      add("combineBackward" + omega + shape, run -> {
-        Tensor dY = run.output(rows, columns);
-        Tensor s = run.output(rows, 1);
-        Tensor dOmega = weighted ? run.normal(1, columns) : null;
-        run.kernels().combineBackward(
-            dY, s, dOmega, run.normal(tokens, columns), run.normal(rows, columns),
-            run.indices(rows, tokens), run.multipliers(rows),
-            weighted ? run.normal(1, columns) : null);
-        run.keep(dY, s);
-        if (weighted) {
-          run.keep(dOmega);
-        }
-      });
+      add(
+          "combineForward" + omega + shape,
+          run -> {
+            Tensor x = run.normal(tokens, columns);
+            run.kernels()
+                .combineForward(
+                    x,
+                    run.normal(rows, columns),
+                    run.indices(rows, tokens),
+                    run.multipliers(rows),
+                    weighted ? run.normal(1, columns) : null);
+            run.keep(x);
+          });
+      add(
+          "combineBackward" + omega + shape,
+          run -> {
+            Tensor dY = run.output(rows, columns);
+            Tensor s = run.output(rows, 1);
+            Tensor dOmega = weighted ? run.normal(1, columns) : null;
+            run.kernels()
+                .combineBackward(
+                    dY,
+                    s,
+                    dOmega,
+                    run.normal(tokens, columns),
+                    run.normal(rows, columns),
+                    run.indices(rows, tokens),
+                    run.multipliers(rows),
+                    weighted ? run.normal(1, columns) : null);
+            run.keep(dY, s);
+            if (weighted) {
+              run.keep(dOmega);
+            }
+          });
     }
   }
 
   private void products() {
     int[][] sizes = {
-      {0, 7, 5}, {3, 5, 0}, {1, 1, 1}, {1, 61, 13}, {7, 13, 37}, {13, 1, 7}, {17, 31, 16},
-      {33, 48, 61}, {64, 128, 96}, {101, 67, 259}, {130, 256, 64}
+      {0, 7, 5},
+      {3, 5, 0},
+      {1, 1, 1},
+      {1, 61, 13},
+      {7, 13, 37},
+      {13, 1, 7},
+      {17, 31, 16},
+      {33, 48, 61},
+      {64, 128, 96},
+      {101, 67, 259},
+      {130, 256, 64}
     };
     for (int[] size : sizes) {
       int m = size[0];
@@ -217,22 +294,36 @@ final class KernelCases {
           continue;
         }
         String name =
-            "matmul " + (transposeA ? "T" : "N") + (transposeB ? "T" : "N")
-                + (accumulate ? " += " : " = ") + m + " x " + n + " x " + k;
-        add(name, run -> {
-          Tensor out = accumulate ? run.normal(m, n) : run.output(m, n);
-          Tensor a = transposeA ? run.normal(k, m) : run.normal(m, k);
-          Tensor b = transposeB ? run.normal(n, k) : run.normal(k, n);
-          run.kernels().matmul(out, a, transposeA, b, transposeB, accumulate);
-          run.keep(out);
-        });
+            "matmul "
+                + (transposeA ? "T" : "N")
+                + (transposeB ? "T" : "N")
+                + (accumulate ? " += " : " = ")
+                + m
+                + " x "
+                + n
+                + " x "
+                + k;
+        add(
+            name,
+            run -> {
+              Tensor out = accumulate ? run.normal(m, n) : run.output(m, n);
+              Tensor a = transposeA ? run.normal(k, m) : run.normal(m, k);
+              Tensor b = transposeB ? run.normal(n, k) : run.normal(k, n);
+              run.kernels().matmul(out, a, transposeA, b, transposeB, accumulate);
+              run.keep(out);
+            });
       }
     }
   }
 
   private void attention() {
     int[][] sizes = { // batch, seq, heads, width of a head
-      {1, 0, 2, 3}, {1, 1, 1, 1}, {2, 1, 2, 4}, {2, 7, 3, 5}, {1, 64, 2, 8}, {2, 65, 2, 7},
+      {1, 0, 2, 3},
+      {1, 1, 1, 1},
+      {2, 1, 2, 4},
+      {2, 7, 3, 5},
+      {1, 64, 2, 8},
+      {2, 65, 2, 7},
       {1, 130, 1, 16}
     };
     for (int[] size : sizes) {
@@ -241,16 +332,18 @@ final class KernelCases {
       int heads = size[2];
       int tokens = batch * seq;
       int width = heads * size[3];
-      add("attention batch " + batch + " seq " + seq + " heads " + heads + " x " + size[3], run -> {
-        Tensor out = run.output(tokens, width);
-        Tensor saved = run.own(run.kernels().allocateAttentionSaved(batch, seq, heads));
-        Tensor qkv = run.normal(tokens, 3 * width);
-        run.kernels().attentionForward(out, saved, qkv, batch, heads);
-        Tensor dQkv = run.output(tokens, 3 * width);
-        Tensor dOut = run.normal(tokens, width);
-        run.kernels().attentionBackward(dQkv, dOut, qkv, out, saved, batch, heads);
-        run.keep(out, dQkv);
-      });
+      add(
+          "attention batch " + batch + " seq " + seq + " heads " + heads + " x " + size[3],
+          run -> {
+            Tensor out = run.output(tokens, width);
+            Tensor saved = run.own(run.kernels().allocateAttentionSaved(batch, seq, heads));
+            Tensor qkv = run.normal(tokens, 3 * width);
+            run.kernels().attentionForward(out, saved, qkv, batch, heads);
+            Tensor dQkv = run.output(tokens, 3 * width);
+            Tensor dOut = run.normal(tokens, width);
+            run.kernels().attentionBackward(dQkv, dOut, qkv, out, saved, batch, heads);
+            run.keep(out, dQkv);
+          });
     }
   }
 }

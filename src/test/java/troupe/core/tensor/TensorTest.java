@@ -107,8 +107,7 @@ class TensorTest {
       assertArgument("rows: -1 (expected: >= 0)", () -> device.allocate(-1, 1));
       assertArgument("columns: 0 (expected: >= 1)", () -> device.allocate(1, 0));
       Tensor tensor = device.zeros(2, 3);
-      assertArgument(
-          "reshape: 4 x 2 (expected: 6 elements)", () -> tensor.reshape(4, 2));
+      assertArgument("reshape: 4 x 2 (expected: 6 elements)", () -> tensor.reshape(4, 2));
       assertArgument(
           "view: 2 x 3 from element 3 (expected: inside 6 elements)", () -> tensor.rows(1, 2));
       assertArgument(

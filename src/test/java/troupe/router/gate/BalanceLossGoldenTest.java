@@ -72,9 +72,7 @@ class BalanceLossGoldenTest {
 
     assertArrayEquals(golden.ints("top2"), top2_TK);
     assertGolden(
-        golden,
-        "mixtral_top2_balance_loss",
-        BalanceLoss.value(f_E, Load.sumP(routing), tokens));
+        golden, "mixtral_top2_balance_loss", BalanceLoss.value(f_E, Load.sumP(routing), tokens));
     assertGolden(golden, "grad_mixtral_top2_balance", gradient(routing, f_E, 1));
   }
 

@@ -1,11 +1,10 @@
 package troupe.router.gate;
 
 /**
- * The layer's output and its gradients in plain loops, for one expert output a token:
- * {@code y = multiplier * omega * f}.
+ * The layer's output and its gradients in plain loops, for one expert output a token: {@code y =
+ * multiplier * omega * f}.
  */
-record Combine(
-    double[] y_TD, double[] s_T, double[] dF_TD, double[] dOmega_D) {
+record Combine(double[] y_TD, double[] s_T, double[] dF_TD, double[] dOmega_D) {
 
   static Combine of(double[] multiplier_T, double[] omega_D, double[] f_TD, double[] g_TD) {
     int channels = omega_D.length;

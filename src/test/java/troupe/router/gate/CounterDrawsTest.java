@@ -109,8 +109,7 @@ class CounterDrawsTest {
     CounterDraws draws = draws();
     assertEquals(1, mean(t -> draws.exponential(t, 3, 0)), FIVE_SIGMA);
     // Var(e^2) = E e^4 - (E e^2)^2 = 24 - 4.
-    assertEquals(
-        2, mean(t -> Math.pow(draws.exponential(t, 3, 0), 2)), Math.sqrt(20) * FIVE_SIGMA);
+    assertEquals(2, mean(t -> Math.pow(draws.exponential(t, 3, 0), 2)), Math.sqrt(20) * FIVE_SIGMA);
     double uniform = FIVE_SIGMA / Math.sqrt(12);
     assertEquals(0.5, mean(t -> draws.coin(t, 0)), uniform);
     assertEquals(0.5, mean(t -> draws.scale(t, 0)), uniform);
@@ -138,8 +137,7 @@ class CounterDrawsTest {
   @Test
   void shouldBeUncorrelatedBetweenNeighbours() {
     CounterDraws draws = draws();
-    double covariance =
-        mean(t -> (draws.noise(t, 0) - 0.5) * (draws.noise(t + 1, 0) - 0.5));
+    double covariance = mean(t -> (draws.noise(t, 0) - 0.5) * (draws.noise(t + 1, 0) - 0.5));
     assertEquals(0, covariance * 12, FIVE_SIGMA);
     covariance = mean(t -> (draws.noise(t, 0) - 0.5) * (draws.noise(t, 1) - 0.5));
     assertEquals(0, covariance * 12, FIVE_SIGMA);

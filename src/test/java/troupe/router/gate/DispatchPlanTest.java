@@ -38,8 +38,7 @@ class DispatchPlanTest {
 
   @Test
   void shouldSortByExpertAndKeepTokenOrderWhenDropless() {
-    DispatchPlan plan =
-        DispatchPlan.of(routing(4, 1, 2, 0, 2, 3, 0, 2), Capacity.DROPLESS, null);
+    DispatchPlan plan = DispatchPlan.of(routing(4, 1, 2, 0, 2, 3, 0, 2), Capacity.DROPLESS, null);
     assertArrayEquals(new int[] {1, 4, 0, 2, 5, 3}, plan.tokenOfRow_R());
     assertArrayEquals(new int[] {1, 4, 0, 2, 5, 3}, plan.slotOfRow_R());
     assertArrayEquals(new int[] {0, 2, 2, 5, 6}, plan.offset_E1());
@@ -51,8 +50,7 @@ class DispatchPlanTest {
 
   @Test
   void shouldMapSlotsToTokensWhenTopTwo() {
-    DispatchPlan plan =
-        DispatchPlan.of(routing(3, 2, 1, 0, 2, 1, 0, 2), Capacity.DROPLESS, null);
+    DispatchPlan plan = DispatchPlan.of(routing(3, 2, 1, 0, 2, 1, 0, 2), Capacity.DROPLESS, null);
     assertArrayEquals(new int[] {1, 4, 0, 3, 2, 5}, plan.slotOfRow_R());
     assertArrayEquals(new int[] {0, 2, 0, 1, 1, 2}, plan.tokenOfRow_R());
   }
@@ -87,8 +85,7 @@ class DispatchPlanTest {
   void shouldBreakTiesOfPriorityByIndex() {
     Routing routing = routing(1, 1, new int[10]);
     DispatchPlan plan =
-        DispatchPlan.of(
-            routing, capacity(0.4, DropOrder.SHUFFLED), new ForcedDraws(0, 0, 0));
+        DispatchPlan.of(routing, capacity(0.4, DropOrder.SHUFFLED), new ForcedDraws(0, 0, 0));
     assertArrayEquals(new int[] {0, 1, 2, 3}, plan.tokenOfRow_R());
   }
 
@@ -158,8 +155,7 @@ class DispatchPlanTest {
   @Test
   void shouldCarryValuesToRowsAndBack() {
     DispatchPlan plan =
-        DispatchPlan.of(
-            routing(2, 1, 1, 0, 0, 0, 1), capacity(0.8, DropOrder.POSITION), null);
+        DispatchPlan.of(routing(2, 1, 1, 0, 0, 0, 1), capacity(0.8, DropOrder.POSITION), null);
     double[] rows = plan.toRows(new double[] {10, 11, 12, 13, 14});
     assertArrayEquals(new double[] {11, 12, 10, 14}, rows);
     assertArrayEquals(new double[] {10, 11, 12, 0, 14}, plan.toSlots(rows));
@@ -173,12 +169,10 @@ class DispatchPlanTest {
     assertEquals(10, new Capacity(20, 4, DropOrder.POSITION).rows(10, 8));
     assertEquals(4, train.rows(2, 8));
     assertEquals(Integer.MAX_VALUE, Capacity.DROPLESS.rows(1024, 8));
-    assertThrows(
-        IllegalArgumentException.class, () -> new Capacity(-1, 4, DropOrder.POSITION));
+    assertThrows(IllegalArgumentException.class, () -> new Capacity(-1, 4, DropOrder.POSITION));
     assertThrows(
         IllegalArgumentException.class, () -> new Capacity(Double.NaN, 4, DropOrder.POSITION));
-    assertThrows(
-        IllegalArgumentException.class, () -> new Capacity(1, -1, DropOrder.POSITION));
+    assertThrows(IllegalArgumentException.class, () -> new Capacity(1, -1, DropOrder.POSITION));
   }
 
   @Test
@@ -186,18 +180,17 @@ class DispatchPlanTest {
     assertEquals(Math.log(4), Load.entropy(new long[] {5, 5, 5, 5}), 1e-15);
     assertEquals(0, Load.entropy(new long[] {0, 9, 0}));
     assertEquals(0, Load.entropy(new long[3]));
-    assertEquals(1, BalanceLoss.value(
-        BalanceLoss.fraction(new long[] {2, 2}, 4, 0), new double[] {2, 2}, 4));
+    assertEquals(
+        1,
+        BalanceLoss.value(BalanceLoss.fraction(new long[] {2, 2}, 4, 0), new double[] {2, 2}, 4));
     double collapsed =
-        BalanceLoss.value(
-            BalanceLoss.fraction(new long[] {0, 4}, 4, 0), new double[] {0, 4}, 4);
+        BalanceLoss.value(BalanceLoss.fraction(new long[] {0, 4}, 4, 0), new double[] {0, 4}, 4);
     assertEquals(2, collapsed);
     assertEquals(6, Arrays.stream(Load.sumP(oneHot(6))).sum());
   }
 
   private static Routing oneHot(int tokens) {
-    Gate gate =
-        new SparseMixerGate(MaskRule.code(0), ScaleRule.FIRST_ORDER, 2);
+    Gate gate = new SparseMixerGate(MaskRule.code(0), ScaleRule.FIRST_ORDER, 2);
     double[] logits_TE = new Random(1).doubles(tokens * 3L).toArray();
     return gate.route(logits_TE, tokens, 3, DRAWS, true);
   }

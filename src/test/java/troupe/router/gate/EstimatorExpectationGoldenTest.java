@@ -34,8 +34,7 @@ class EstimatorExpectationGoldenTest {
 
   /** SparseMixer-inf without its exception for the best expert. */
   private static final ScaleRule INTEGRAL_ALWAYS =
-      (best, draws, token, round) ->
-          draws.coin(token, round) > 0.5 ? 1 : draws.scale(token, round);
+      (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : draws.scale(token, round);
 
   /** What a gate gave for one token. */
   private record Outcome(Routing routing, double[] y, double[] gradient) {}
@@ -70,8 +69,7 @@ class EstimatorExpectationGoldenTest {
       int forced = expert;
       double[] fullGradient = gradient(golden, gate, new ForcedDraws(expert, FULL, 0));
       double[] partGradient =
-          GaussLegendre.integrate(
-              u -> gradient(golden, gate, new ForcedDraws(forced, PART, u)));
+          GaussLegendre.integrate(u -> gradient(golden, gate, new ForcedDraws(forced, PART, u)));
       for (int j = 0; j < p.length; j++) {
         mean[j] += p[expert] * (full * fullGradient[j] + (1 - full) * partGradient[j]);
       }
@@ -99,8 +97,7 @@ class EstimatorExpectationGoldenTest {
   }
 
   private static Gate composed(Golden golden, ScaleRule scaleRule, double factor) {
-    return new SparseMixerGate(
-        MaskRule.code(golden.number("jitter_eps")), scaleRule, factor);
+    return new SparseMixerGate(MaskRule.code(golden.number("jitter_eps")), scaleRule, factor);
   }
 
   @ParameterizedTest
@@ -151,8 +148,7 @@ class EstimatorExpectationGoldenTest {
   @ParameterizedTest
   @MethodSource("cases")
   void shouldMatchPlainGradientOfTheBestExpert(Golden golden) {
-    Outcome evaluated =
-        outcome(golden, configured(golden, GateType.SPARSEMIXER), null, false);
+    Outcome evaluated = outcome(golden, configured(golden, GateType.SPARSEMIXER), null, false);
     assertExpectation(golden, "switch_argmax_gate_only", evaluated.gradient());
 
     boolean allKept = IntStream.of(golden.ints("masked")).allMatch(masked -> masked == 0);

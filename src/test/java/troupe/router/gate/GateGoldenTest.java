@@ -66,8 +66,7 @@ class GateGoldenTest {
     boolean omega = golden.has("omega");
     double[] omega_D = omega ? golden.doubles("omega") : ones(golden.integer("embed_dim"));
     double[] f_TD = golden.doubles("expert_out");
-    Combine combine =
-        Combine.of(routing.multiplier_TK(), omega_D, f_TD, golden.doubles("grad_y"));
+    Combine combine = Combine.of(routing.multiplier_TK(), omega_D, f_TD, golden.doubles("grad_y"));
     double[] dLogits_TE = new double[routing.logits_TE().length];
     gate(golden).backward(dLogits_TE, routing, combine.s_T());
 

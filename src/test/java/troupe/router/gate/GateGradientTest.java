@@ -80,10 +80,7 @@ class GateGradientTest {
   void shouldMatchFiniteDifferenceWhenSparseMixerEvaluates(long seed) {
     Gate gate = Configs.gate(GateType.SPARSEMIXER, 0.1, Mask.CODE);
     assertGateGradient(
-        gate,
-        logits(seed, 1),
-        sWeights(seed),
-        x -> gate.route(x, TOKENS, EXPERTS, null, false));
+        gate, logits(seed, 1), sWeights(seed), x -> gate.route(x, TOKENS, EXPERTS, null, false));
   }
 
   @ParameterizedTest
@@ -98,9 +95,7 @@ class GateGradientTest {
 
     double[] expected =
         centralDifferences(
-            x,
-            route,
-            routing -> 0.7 * BalanceLoss.value(f_E, Load.sumP(routing), globalTokens));
+            x, route, routing -> 0.7 * BalanceLoss.value(f_E, Load.sumP(routing), globalTokens));
     double[] actual = new double[x.length];
     BalanceLoss.addGradient(actual, route.apply(x), f_E, 0.7, globalTokens);
 

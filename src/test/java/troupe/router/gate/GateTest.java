@@ -85,8 +85,7 @@ class GateTest {
     double[] s_T = random(2, tokens, 0);
 
     Routing plain = gate.route(logits_TE, tokens, experts, draws(1), true);
-    Routing permuted =
-        gate.route(permuted_TE, tokens, experts, new Permuted(draws(1), of), true);
+    Routing permuted = gate.route(permuted_TE, tokens, experts, new Permuted(draws(1), of), true);
     double[] dPlain_TE = new double[logits_TE.length];
     double[] dPermuted_TE = new double[logits_TE.length];
     gate.backward(dPlain_TE, plain, s_T);
@@ -112,8 +111,7 @@ class GateTest {
       logits_TE[2 * 3 + 1] = bad;
       NonFiniteLogitsException e =
           assertThrows(
-              NonFiniteLogitsException.class,
-              () -> gate.route(logits_TE, 4, 3, draws(3), true));
+              NonFiniteLogitsException.class, () -> gate.route(logits_TE, 4, 3, draws(3), true));
       assertEquals(2, e.token());
       assertEquals("logit of token 2 for expert 1: " + bad + " (expected: finite)", e.getMessage());
     }
@@ -189,8 +187,7 @@ class GateTest {
     double[] row = {2, 1.5, 1.95, -1, 1.7};
     int experts = row.length;
     Gate gate = Configs.gate(GateType.SPARSEMIXER, 0.1, Mask.valueOf(mask));
-    Routing routing =
-        gate.route(repeated(SAMPLES, row), SAMPLES, experts, draws(11), true);
+    Routing routing = gate.route(repeated(SAMPLES, row), SAMPLES, experts, draws(11), true);
     int[] count_E = Load.routed(routing);
     for (int e = 0; e < experts; e++) {
       double p = routing.p_TE()[e];
@@ -215,8 +212,7 @@ class GateTest {
     double[] logits_TE = repeated(SAMPLES, 1, 1.01);
     for (GateType type : GateType.values()) {
       Routing routing =
-          Configs.gate(type, 0.1, Mask.CODE)
-              .route(logits_TE, SAMPLES, 2, draws(12), true);
+          Configs.gate(type, 0.1, Mask.CODE).route(logits_TE, SAMPLES, 2, draws(12), true);
       double sum = 0;
       double bestSum = 0;
       int best = 0;

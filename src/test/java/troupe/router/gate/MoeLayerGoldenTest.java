@@ -43,13 +43,20 @@ class MoeLayerGoldenTest {
 
     double[] logits_TE = new double[tokens * experts];
     for (int t = 0; t < tokens; t++) {
-      affine(logits_TE, t * experts, routerW_ED, golden.doubles("router_b"), 0, x_TD, t * width,
-          experts, width);
+      affine(
+          logits_TE,
+          t * experts,
+          routerW_ED,
+          golden.doubles("router_b"),
+          0,
+          x_TD,
+          t * width,
+          experts,
+          width);
     }
     Gate gate = Configs.authors(golden.text("router"), golden.number("jitter_eps"));
     Routing routing =
-        gate.route(
-            logits_TE, tokens, experts, RecordedDraws.of(golden), golden.flag("training"));
+        gate.route(logits_TE, tokens, experts, RecordedDraws.of(golden), golden.flag("training"));
     DispatchPlan plan = DispatchPlan.of(routing, Capacity.DROPLESS, null);
 
     double[] pre_TF = new double[tokens * hidden];
@@ -63,8 +70,7 @@ class MoeLayerGoldenTest {
     Combine combine = Combine.of(routing.multiplier_TK(), omega_D, f_TD, g_TD);
 
     long[] routed_E = Arrays.stream(plan.routed_E()).asLongStream().toArray();
-    double[] fraction_E =
-        BalanceLoss.fraction(routed_E, tokens, BalanceLoss.AUTHORS_EPSILON);
+    double[] fraction_E = BalanceLoss.fraction(routed_E, tokens, BalanceLoss.AUTHORS_EPSILON);
     double balance = BalanceLoss.value(fraction_E, Load.sumP(routing), tokens);
     double loss = alpha * balance;
     for (int i = 0; i < g_TD.length; i++) {
@@ -86,8 +92,18 @@ class MoeLayerGoldenTest {
     double[] dRouterW_ED = new double[routerW_ED.length];
     double[] dRouterB_E = new double[experts];
     for (int t = 0; t < tokens; t++) {
-      affineBackward(dX_TD, t * width, dRouterW_ED, dRouterB_E, routerW_ED, 0, dLogits_TE,
-          t * experts, x_TD, experts, width);
+      affineBackward(
+          dX_TD,
+          t * width,
+          dRouterW_ED,
+          dRouterB_E,
+          routerW_ED,
+          0,
+          dLogits_TE,
+          t * experts,
+          x_TD,
+          experts,
+          width);
     }
     double[] dW1_EFD = new double[w1_EFD.length];
     double[] dB1_EF = new double[b1_EF.length];
@@ -97,13 +113,33 @@ class MoeLayerGoldenTest {
     for (int row = 0; row < plan.rows(); row++) {
       int t = plan.tokenOfRow_R()[row];
       int e = expertOfRow(plan, row);
-      affineBackward(dHidden_TF, t * hidden, dW2_EDF, dB2_ED, w2_EDF, e, combine.dF_TD(),
-          t * width, relu(pre_TF), width, hidden);
+      affineBackward(
+          dHidden_TF,
+          t * hidden,
+          dW2_EDF,
+          dB2_ED,
+          w2_EDF,
+          e,
+          combine.dF_TD(),
+          t * width,
+          relu(pre_TF),
+          width,
+          hidden);
       for (int i = t * hidden; i < (t + 1) * hidden; i++) {
         dHidden_TF[i] = pre_TF[i] > 0 ? dHidden_TF[i] : 0;
       }
-      affineBackward(dX_TD, t * width, dW1_EFD, dB1_EF, w1_EFD, e, dHidden_TF, t * hidden, x_TD,
-          hidden, width);
+      affineBackward(
+          dX_TD,
+          t * width,
+          dW1_EFD,
+          dB1_EF,
+          w1_EFD,
+          e,
+          dHidden_TF,
+          t * hidden,
+          x_TD,
+          hidden,
+          width);
     }
 
     Golden grads = golden.child("grads");
@@ -130,8 +166,7 @@ class MoeLayerGoldenTest {
   private static double[] multiplier(Routing routing, double[] omega_D) {
     double[] multiplier_TD = new double[routing.tokens() * omega_D.length];
     for (int i = 0; i < multiplier_TD.length; i++) {
-      multiplier_TD[i] =
-          routing.multiplier_TK()[i / omega_D.length] * omega_D[i % omega_D.length];
+      multiplier_TD[i] = routing.multiplier_TK()[i / omega_D.length] * omega_D[i % omega_D.length];
     }
     return multiplier_TD;
   }
@@ -145,7 +180,14 @@ class MoeLayerGoldenTest {
    * columns}.
    */
   private static void affine(
-      double[] out, int to, double[] w, double[] b, int block, double[] x, int from, int rows,
+      double[] out,
+      int to,
+      double[] w,
+      double[] b,
+      int block,
+      double[] x,
+      int from,
+      int rows,
       int columns) {
     for (int r = 0; r < rows; r++) {
       double sum = b[block * rows + r];
@@ -158,8 +200,17 @@ class MoeLayerGoldenTest {
 
   /** {@code dX += W^T dOut, dW += dOut x^T, dB += dOut}; x is laid out as dX. */
   private static void affineBackward(
-      double[] dX, int xFrom, double[] dW, double[] dB, double[] w, int block, double[] dOut,
-      int outFrom, double[] x, int rows, int columns) {
+      double[] dX,
+      int xFrom,
+      double[] dW,
+      double[] dB,
+      double[] w,
+      int block,
+      double[] dOut,
+      int outFrom,
+      double[] x,
+      int rows,
+      int columns) {
     for (int r = 0; r < rows; r++) {
       double d = dOut[outFrom + r];
       dB[block * rows + r] += d;

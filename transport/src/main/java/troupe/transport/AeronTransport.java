@@ -253,8 +253,7 @@ public final class AeronTransport implements Transport {
   }
 
   private PeerSender senderOf(Peer peer) {
-    return new PeerSender(
-        peer, aeron, settings, this::nextId, events, counters, clock.nanoTime());
+    return new PeerSender(peer, aeron, settings, this::nextId, events, counters, clock.nanoTime());
   }
 
   private BatchId nextId() {

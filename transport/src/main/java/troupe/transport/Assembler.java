@@ -48,9 +48,10 @@ final class Assembler {
   Verdict onFrame(DirectBuffer buffer, int offset, int length, long nowNs) {
     Verdict verdict = FrameDecoder.decode(frame, memory, buffer, offset, length);
     if (verdict == Verdict.ACCEPTED) {
-      verdict = frame.runId() == runId && frame.epoch() >= epoch
-          ? place(buffer, offset, nowNs)
-          : Verdict.FOREIGN;
+      verdict =
+          frame.runId() == runId && frame.epoch() >= epoch
+              ? place(buffer, offset, nowNs)
+              : Verdict.FOREIGN;
     }
     counters.count(verdict);
     return verdict;

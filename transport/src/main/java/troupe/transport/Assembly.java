@@ -18,11 +18,7 @@ final class Assembly {
 
   /** An empty assembly for the batch of {@code frame}; {@code payload} holds exactly its bytes. */
   Assembly(
-      FrameFlyweight frame,
-      BatchHeader header,
-      Payload payload,
-      MemorySegment rows,
-      long nowNs) {
+      FrameFlyweight frame, BatchHeader header, Payload payload, MemorySegment rows, long nowNs) {
     this.source = frame.source();
     this.sequence = frame.sequence();
     this.header = header;

@@ -1,7 +1,8 @@
 package troupe.transport;
 
 /**
- * Says which batch this is; equal headers mean equal bytes, so a receiver may drop what it has seen.
+ * Says which batch this is; equal headers mean equal bytes, so a receiver may drop what it has
+ * seen.
  *
  * @param runId the run; batches of another run are dropped
  * @param epoch the placement epoch; batches of another epoch are dropped

@@ -3,8 +3,9 @@ package troupe.transport;
 /** Where batches arrive. Both methods run on a thread of the transport and must not block. */
 public interface BatchReceiver {
   /**
-   * Memory for the rows of a batch that begins to arrive in frames, of exactly {@link BatchHeader#payloadBytes} bytes, or
-   * {@code null} to refuse it (another run or epoch, an impossible size): the transport then counts and drops its frames.
+   * Memory for the rows of a batch that begins to arrive in frames, of exactly {@link
+   * BatchHeader#payloadBytes} bytes, or {@code null} to refuse it (another run or epoch, an
+   * impossible size): the transport then counts and drops its frames.
    */
   Payload allocate(BatchHeader header);
 

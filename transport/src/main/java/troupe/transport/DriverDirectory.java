@@ -114,8 +114,7 @@ final class DriverDirectory implements AutoCloseable {
   }
 
   private static boolean isStale(Path folder) {
-    try (FileChannel probe =
-            FileChannel.open(folder.resolve(LOCK_FILE), StandardOpenOption.WRITE);
+    try (FileChannel probe = FileChannel.open(folder.resolve(LOCK_FILE), StandardOpenOption.WRITE);
         FileLock lock = probe.tryLock()) {
       return lock != null;
     } catch (IOException e) {

@@ -1,2 +1,4 @@
-/** The data plane: token batches between routers and experts, by hand-off, Aeron IPC or Aeron UDP. */
+/**
+ * The data plane: token batches between routers and experts, by hand-off, Aeron IPC or Aeron UDP.
+ */
 package troupe.transport;

@@ -22,8 +22,9 @@ import troupe.router.BatchSource;
 import troupe.router.gate.CounterDraws;
 
 /**
- * Times whole training steps through the real actors, on random tokens, without checkpoints: the work of a run and nothing
- * else. A few more steps are run with every kernel timed; they do not count.
+ * Times whole training steps through the real actors, on random tokens, without checkpoints: the
+ * work of a run and nothing else. A few more steps are run with every kernel timed; they do not
+ * count.
  */
 public final class TrainBench {
   private static final int PROFILED_STEPS = 5;
@@ -34,7 +35,8 @@ public final class TrainBench {
    * What was measured.
    *
    * @param stepMs wall-clock milliseconds of each timed step
-   * @param flopsPerToken floating-point operations a token, forward and backward, of matrix products alone
+   * @param flopsPerToken floating-point operations a token, forward and backward, of matrix
+   *     products alone
    * @param threads compute threads
    * @param kernelMs milliseconds a step by kernel, over all threads, of the profiled steps
    * @param profiledStepMs median of the profiled steps
@@ -164,8 +166,7 @@ public final class TrainBench {
       int[] tokens = new int[sequences * seq];
       int[] targets = new int[tokens.length];
       for (int i = 0; i < tokens.length; i++) {
-        long word =
-            Philox.word64(config.seed(), (int) step, rank * microBatches + microBatch, i);
+        long word = Philox.word64(config.seed(), (int) step, rank * microBatches + microBatch, i);
         tokens[i] = (int) Math.unsignedMultiplyHigh(word, config.model().vocab());
         targets[i] = (int) Math.unsignedMultiplyHigh(word * 31, config.model().vocab());
       }

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.TrainBench;
 import troupe.core.config.ConfigLoader;
@@ -73,8 +73,7 @@ final class BenchCommand implements Runnable {
       out.printf(
           "%.1f ms a step (median), %.1f GFLOP/s in matrix products counted%n",
           result.medianMs(), result.tokensPerSecond() * result.flopsPerToken() / 1e9);
-      out.printf(
-          "%nkernel                 ms a step   share of %d threads%n", result.threads());
+      out.printf("%nkernel                 ms a step   share of %d threads%n", result.threads());
       double capacity = result.profiledStepMs() * result.threads();
       result
           .kernelMs()
@@ -83,9 +82,7 @@ final class BenchCommand implements Runnable {
                   out.printf("%-22s %9.2f   %5.1f %%%n", kernel, ms, 100 * ms / capacity));
       out.printf(
           "%-22s %9.2f   %5.1f %%   gates, actors, transport, waiting%n%n",
-          "outside kernels",
-          capacity * result.outsideKernels(),
-          100 * result.outsideKernels());
+          "outside kernels", capacity * result.outsideKernels(), 100 * result.outsideKernels());
     }
 
     private static Map<String, Object> json(RunConfig run, TrainBench.Result result) {
@@ -94,9 +91,7 @@ final class BenchCommand implements Runnable {
       json.put("tokens_per_s", Math.round(result.tokensPerSecond()));
       json.put("step_ms", round(result.medianMs()));
       json.put("min_step_ms", round(Arrays.stream(result.stepMs()).min().orElseThrow()));
-      json.put(
-          "gflop_per_s",
-          round(result.tokensPerSecond() * result.flopsPerToken() / 1e9));
+      json.put("gflop_per_s", round(result.tokensPerSecond() * result.flopsPerToken() / 1e9));
       json.put("tokens_per_step", result.tokensPerStep());
       json.put("threads", result.threads());
       json.put("device", run.device());

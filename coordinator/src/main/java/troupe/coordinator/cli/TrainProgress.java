@@ -29,7 +29,9 @@ final class TrainProgress implements TrainingSession.Observer {
   @Override
   public void started(Model model, Corpus corpus, long committedStep) {
     RunConfig.Model m = config.model();
-    print("run        %s%s", config.run().dir(), committedStep > 0 ? ", after step " + committedStep : "");
+    print(
+        "run        %s%s",
+        config.run().dir(), committedStep > 0 ? ", after step " + committedStep : "");
     print(
         "model      %d layers, d_model %d, %d experts of d_ff %d; %s parameters, %s active a token",
         m.layers(),
@@ -97,7 +99,8 @@ final class TrainProgress implements TrainingSession.Observer {
 
   @Override
   public void validated(long step, double loss) {
-    print("step %5d  validation loss %.4f nats/byte, %.3f bits/byte", step, loss, loss / Math.log(2));
+    print(
+        "step %5d  validation loss %.4f nats/byte, %.3f bits/byte", step, loss, loss / Math.log(2));
     lineStartNs = System.nanoTime();
   }
 

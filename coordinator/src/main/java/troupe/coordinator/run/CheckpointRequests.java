@@ -9,8 +9,9 @@ import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
 /**
- * Has owners copy their state between two steps; the writer puts the copies on disk while training goes on. A snapshot is asked
- * for before the next step begins and an owner takes its messages in order, so all copies are of the same step.
+ * Has owners copy their state between two steps; the writer puts the copies on disk while training
+ * goes on. A snapshot is asked for before the next step begins and an owner takes its messages in
+ * order, so all copies are of the same step.
  */
 final class CheckpointRequests implements Coordinator.Checkpoints {
   private final CheckpointWriter writer;

@@ -32,6 +32,7 @@ final class CorpusBatches implements BatchSource {
 
   @Override
   public Batch validation(int index, int count) {
-    return validation.spread(index, count, split.ranks() * split.microBatches() * split.sequences());
+    return validation.spread(
+        index, count, split.ranks() * split.microBatches() * split.sequences());
   }
 }

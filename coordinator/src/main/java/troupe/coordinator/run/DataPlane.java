@@ -24,8 +24,7 @@ final class DataPlane {
    *
    * @throws UserException if the machine lacks what the way needs
    */
-  static Transport open(
-      RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
+  static Transport open(RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
     return switch (config.mode()) {
       case INPROCESS -> new InProcessTransport(node, receiver);
       case IPC -> aeron(AeronSettings.ipc(runId, node), config, receiver);

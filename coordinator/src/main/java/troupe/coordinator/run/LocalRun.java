@@ -32,8 +32,9 @@ import troupe.transport.Transport;
 import troupe.transport.TransportCounters;
 
 /**
- * All actors of a run in one process: a coordinator, a router for every rank, an actor for every expert. Routers and experts
- * compute on a pool of their own, as large as there are cores, so that Akka's own threads are never kept waiting.
+ * All actors of a run in one process: a coordinator, a router for every rank, an actor for every
+ * expert. Routers and experts compute on a pool of their own, as large as there are cores, so that
+ * Akka's own threads are never kept waiting.
  */
 public final class LocalRun implements AutoCloseable {
   private static final int NODE = 0;
@@ -136,8 +137,7 @@ public final class LocalRun implements AutoCloseable {
             transport,
             rank -> NODE,
             new FaultPlan(config.faults().expertThrows().stream().map(Fault::parse).toList()),
-            context.spawn(
-                forwarding(coordinator, Coordinator.FromExpert::new), "expert-events"));
+            context.spawn(forwarding(coordinator, Coordinator.FromExpert::new), "expert-events"));
     Map<NodeReceiver.ExpertId, ActorRef<ExpertActor.Command>> experts = new LinkedHashMap<>();
     for (ExpertState expert : parts.model().experts()) {
       experts.put(
@@ -156,8 +156,7 @@ public final class LocalRun implements AutoCloseable {
             new OneNode(),
             parts.batches(),
             parts.draws(),
-            context.spawn(
-                forwarding(coordinator, Coordinator.FromRouter::new), "router-events"));
+            context.spawn(forwarding(coordinator, Coordinator.FromRouter::new), "router-events"));
     List<ActorRef<RouterActor.Command>> routers = new ArrayList<>();
     for (RankState rank : parts.model().ranks()) {
       routers.add(

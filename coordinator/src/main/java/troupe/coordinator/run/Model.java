@@ -11,7 +11,10 @@ import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 import troupe.router.trunk.TrunkParameters;
 
-/** The committed state of everything that a process owns: all ranks and all experts of a run on one machine. */
+/**
+ * The committed state of everything that a process owns: all ranks and all experts of a run on one
+ * machine.
+ */
 public final class Model implements AutoCloseable {
   private final Device device;
   private final RunConfig config;
@@ -26,7 +29,9 @@ public final class Model implements AutoCloseable {
       ranks.add(new RankState(device, config, rank));
     }
     for (int layer = 0; layer < config.model().layers(); layer++) {
-      for (int expert = 0; config.model().isMoe(layer) && expert < config.experts().count(); expert++) {
+      for (int expert = 0;
+          config.model().isMoe(layer) && expert < config.experts().count();
+          expert++) {
         experts.add(
             new ExpertState(
                 device,

@@ -46,9 +46,7 @@ final class NodeReceiver implements BatchReceiver {
             && header.microBatch() >= 0
             && header.microBatch() < config.train().microBatches()
             && sizeFits(header);
-    return fits
-        ? TensorPayload.given(device.allocate(header.rows(), header.columns()))
-        : null;
+    return fits ? TensorPayload.given(device.allocate(header.rows(), header.columns())) : null;
   }
 
   private boolean sizeFits(BatchHeader header) {

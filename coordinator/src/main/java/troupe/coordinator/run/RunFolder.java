@@ -21,7 +21,8 @@ public record RunFolder(Path path) {
   /**
    * Begins a run in its folder, or goes on with one. The caller holds the run's lock.
    *
-   * @throws UserException if the run exists and is not to be resumed, does not exist and is, or was begun with another config
+   * @throws UserException if the run exists and is not to be resumed, does not exist and is, or was
+   *     begun with another config
    */
   public static RunFolder enter(RunConfig config) {
     RunFolder folder = new RunFolder(Path.of(config.run().dir()));
@@ -64,8 +65,7 @@ public record RunFolder(Path path) {
   }
 
   private void checkSame(RunConfig config) {
-    List<ResolvedConfig.Difference> differences =
-        ResolvedConfig.differences(config(), config);
+    List<ResolvedConfig.Difference> differences = ResolvedConfig.differences(config(), config);
     if (!differences.isEmpty()) {
       throw new UserException(
           differences.stream().map(Object::toString).collect(Collectors.joining("\n")),
@@ -77,7 +77,10 @@ public record RunFolder(Path path) {
   public RunConfig config() {
     Path file = path.resolve(CONFIG);
     try {
-      return ConfigLoader.parse(Files.readString(file), List.of("run.dir=\"" + path.toString().replace("\\", "\\\\").replace("\"", "\\\"") + "\""));
+      return ConfigLoader.parse(
+          Files.readString(file),
+          List.of(
+              "run.dir=\"" + path.toString().replace("\\", "\\\\").replace("\"", "\\\"") + "\""));
     } catch (IOException e) {
       throw new UserException(file + " cannot be read: " + e, "make it readable", e);
     }

@@ -43,7 +43,9 @@ public final class Shards {
       names.add(optimizerName(rank));
     }
     for (int layer = 0; layer < config.model().layers(); layer++) {
-      for (int expert = 0; config.model().isMoe(layer) && expert < config.experts().count(); expert++) {
+      for (int expert = 0;
+          config.model().isMoe(layer) && expert < config.experts().count();
+          expert++) {
         names.add(expertName(layer, expert));
       }
     }
@@ -119,8 +121,7 @@ public final class Shards {
     ParameterHash hash = new ParameterHash();
     model
         .parameters()
-        .forEach(
-            parameters -> named(parameters, parameters.flat(), "").forEach(hash::add));
+        .forEach(parameters -> named(parameters, parameters.flat(), "").forEach(hash::add));
     return hash.hex();
   }
 
@@ -137,8 +138,7 @@ public final class Shards {
   }
 
   private static NamedArray flat(String name, Tensor tensor) {
-    return new NamedArray(
-        name, tensor.dtype(), new long[] {tensor.size()}, tensor.bytes());
+    return new NamedArray(name, tensor.dtype(), new long[] {tensor.size()}, tensor.bytes());
   }
 
   private static List<NamedArray> named(Parameters parameters, Tensor flat, String suffix) {
@@ -153,15 +153,15 @@ public final class Shards {
     return arrays;
   }
 
-  private static void read(
-      SafetensorsFile file, Parameters parameters, Tensor flat, String suffix)
+  private static void read(SafetensorsFile file, Parameters parameters, Tensor flat, String suffix)
       throws IOException {
     Map<Tensor, NamedArray> pairs = new LinkedHashMap<>();
     for (ParameterSpec spec : parameters.layout().specs()) {
-      pairs.put(
-          view(parameters, flat, spec), array(file, spec.name() + suffix, spec.size(), flat));
+      pairs.put(view(parameters, flat, spec), array(file, spec.name() + suffix, spec.size(), flat));
     }
-    pairs.forEach((view, array) -> MemorySegment.copy(array.data(), 0, view.bytes(), 0, view.bytes().byteSize()));
+    pairs.forEach(
+        (view, array) ->
+            MemorySegment.copy(array.data(), 0, view.bytes(), 0, view.bytes().byteSize()));
   }
 
   private static void readFlat(SafetensorsFile file, String name, Tensor tensor)
@@ -179,7 +179,9 @@ public final class Shards {
       throw new IOException(
           name
               + ": "
-              + (array == null ? "missing" : array.dtype() + " of " + array.data().byteSize() + " bytes")
+              + (array == null
+                  ? "missing"
+                  : array.dtype() + " of " + array.data().byteSize() + " bytes")
               + " (expected: "
               + target.dtype()
               + " of "

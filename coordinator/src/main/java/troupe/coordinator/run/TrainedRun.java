@@ -24,7 +24,9 @@ import troupe.core.tensor.Devices;
 import troupe.router.BatchSource;
 import troupe.router.Sampling;
 
-/** A model read back from a checkpoint of its run, working through the same actors that trained it. */
+/**
+ * A model read back from a checkpoint of its run, working through the same actors that trained it.
+ */
 public final class TrainedRun implements AutoCloseable {
   private static final long RUN_ID = 1;
 
@@ -102,8 +104,7 @@ public final class TrainedRun implements AutoCloseable {
    * @param text told each text, prompt included
    * @throws UserException for an empty prompt
    */
-  public void generate(
-      List<String> prompts, int count, Sampling sampling, Consumer<String> text) {
+  public void generate(List<String> prompts, int count, Sampling sampling, Consumer<String> text) {
     List<RunTask> tasks =
         prompts.stream().<RunTask>map(prompt -> generation(prompt, count, sampling)).toList();
     run(tasks, new NoBatches(), tokens -> text.accept(tokenizer.decode(tokens)), (loss, n) -> {});

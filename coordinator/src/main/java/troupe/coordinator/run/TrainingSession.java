@@ -78,7 +78,11 @@ public final class TrainingSession {
   public Outcome run() {
     if (tokenizer.vocabulary() > config.model().vocab()) {
       throw new UserException(
-          "model.vocab: " + config.model().vocab() + " (expected: >= " + tokenizer.vocabulary() + ", the tokenizer's)",
+          "model.vocab: "
+              + config.model().vocab()
+              + " (expected: >= "
+              + tokenizer.vocabulary()
+              + ", the tokenizer's)",
           "set model.vocab=" + tokenizer.vocabulary());
     }
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
@@ -103,7 +107,12 @@ public final class TrainingSession {
         outcome -> {
           if (outcome instanceof CheckpointOutcome.CheckpointFailed failed) {
             observer.notice(
-                "checkpoint of step " + failed.step() + " failed: " + failed.reason() + ". HINT: " + failed.hint());
+                "checkpoint of step "
+                    + failed.step()
+                    + " failed: "
+                    + failed.reason()
+                    + ". HINT: "
+                    + failed.hint());
           }
         };
     try (MetricsLog metrics = openMetrics(model.committedStep());

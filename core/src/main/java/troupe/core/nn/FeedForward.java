@@ -7,8 +7,8 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
 /**
- * The feed-forward network {@code y = act(x w1 + b1) w2 + b2}: an expert, or the whole layer where a layer has no experts.
- * SwiGLU (arXiv 2002.05202) has a {@code w1} of twice the width.
+ * The feed-forward network {@code y = act(x w1 + b1) w2 + b2}: an expert, or the whole layer where
+ * a layer has no experts. SwiGLU (arXiv 2002.05202) has a {@code w1} of twice the width.
  */
 public final class FeedForward {
   private final Device device;
@@ -32,7 +32,12 @@ public final class FeedForward {
 
   /** The parameters of a network. */
   public static List<ParameterSpec> specs(
-      String prefix, int dModel, int dFf, Activation activation, double initStd, double outputInitStd) {
+      String prefix,
+      int dModel,
+      int dFf,
+      Activation activation,
+      double initStd,
+      double outputInitStd) {
     return List.of(
         ParameterSpec.matrix(prefix + "w1", dModel, activation.preWidth(dFf), initStd),
         ParameterSpec.vector(prefix + "b1", activation.preWidth(dFf), 0),

@@ -5,7 +5,10 @@ import java.util.Arrays;
 import java.util.zip.CRC32;
 import troupe.core.random.Philox;
 
-/** How a parameter starts. A value is a function of (seed, parameter name, index): placement plays no part. */
+/**
+ * How a parameter starts. A value is a function of (seed, parameter name, index): placement plays
+ * no part.
+ */
 public sealed interface Init {
   /** The starting values of {@code count} elements. */
   double[] values(long seed, String name, int count);

@@ -26,8 +26,7 @@ public final class Linear {
   }
 
   /** {@code dW += x^T dOut, dB += sum over rows of dOut}. */
-  public static void backwardWeights(
-      Kernels kernels, Tensor dW, Tensor dB, Tensor dOut, Tensor x) {
+  public static void backwardWeights(Kernels kernels, Tensor dW, Tensor dB, Tensor dOut, Tensor x) {
     kernels.matmul(dW, x, true, dOut, false, true);
     if (dB != null) {
       kernels.sumRows(dB, dOut);

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Where each parameter lies in a flat buffer. Parameters that decay come first, so any range of the buffer splits into at
- * most one decayed and one undecayed part; each starts on a cache line.
+ * Where each parameter lies in a flat buffer. Parameters that decay come first, so any range of the
+ * buffer splits into at most one decayed and one undecayed part; each starts on a cache line.
  */
 public final class ParameterLayout {
   /** Elements an offset is a multiple of: 64 bytes of float32. */
@@ -47,7 +47,8 @@ public final class ParameterLayout {
   public long offset(String name) {
     Long offset = offsets.get(name);
     if (offset == null) {
-      throw new IllegalArgumentException("parameter: " + name + " (expected: one of " + offsets.keySet() + ")");
+      throw new IllegalArgumentException(
+          "parameter: " + name + " (expected: one of " + offsets.keySet() + ")");
     }
     return offset;
   }

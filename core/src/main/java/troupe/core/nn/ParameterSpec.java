@@ -4,7 +4,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * One parameter: its name in checkpoints and hashes, its shape, how it starts and whether weight decay applies to it.
+ * One parameter: its name in checkpoints and hashes, its shape, how it starts and whether weight
+ * decay applies to it.
  *
  * @param name canonical name, such as {@code l0.qkv.w}
  * @param shape dimensions, outermost first; all but the last fold into rows

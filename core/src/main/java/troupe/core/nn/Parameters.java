@@ -5,7 +5,10 @@ import java.util.Map;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 
-/** Named tensors in one flat buffer: the parameters of an owner, their gradients, or a moment of the optimizer. */
+/**
+ * Named tensors in one flat buffer: the parameters of an owner, their gradients, or a moment of the
+ * optimizer.
+ */
 public final class Parameters implements AutoCloseable {
   private final ParameterLayout layout;
   private final Tensor flat;
@@ -45,7 +48,8 @@ public final class Parameters implements AutoCloseable {
   public Tensor get(String name) {
     Tensor view = views.get(name);
     if (view == null) {
-      throw new IllegalArgumentException("parameter: " + name + " (expected: one of " + views.keySet() + ")");
+      throw new IllegalArgumentException(
+          "parameter: " + name + " (expected: one of " + views.keySet() + ")");
     }
     return view;
   }

@@ -6,12 +6,13 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
 /**
- * A range of parameters with its AdamW moments: the committed state of an owner, which outlives any incarnation of the actor
- * that works on it.
+ * A range of parameters with its AdamW moments: the committed state of an owner, which outlives any
+ * incarnation of the actor that works on it.
  *
- * <p>{@link #apply} is all or nothing. It updates in place, chunk by chunk, and keeps a copy of the chunk at hand; if it is
- * interrupted by an exception, the next call with the same step puts that chunk back and goes on from there. So a step that
- * was decided is always finished, with the same bits, and no second copy of the state is needed.
+ * <p>{@link #apply} is all or nothing. It updates in place, chunk by chunk, and keeps a copy of the
+ * chunk at hand; if it is interrupted by an exception, the next call with the same step puts that
+ * chunk back and goes on from there. So a step that was decided is always finished, with the same
+ * bits, and no second copy of the state is needed.
  */
 public final class OwnedParameters implements AutoCloseable {
   /** Elements a chunk: three copies of it stay in the second-level cache. */
@@ -73,7 +74,8 @@ public final class OwnedParameters implements AutoCloseable {
   }
 
   /**
-   * Commits {@code hyper.step()}. A step that is committed already is left alone, so the call may be repeated.
+   * Commits {@code hyper.step()}. A step that is committed already is left alone, so the call may
+   * be repeated.
    *
    * @param gradient one row, unchanged between interrupted calls
    * @param afterChunk called between chunks; what it throws interrupts the update
@@ -95,8 +97,7 @@ public final class OwnedParameters implements AutoCloseable {
       Tensor m = firstMoment.slice(done, 1, count);
       Tensor v = secondMoment.slice(done, 1, count);
       openChunk(chunk, m, v, count);
-      kernels.adamw(
-          chunk, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
+      kernels.adamw(chunk, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
       afterChunk.run();
       chunkOpen = false;
       done += count;

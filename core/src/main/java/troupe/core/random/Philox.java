@@ -1,11 +1,12 @@
 package troupe.core.random;
 
 /**
- * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). A
- * draw is a pure function of key and counter, cheap on CPUs and GPUs alike, so work that is replayed or moved draws the same
- * numbers.
+ * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as
+ * 1, 2, 3" (SC 2011). A draw is a pure function of key and counter, cheap on CPUs and GPUs alike,
+ * so work that is replayed or moved draws the same numbers.
  *
- * <p>The key is the seed of the run. The 128-bit counter is what the draw is for: {@code (index, step, domain, lane)}.
+ * <p>The key is the seed of the run. The 128-bit counter is what the draw is for: {@code (index,
+ * step, domain, lane)}.
  */
 public final class Philox {
   private static final int MULTIPLIER_0 = 0xD2511F53;
@@ -18,7 +19,10 @@ public final class Philox {
 
   private Philox() {}
 
-  /** Writes the four words of block {@code (c0, c1, c2, c3)} under {@code key} to {@code out[offset ..]}. */
+  /**
+   * Writes the four words of block {@code (c0, c1, c2, c3)} under {@code key} to {@code out[offset
+   * ..]}.
+   */
   public static void block(long key, int c0, int c1, int c2, int c3, int[] out, int offset) {
     int k0 = (int) key;
     int k1 = (int) (key >>> 32);

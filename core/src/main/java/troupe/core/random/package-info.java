@@ -1,2 +1,5 @@
-/** Counter-based randomness: a draw is a function of what it is for, never of when or where it is made. */
+/**
+ * Counter-based randomness: a draw is a function of what it is for, never of when or where it is
+ * made.
+ */
 package troupe.core.random;

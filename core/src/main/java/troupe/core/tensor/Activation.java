@@ -7,8 +7,8 @@ public enum Activation {
   /** {@code max(0, x)}. */
   RELU,
   /**
-   * SwiGLU: {@code silu(a) * b} with {@code silu(a) = a / (1 + exp(-a))}; the pre-activation holds {@code [a | b]} side by
-   * side and is twice as wide as the output (Shazeer, arXiv 2002.05202).
+   * SwiGLU: {@code silu(a) * b} with {@code silu(a) = a / (1 + exp(-a))}; the pre-activation holds
+   * {@code [a | b]} side by side and is twice as wide as the output (Shazeer, arXiv 2002.05202).
    */
   SWIGLU;
 

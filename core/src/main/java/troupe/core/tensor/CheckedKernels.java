@@ -153,8 +153,7 @@ public final class CheckedKernels implements Kernels {
     check("gain_1D", gain_1D, 1, x_TD.columns());
     check("dGain_1D", dGain_1D, 1, x_TD.columns());
     check("dBias_1D", dBias_1D, 1, x_TD.columns());
-    kernels.layerNormBackward(
-        dX_TD, dGain_1D, dBias_1D, dOut_TD, x_TD, mean_T1, rstd_T1, gain_1D);
+    kernels.layerNormBackward(dX_TD, dGain_1D, dBias_1D, dOut_TD, x_TD, mean_T1, rstd_T1, gain_1D);
   }
 
   @Override

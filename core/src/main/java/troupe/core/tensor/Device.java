@@ -1,11 +1,13 @@
 package troupe.core.tensor;
 
 /**
- * Something that holds tensors and runs kernels on them. Devices are safe to use from several threads at once; a tensor is
- * not.
+ * Something that holds tensors and runs kernels on them. Devices are safe to use from several
+ * threads at once; a tensor is not.
  */
 public interface Device extends AutoCloseable {
-  /** The name that selects this device in a config: {@code cpu}, {@code nd4j}, {@code reference}. */
+  /**
+   * The name that selects this device in a config: {@code cpu}, {@code nd4j}, {@code reference}.
+   */
   String name();
 
   /** The element type of every tensor of this device. */
@@ -15,8 +17,8 @@ public interface Device extends AutoCloseable {
   Kernels kernels();
 
   /**
-   * A tensor with undefined elements. Memory comes from a pool and returns there on {@link Tensor#close}, so allocation is
-   * cheap once a run is warm.
+   * A tensor with undefined elements. Memory comes from a pool and returns there on {@link
+   * Tensor#close}, so allocation is cheap once a run is warm.
    *
    * @throws IllegalArgumentException if {@code rows < 0} or {@code columns < 1}
    */

@@ -1,14 +1,17 @@
 package troupe.core.tensor;
 
 /**
- * Everything a device has to know how to compute. Output arguments come first. Unless a kernel says that it accumulates
- * ({@code +=}) it overwrites ({@code =}). Kernels may run asynchronously; results are read through {@link Tensor#toDoubles},
- * {@link Tensor#item} and {@link Tensor#bytes}, which wait.
+ * Everything a device has to know how to compute. Output arguments come first. Unless a kernel says
+ * that it accumulates ({@code +=}) it overwrites ({@code =}). Kernels may run asynchronously;
+ * results are read through {@link Tensor#toDoubles}, {@link Tensor#item} and {@link Tensor#bytes},
+ * which wait.
  *
- * <p>Every kernel accepts zero rows. Every kernel gives the same bits for the same arguments, on whatever thread it runs and
- * however many run beside it; sums over rows go in row order or in a tree that depends on the shape alone.
+ * <p>Every kernel accepts zero rows. Every kernel gives the same bits for the same arguments, on
+ * whatever thread it runs and however many run beside it; sums over rows go in row order or in a
+ * tree that depends on the shape alone.
  *
- * <p>Shapes are checked: an {@link IllegalArgumentException} names the argument, what was found and what was expected.
+ * <p>Shapes are checked: an {@link IllegalArgumentException} names the argument, what was found and
+ * what was expected.
  */
 public interface Kernels {
   /** {@code x = value}. */
@@ -41,19 +44,29 @@ public interface Kernels {
   /** {@code out_1C += sum over rows of x_RC}: the backward pass of {@link #addBias}. */
   void sumRows(Tensor out_1C, Tensor x_RC);
 
-  /** {@code out = act(pre)}. For {@link Activation#SWIGLU} {@code pre} is twice as wide as {@code out}. */
+  /**
+   * {@code out = act(pre)}. For {@link Activation#SWIGLU} {@code pre} is twice as wide as {@code
+   * out}.
+   */
   void activationForward(Tensor out_RF, Tensor pre, Activation activation);
 
-  /** {@code dPre = dOut * act'(pre)}. {@code dPre} may be {@code dOut} where their widths are equal. */
+  /**
+   * {@code dPre = dOut * act'(pre)}. {@code dPre} may be {@code dOut} where their widths are equal.
+   */
   void activationBackward(Tensor dPre, Tensor dOut_RF, Tensor pre, Activation activation);
 
-  /** {@code out[t] = tok[tokens[t]] + pos[t mod S]}, S being the number of rows used of {@code pos}. */
+  /**
+   * {@code out[t] = tok[tokens[t]] + pos[t mod S]}, S being the number of rows used of {@code pos}.
+   */
   void embeddingForward(Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq);
 
   /** {@code dTok[tokens[t]] += dOut[t]; dPos[t mod S] += dOut[t]}, in token order. */
   void embeddingBackward(Tensor dTok_VD, Tensor dPos_SD, Tensor dOut_TD, int[] tokens_T, int seq);
 
-  /** {@code out = (x - mean) * rstd * gain + bias} with the biased variance of each row; keeps mean and rstd. */
+  /**
+   * {@code out = (x - mean) * rstd * gain + bias} with the biased variance of each row; keeps mean
+   * and rstd.
+   */
   void layerNormForward(
       Tensor out_TD,
       Tensor mean_T1,
@@ -64,7 +77,8 @@ public interface Kernels {
       double epsilon);
 
   /**
-   * {@code dX += ..., dGain += ..., dBias += ...}. {@code dX} accumulates because it is the gradient of the residual stream.
+   * {@code dX += ..., dGain += ..., dBias += ...}. {@code dX} accumulates because it is the
+   * gradient of the residual stream.
    */
   void layerNormBackward(
       Tensor dX_TD,
@@ -76,11 +90,15 @@ public interface Kernels {
       Tensor rstd_T1,
       Tensor gain_1D);
 
-  /** A tensor for what {@link #attentionForward} keeps for {@link #attentionBackward}; its layout is the device's own. */
+  /**
+   * A tensor for what {@link #attentionForward} keeps for {@link #attentionBackward}; its layout is
+   * the device's own.
+   */
   Tensor allocateAttentionSaved(int batch, int seq, int heads);
 
   /**
-   * Causal multi-head attention: per head {@code softmax(q k^T / sqrt(D/H), keys up to the query) v}.
+   * Causal multi-head attention: per head {@code softmax(q k^T / sqrt(D/H), keys up to the query)
+   * v}.
    *
    * @param out_TD heads side by side, T = batch * seq
    * @param saved from {@link #allocateAttentionSaved}
@@ -99,18 +117,23 @@ public interface Kernels {
       int heads);
 
   /**
-   * Cross entropy in nats of each row against its target, and its gradient:
-   * {@code losses[t] = logsumexp(logits[t]) - logits[t][targets[t]]}, {@code dLogits = scale * (softmax(logits) - onehot)}.
+   * Cross entropy in nats of each row against its target, and its gradient: {@code losses[t] =
+   * logsumexp(logits[t]) - logits[t][targets[t]]}, {@code dLogits = scale * (softmax(logits) -
+   * onehot)}.
    *
    * @param dLogits_TV may be {@code logits_TV}; {@code null} to compute the losses alone
    */
   void crossEntropy(
       Tensor losses_T1, Tensor dLogits_TV, Tensor logits_TV, int[] targets_T, double scale);
 
-  /** {@code out[r] = in[tokenOfRow[r]]}: dispatch. {@code out} has {@code tokenOfRow.length} rows. */
+  /**
+   * {@code out[r] = in[tokenOfRow[r]]}: dispatch. {@code out} has {@code tokenOfRow.length} rows.
+   */
   void gatherRows(Tensor out_RD, Tensor in_TD, int[] tokenOfRow_R);
 
-  /** {@code out[tokenOfRow[r]] += in[r]}, in row order: the backward pass of {@link #gatherRows}. */
+  /**
+   * {@code out[tokenOfRow[r]] += in[r]}, in row order: the backward pass of {@link #gatherRows}.
+   */
   void scatterAddRows(Tensor out_TD, Tensor in_RD, int[] tokenOfRow_R);
 
   /**
@@ -153,7 +176,8 @@ public interface Kernels {
    *   param -= lr * (weightDecay * param + (m / (1-b1^step)) / (sqrt(v / (1-b2^step)) + eps))
    * </pre>
    *
-   * The order of operations is PyTorch's: decay first ({@code param *= 1 - lr * weightDecay}), then the update.
+   * The order of operations is PyTorch's: decay first ({@code param *= 1 - lr * weightDecay}), then
+   * the update.
    */
   void adamw(Tensor param, Tensor m, Tensor v, Tensor grad, AdamWStep step, double weightDecay);
 }

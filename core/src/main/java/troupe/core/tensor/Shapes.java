@@ -11,8 +11,12 @@ public final class Shapes {
   public static void shape(String name, Tensor tensor, int rows, int columns) {
     if (tensor.rows() != rows || tensor.columns() != columns) {
       throw new IllegalArgumentException(
-          name + ": " + text(tensor.rows(), tensor.columns())
-              + " (expected: " + text(rows, columns) + ")");
+          name
+              + ": "
+              + text(tensor.rows(), tensor.columns())
+              + " (expected: "
+              + text(rows, columns)
+              + ")");
     }
   }
 
@@ -56,15 +60,20 @@ public final class Shapes {
   }
 
   /**
-   * Requires a view of {@code rows x columns} from element {@code from} on to lie inside
-   * {@code of}.
+   * Requires a view of {@code rows x columns} from element {@code from} on to lie inside {@code
+   * of}.
    */
   public static void view(Tensor of, long from, int rows, int columns) {
     dimensions(rows, columns);
     if (from < 0 || from + (long) rows * columns > of.size()) {
       throw new IllegalArgumentException(
-          "view: " + text(rows, columns) + " from element " + from
-              + " (expected: inside " + of.size() + " elements)");
+          "view: "
+              + text(rows, columns)
+              + " from element "
+              + from
+              + " (expected: inside "
+              + of.size()
+              + " elements)");
     }
   }
 

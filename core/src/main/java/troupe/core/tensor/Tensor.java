@@ -3,11 +3,11 @@ package troupe.core.tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A row-major matrix on a device. A tensor belongs to one owner at a time; handing it over transfers it. Its elements are
- * undefined until something writes them.
+ * A row-major matrix on a device. A tensor belongs to one owner at a time; handing it over
+ * transfers it. Its elements are undefined until something writes them.
  *
- * <p>Views ({@link #rows}, {@link #reshape}, {@link #slice}) share the memory of the tensor they were taken from and are
- * valid until that one is closed; closing a view does nothing.
+ * <p>Views ({@link #rows}, {@link #reshape}, {@link #slice}) share the memory of the tensor they
+ * were taken from and are valid until that one is closed; closing a view does nothing.
  */
 public interface Tensor extends AutoCloseable {
   /** The device that holds the elements. */
@@ -39,8 +39,8 @@ public interface Tensor extends AutoCloseable {
   Tensor slice(long from, int rows, int columns);
 
   /**
-   * The elements as memory the host can read and write, native byte order. Contents are current once the device has finished
-   * what was asked of it before this call.
+   * The elements as memory the host can read and write, native byte order. Contents are current
+   * once the device has finished what was asked of it before this call.
    *
    * @throws UnsupportedOperationException where the device's memory is out of the host's reach
    */
@@ -49,7 +49,9 @@ public interface Tensor extends AutoCloseable {
   /** Copies all elements to the host, waiting for the device. */
   double[] toDoubles();
 
-  /** Overwrites all elements from the host; the lengths must be equal. Rounds to the element type. */
+  /**
+   * Overwrites all elements from the host; the lengths must be equal. Rounds to the element type.
+   */
   void set(double... values);
 
   /** Overwrites all elements from the host; the lengths must be equal. */

@@ -1,8 +1,9 @@
 /**
- * Tensors that know their device, and the one narrow interface of kernels that every device implements.
+ * Tensors that know their device, and the one narrow interface of kernels that every device
+ * implements.
  *
- * <p>Every tensor is a row-major matrix; sizes that a matrix cannot carry (batch, heads) are arguments. A capital suffix on
- * a name is its logical shape:
+ * <p>Every tensor is a row-major matrix; sizes that a matrix cannot carry (batch, heads) are
+ * arguments. A capital suffix on a name is its logical shape:
  *
  * <pre>
  *   B sequences   S tokens of a sequence   T tokens (B*S)   D model width   F feed-forward width   H heads

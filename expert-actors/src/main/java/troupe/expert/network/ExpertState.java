@@ -11,8 +11,9 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 
 /**
- * The committed state of an expert: parameters and moments. It outlives the incarnations of the actor that trains it: what an
- * incarnation does in a step touches only its own {@link ExpertStep} until the step is applied.
+ * The committed state of an expert: parameters and moments. It outlives the incarnations of the
+ * actor that trains it: what an incarnation does in a step touches only its own {@link ExpertStep}
+ * until the step is applied.
  */
 public final class ExpertState implements AutoCloseable {
   private final int layer;
@@ -42,8 +43,7 @@ public final class ExpertState implements AutoCloseable {
     this.activation = activation;
     this.parameters = Parameters.initialised(device, layout, seed);
     this.gradients = new Parameters(device, layout);
-    this.owned =
-        new OwnedParameters(device, parameters.flat(), layout.decayed(), weightDecay);
+    this.owned = new OwnedParameters(device, parameters.flat(), layout.decayed(), weightDecay);
   }
 
   /** The parameters of an expert, named {@code lLAYER.eEXPERT.w1} and so on. */
@@ -83,7 +83,9 @@ public final class ExpertState implements AutoCloseable {
     return parameters;
   }
 
-  /** The gradient sums of the step at hand; complete once every batch of the step is accumulated. */
+  /**
+   * The gradient sums of the step at hand; complete once every batch of the step is accumulated.
+   */
   public Parameters gradients() {
     return gradients;
   }

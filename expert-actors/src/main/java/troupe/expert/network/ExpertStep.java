@@ -5,11 +5,12 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 
 /**
- * The work of one step on an expert: forward and backward of every batch, and the sum of the weight gradients.
+ * The work of one step on an expert: forward and backward of every batch, and the sum of the weight
+ * gradients.
  *
- * <p>Batches come in any order; weight gradients are summed in rank order, then micro-batch order, so that the sum does not
- * depend on who was fast. A batch that is early waits. All methods are idempotent: a batch that was seen is computed again
- * only to answer again.
+ * <p>Batches come in any order; weight gradients are summed in rank order, then micro-batch order,
+ * so that the sum does not depend on who was fast. A batch that is early waits. All methods are
+ * idempotent: a batch that was seen is computed again only to answer again.
  */
 public final class ExpertStep implements AutoCloseable {
   /** One (rank, micro-batch): what forward kept and backward brought. */
@@ -30,8 +31,8 @@ public final class ExpertStep implements AutoCloseable {
   private int accumulated;
 
   /**
-   * Begins a step of {@code ranks * microBatches} batches. If an earlier incarnation completed the gradient of this step
-   * already, this one leaves it alone and only answers.
+   * Begins a step of {@code ranks * microBatches} batches. If an earlier incarnation completed the
+   * gradient of this step already, this one leaves it alone and only answers.
    */
   public ExpertStep(ExpertState state, long step, int ranks, int microBatches) {
     this.state = state;
@@ -68,7 +69,8 @@ public final class ExpertStep implements AutoCloseable {
   public Tensor forward(int rank, int microBatch, TensorPayload x) {
     Slot slot = slot(rank, microBatch);
     if (slot.x != null) {
-      // Sent again because the answer was lost: answer again, keep what backward may have used already.
+      // Sent again because the answer was lost: answer again, keep what backward may have used
+      // already.
       Tensor y_RD = evaluate(state, x.tensor());
       x.release();
       return y_RD;
@@ -84,7 +86,10 @@ public final class ExpertStep implements AutoCloseable {
     return slot(rank, microBatch).saved != null;
   }
 
-  /** Gradients of the input rows of a batch; keeps {@code dY} until the step ends. The caller owns the result. */
+  /**
+   * Gradients of the input rows of a batch; keeps {@code dY} until the step ends. The caller owns
+   * the result.
+   */
   public Tensor backward(int rank, int microBatch, TensorPayload dY) {
     Slot slot = slot(rank, microBatch);
     Tensor dX_RD = device.allocate(dY.tensor().rows(), dY.tensor().columns());

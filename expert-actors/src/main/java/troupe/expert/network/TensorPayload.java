@@ -8,8 +8,8 @@ import troupe.transport.Payload;
  * A tensor on its way between actors.
  *
  * @param tensor the rows
- * @param lent whether the sender keeps the tensor until its step is committed (it may have to send it again); otherwise the
- *     receiver owns it
+ * @param lent whether the sender keeps the tensor until its step is committed (it may have to send
+ *     it again); otherwise the receiver owns it
  */
 public record TensorPayload(Tensor tensor, boolean lent) implements Payload {
   /** Rows that the sender keeps; the receiver only reads them, until the step is committed. */

@@ -21,9 +21,9 @@ import troupe.core.random.Philox;
  * </pre>
  *
  * Draws with an index use word {@code w = block[index % 4]} as {@code u = (w + 1/2) / 2^32}, in (0,
- * 1); an exponential is {@code -ln u}. Draws without one have index 0 and use words 0 and 1:
- * {@code u = floor((w0 * 2^32 + w1) / 2^11) / 2^53}, in [0, 1). Purposes below 0x80 are left to
- * draws that are no gate's.
+ * 1); an exponential is {@code -ln u}. Draws without one have index 0 and use words 0 and 1: {@code
+ * u = floor((w0 * 2^32 + w1) / 2^11) / 2^53}, in [0, 1). Purposes below 0x80 are left to draws that
+ * are no gate's.
  *
  * <p>Keeps the last block, so an instance belongs to one thread.
  */
@@ -56,8 +56,7 @@ public final class CounterDraws implements Draws {
    */
   public CounterDraws(long seed, long step, int layer, long firstToken) {
     if (layer < 0 || layer > MAX_LAYER) {
-      throw new IllegalArgumentException(
-          "layer: " + layer + " (expected: 0 to " + MAX_LAYER + ")");
+      throw new IllegalArgumentException("layer: " + layer + " (expected: 0 to " + MAX_LAYER + ")");
     }
     if (firstToken < 0 || firstToken > MAX_TOKEN - Integer.MAX_VALUE) {
       throw new IllegalArgumentException("firstToken: " + firstToken + " (expected: 0 to 2^40)");
@@ -100,8 +99,7 @@ public final class CounterDraws implements Draws {
 
   private static int purpose(int kind, int round) {
     if (round < 0 || round > MAX_ROUND) {
-      throw new IllegalArgumentException(
-          "round: " + round + " (expected: 0 to " + MAX_ROUND + ")");
+      throw new IllegalArgumentException("round: " + round + " (expected: 0 to " + MAX_ROUND + ")");
     }
     return kind + round;
   }

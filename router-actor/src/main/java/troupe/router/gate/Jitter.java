@@ -24,8 +24,8 @@ public record Jitter(double epsilon) {
   }
 
   /**
-   * The factors of a router's input, {@code tokens * channels}: {@code x' = u * x} forward,
-   * {@code dX = u * dX'} backward.
+   * The factors of a router's input, {@code tokens * channels}: {@code x' = u * x} forward, {@code
+   * dX = u * dX'} backward.
    */
   public double[] inputFactors(int tokens, int channels, Draws draws) {
     double[] u_TD = new double[Math.multiplyExact(tokens, channels)];

@@ -13,7 +13,12 @@ final class Rows {
     }
     if (tokens < 0 || values_TE.length != (long) tokens * experts) {
       throw new IllegalArgumentException(
-          "logits: " + values_TE.length + " (expected: " + tokens + " tokens * " + experts
+          "logits: "
+              + values_TE.length
+              + " (expected: "
+              + tokens
+              + " tokens * "
+              + experts
               + " experts)");
     }
   }

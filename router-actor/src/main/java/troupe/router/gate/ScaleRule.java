@@ -11,8 +11,7 @@ interface ScaleRule {
   ScaleRule FIRST_ORDER = (best, draws, token, round) -> 1;
 
   /** SparseMixer-2nd: the mid-point rule, 1 or 1/2 evenly. */
-  ScaleRule MIDPOINT =
-      (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : 0.5;
+  ScaleRule MIDPOINT = (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : 0.5;
 
   /**
    * SparseMixer: mid-point except where the sampled expert is the one that inference would take.

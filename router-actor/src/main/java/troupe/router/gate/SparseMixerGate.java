@@ -32,8 +32,7 @@ final class SparseMixerGate implements Gate {
   }
 
   @Override
-  public Routing route(
-      double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
+  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
     Rows.checkShape(logits_TE, tokens, experts);
     double[] p_TE = new double[tokens * experts];
     boolean[] kept_TE = mask == MaskRule.NONE ? null : new boolean[tokens * experts];

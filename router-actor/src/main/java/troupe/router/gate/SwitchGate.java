@@ -21,8 +21,7 @@ final class SwitchGate implements Gate {
   }
 
   @Override
-  public Routing route(
-      double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
+  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
     Rows.checkShape(logits_TE, tokens, experts);
     boolean jittered = training && logitJitter.epsilon() > 0;
     double[] u_TE = jittered ? new double[tokens * experts] : null;

@@ -21,10 +21,10 @@ import troupe.transport.Phase;
  *   FORWARD(0, m0) FORWARD(0, m1) FORWARD(1, m0) FORWARD(1, m1) ... PREDICT(m0) PREDICT(m1) ... BACKWARD(0, m0) BACKWARD(0, m1)
  * </pre>
  *
- * Each piece ends by sending rows to experts, and the next piece of the same micro-batch waits for their answers; meanwhile
- * the other micro-batches have theirs. The order never depends on who answered first, so gradients are always summed in the
- * same order. All forward pieces come before the first backward piece because the balance loss needs the load of the whole
- * step.
+ * Each piece ends by sending rows to experts, and the next piece of the same micro-batch waits for
+ * their answers; meanwhile the other micro-batches have theirs. The order never depends on who
+ * answered first, so gradients are always summed in the same order. All forward pieces come before
+ * the first backward piece because the balance loss needs the load of the whole step.
  */
 public final class RankPass implements AutoCloseable {
   private enum Kind {
@@ -110,8 +110,7 @@ public final class RankPass implements AutoCloseable {
   }
 
   /** A pass forward alone that stops at the residual stream after the last layer. */
-  public static RankPass generation(
-      RankState state, MicroBatch micro, long id, Outgoing outgoing) {
+  public static RankPass generation(RankState state, MicroBatch micro, long id, Outgoing outgoing) {
     RankPass pass = evaluation(state, List.of(micro), id, outgoing);
     pass.predicts = false;
     return pass;
@@ -131,7 +130,10 @@ public final class RankPass implements AutoCloseable {
     return micros;
   }
 
-  /** Cross entropy summed over the tokens of all micro-batches, in nats; complete when the pass is finished. */
+  /**
+   * Cross entropy summed over the tokens of all micro-batches, in nats; complete when the pass is
+   * finished.
+   */
   public double lossSum() {
     return lossSum;
   }
@@ -156,8 +158,7 @@ public final class RankPass implements AutoCloseable {
       case PREDICT -> hasOutputs(micro, piece.layer());
       case BACKWARD -> {
         MoeActivations moe = micro.layer(piece.layer()).moe();
-        yield moe == null
-            || load_LE[piece.layer()] != null && moe.missingInputGradient() < 0;
+        yield moe == null || load_LE[piece.layer()] != null && moe.missingInputGradient() < 0;
       }
     };
   }
@@ -197,8 +198,7 @@ public final class RankPass implements AutoCloseable {
           expert,
           moe.rowsFor(expert));
     }
-    stats[layer] =
-        (stats[layer] == null ? LayerStats.none(experts()) : stats[layer]).plus(moe);
+    stats[layer] = (stats[layer] == null ? LayerStats.none(experts()) : stats[layer]).plus(moe);
     if (micro == micros.getLast()) {
       outgoing.routed(layer, stats[layer]);
     }
@@ -258,8 +258,7 @@ public final class RankPass implements AutoCloseable {
     }
     MoeActivations moe = state.moeLayer(layer).combineBackward(micro, layer);
     for (int expert = 0; expert < experts(); expert++) {
-      outgoing.send(
-          Phase.BACKWARD, micro.index(), layer, expert, moe.gradientRowsFor(expert));
+      outgoing.send(Phase.BACKWARD, micro.index(), layer, expert, moe.gradientRowsFor(expert));
     }
   }
 
@@ -283,7 +282,9 @@ public final class RankPass implements AutoCloseable {
         : moe.acceptInputGradient(expert, rows);
   }
 
-  /** Takes the load of a layer over all ranks: the share of tokens that each expert was chosen for. */
+  /**
+   * Takes the load of a layer over all ranks: the share of tokens that each expert was chosen for.
+   */
   public void load(int layer, double[] load_E) {
     load_LE[layer] = load_E;
   }
@@ -296,8 +297,7 @@ public final class RankPass implements AutoCloseable {
         Phase phase = training ? Phase.FORWARD : Phase.EVALUATE;
         outgoing.send(phase, micro.index(), layer, expert, moe.rowsFor(expert));
         if (moe.gradientRowsFor(expert) != null) {
-          outgoing.send(
-              Phase.BACKWARD, micro.index(), layer, expert, moe.gradientRowsFor(expert));
+          outgoing.send(Phase.BACKWARD, micro.index(), layer, expert, moe.gradientRowsFor(expert));
         }
       }
     }
@@ -311,8 +311,7 @@ public final class RankPass implements AutoCloseable {
     Piece piece = pieces.get(next);
     int layer = piece.kind() == Kind.FORWARD ? piece.layer() - 1 : piece.layer();
     MoeActivations moe = micros.get(piece.micro()).layer(layer).moe();
-    int expert =
-        piece.kind() == Kind.BACKWARD ? moe.missingInputGradient() : moe.missingOutput();
+    int expert = piece.kind() == Kind.BACKWARD ? moe.missingInputGradient() : moe.missingOutput();
     return new Waiting(layer, piece.micro(), expert);
   }
 

@@ -2,7 +2,10 @@ package troupe.router.trunk;
 
 import troupe.core.tensor.Tensor;
 
-/** Finds where numbers first stopped being finite; read off the activations that a step keeps anyway. */
+/**
+ * Finds where numbers first stopped being finite; read off the activations that a step keeps
+ * anyway.
+ */
 public final class Divergence {
   private Divergence() {}
 

@@ -4,8 +4,8 @@ import troupe.router.gate.Load;
 import troupe.router.gate.ZLoss;
 
 /**
- * What a rank's gate did with its tokens in one layer and step. Values are sums, so ranks and micro-batches add up. Arrays are
- * not written to once the stats are sent.
+ * What a rank's gate did with its tokens in one layer and step. Values are sums, so ranks and
+ * micro-batches add up. Arrays are not written to once the stats are sent.
  *
  * @param routed_E rows each expert was chosen for, before dropping
  * @param sumP_E probabilities of each expert, summed over tokens

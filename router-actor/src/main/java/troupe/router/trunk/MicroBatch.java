@@ -6,7 +6,10 @@ import java.util.List;
 import troupe.core.data.Batch;
 import troupe.core.tensor.Tensor;
 
-/** The activations of one micro-batch: what forward computed so far, and what backward will need of it. */
+/**
+ * The activations of one micro-batch: what forward computed so far, and what backward will need of
+ * it.
+ */
 public final class MicroBatch implements AutoCloseable {
   private final int index;
   private final Batch batch;

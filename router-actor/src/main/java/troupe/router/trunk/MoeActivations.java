@@ -6,8 +6,8 @@ import troupe.router.gate.DispatchPlan;
 import troupe.router.gate.Routing;
 
 /**
- * What the gate's side of a mixture-of-experts layer keeps of a micro-batch. Rows that went to experts stay here until the
- * step is committed: an expert that lost them gets them again.
+ * What the gate's side of a mixture-of-experts layer keeps of a micro-batch. Rows that went to
+ * experts stay here until the step is committed: an expert that lost them gets them again.
  */
 public final class MoeActivations implements AutoCloseable {
   final Routing routing;

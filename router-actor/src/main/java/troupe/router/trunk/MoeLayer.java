@@ -17,7 +17,8 @@ import troupe.router.gate.Routing;
 import troupe.router.gate.ZLoss;
 
 /**
- * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that experts return:
+ * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that
+ * experts return:
  *
  * <pre>
  *   route            logits = h Wr + br; experts and multipliers by the gate; rows of h sorted by expert
@@ -76,8 +77,7 @@ public final class MoeLayer {
       kernels.multiply(input_TD, saved.norm2_TD, jitter_TD);
     }
     Routing routing = gate.route(logits(input_TD), tokens, w_DE.columns(), draws, training);
-    DispatchPlan plan =
-        DispatchPlan.of(routing, training ? capacity : Capacity.DROPLESS, draws);
+    DispatchPlan plan = DispatchPlan.of(routing, training ? capacity : Capacity.DROPLESS, draws);
     Tensor sent_RD = device.allocate(plan.rows(), input_TD.columns());
     kernels.gatherRows(sent_RD, saved.norm2_TD, plan.tokenOfRow_R());
     saved.moe =

@@ -9,8 +9,8 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 
 /**
- * The committed state of a rank: a copy of the trunk, and the moments of the slice that this rank owns. It outlives the
- * incarnations of the router that works on it.
+ * The committed state of a rank: a copy of the trunk, and the moments of the slice that this rank
+ * owns. It outlives the incarnations of the router that works on it.
  */
 public final class RankState implements AutoCloseable {
   private final int rank;

@@ -18,8 +18,8 @@ import troupe.core.tensor.Tensor;
  *   predict      loss = mean over tokens of cross entropy of head(lnf x)
  * </pre>
  *
- * and their backward passes in reverse. Gradients of parameters accumulate; those of activations overwrite, except that of the
- * residual stream.
+ * and their backward passes in reverse. Gradients of parameters accumulate; those of activations
+ * overwrite, except that of the residual stream.
  */
 public final class Trunk {
   private final Device device;
@@ -29,8 +29,7 @@ public final class Trunk {
   private final Parameters gradients;
 
   /** A trunk over these parameters, summing gradients into {@code gradients} of the same layout. */
-  public Trunk(
-      Device device, RunConfig.Model model, Parameters parameters, Parameters gradients) {
+  public Trunk(Device device, RunConfig.Model model, Parameters parameters, Parameters gradients) {
     this.device = device;
     this.kernels = device.kernels();
     this.model = model;
@@ -43,11 +42,7 @@ public final class Trunk {
     Batch batch = micro.batch();
     micro.x_TD = keep(micro, batch.tokens_T().length, model.dModel());
     kernels.embeddingForward(
-        micro.x_TD,
-        batch.tokens_T(),
-        parameters.get("tok"),
-        parameters.get("pos"),
-        batch.seq());
+        micro.x_TD, batch.tokens_T(), parameters.get("tok"), parameters.get("pos"), batch.seq());
   }
 
   /** The gradient of {@link #embed}. */
@@ -74,14 +69,9 @@ public final class Trunk {
     saved.attention_TD = keep(micro, tokens, d);
     Batch batch = micro.batch();
     saved.attentionSaved =
-        micro.keep(
-            kernels.allocateAttentionSaved(batch.sequences(), batch.seq(), model.heads()));
+        micro.keep(kernels.allocateAttentionSaved(batch.sequences(), batch.seq(), model.heads()));
     kernels.attentionForward(
-        saved.attention_TD,
-        saved.attentionSaved,
-        saved.qkv_T3D,
-        batch.sequences(),
-        model.heads());
+        saved.attention_TD, saved.attentionSaved, saved.qkv_T3D, batch.sequences(), model.heads());
 
     saved.mid_TD = keep(micro, tokens, d);
     linear(saved.mid_TD, saved.attention_TD, prefix + "proj.");
@@ -150,22 +140,21 @@ public final class Trunk {
   }
 
   private FeedForward denseNetwork(int layer) {
-    return new FeedForward(
-        device, parameters, TrunkParameters.prefix(layer), model.activation());
+    return new FeedForward(device, parameters, TrunkParameters.prefix(layer), model.activation());
   }
 
   /**
    * Cross entropy of the next token, summed over tokens, in nats.
    *
-   * @param gradientScale one over the number of tokens of the whole step, or 0 to leave backward out
+   * @param gradientScale one over the number of tokens of the whole step, or 0 to leave backward
+   *     out
    */
   public double predict(MicroBatch micro, double gradientScale) {
     int tokens = micro.tokens();
     finalNorm(micro);
     try (Tensor logits_TV = device.allocate(tokens, model.vocab());
         Tensor losses_T1 = device.allocate(tokens, 1)) {
-      kernels.matmul(
-          logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
+      kernels.matmul(logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
       boolean backward = gradientScale != 0;
       kernels.crossEntropy(
           losses_T1,
@@ -186,8 +175,7 @@ public final class Trunk {
 
   private void predictBackward(MicroBatch micro, Tensor dLogits_TV) {
     int tokens = micro.tokens();
-    kernels.matmul(
-        gradients.get("head"), micro.finalNorm_TD, true, dLogits_TV, false, true);
+    kernels.matmul(gradients.get("head"), micro.finalNorm_TD, true, dLogits_TV, false, true);
     micro.dX_TD = keep(micro, tokens, model.dModel());
     kernels.fill(micro.dX_TD, 0);
     try (Tensor dNorm_TD = device.allocate(tokens, model.dModel())) {
@@ -211,8 +199,7 @@ public final class Trunk {
   public double[] logits(MicroBatch micro) {
     finalNorm(micro);
     try (Tensor logits_TV = device.allocate(micro.tokens(), model.vocab())) {
-      kernels.matmul(
-          logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
+      kernels.matmul(logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
       return logits_TV.toDoubles();
     }
   }
@@ -222,8 +209,7 @@ public final class Trunk {
     micro.finalMean_T1 = keep(micro, tokens, 1);
     micro.finalRstd_T1 = keep(micro, tokens, 1);
     micro.finalNorm_TD = keep(micro, tokens, model.dModel());
-    layerNorm(
-        micro.finalNorm_TD, micro.finalMean_T1, micro.finalRstd_T1, micro.x_TD, "lnf.");
+    layerNorm(micro.finalNorm_TD, micro.finalMean_T1, micro.finalRstd_T1, micro.x_TD, "lnf.");
   }
 
   private void layerNorm(Tensor out, Tensor mean, Tensor rstd, Tensor x, String name) {
@@ -256,8 +242,7 @@ public final class Trunk {
 
   private void linearBackward(Tensor dX, Tensor dOut, Tensor x, String name) {
     Linear.backwardInput(kernels, dX, dOut, parameters.get(name + "w"), false);
-    Linear.backwardWeights(
-        kernels, gradients.get(name + "w"), gradients.get(name + "b"), dOut, x);
+    Linear.backwardWeights(kernels, gradients.get(name + "w"), gradients.get(name + "b"), dOut, x);
   }
 
   private Tensor keep(MicroBatch micro, int rows, int columns) {

@@ -69,7 +69,10 @@ public final class TrunkParameters {
     return "l" + layer + ".";
   }
 
-  /** Matrices that write to the residual stream start smaller, by the root of their number (GPT-2, sec. 2.3). */
+  /**
+   * Matrices that write to the residual stream start smaller, by the root of their number (GPT-2,
+   * sec. 2.3).
+   */
   private static double outputStd(RunConfig.Model model) {
     return INIT_STD / Math.sqrt(2.0 * model.layers());
   }

@@ -68,14 +68,25 @@ final class Attention {
         Lanes.put(logSums + Lanes.bytes(from + i), (float) (max + StrictMath.log(sum)));
       }
       Blas.sgemm(
-          queries, headWidth, keys, 1, scores, keys, false, v, 3 * width, false, 0,
-          out + Lanes.bytes((long) from * width), width);
+          queries,
+          headWidth,
+          keys,
+          1,
+          scores,
+          keys,
+          false,
+          v,
+          3 * width,
+          false,
+          0,
+          out + Lanes.bytes((long) from * width),
+          width);
     }
   }
 
   /**
-   * With probabilities p:
-   * {@code dP = dOut v^T; dS = p (dP - dOut . out); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   * With probabilities p: {@code dP = dOut v^T; dS = p (dP - dOut . out); dQ = dS k, dK = dS^T q,
+   * dV = p^T dOut}.
    */
   void backward(long dQkv, long dOut, long qkv, long out, long logSums) {
     if (seq == 0) {
@@ -89,15 +100,13 @@ final class Attention {
         for (int h = 0; h < heads; h++) {
           long at = Lanes.bytes((long) b * seq * width + h * headWidth);
           long rowLogSums = logSums + Lanes.bytes((long) (b * heads + h) * seq);
-          backwardHead(
-              head(dQkv, b, h), dOut + at, head(qkv, b, h), out + at, rowLogSums, p, dP);
+          backwardHead(head(dQkv, b, h), dOut + at, head(qkv, b, h), out + at, rowLogSums, p, dP);
         }
       }
     }
   }
 
-  private void backwardHead(
-      long dQ, long dOut, long q, long out, long logSums, long p, long dP) {
+  private void backwardHead(long dQ, long dOut, long q, long out, long logSums, long p, long dP) {
     int stride = 3 * width;
     long k = q + Lanes.bytes(width);
     long v = k + Lanes.bytes(width);
@@ -131,10 +140,32 @@ final class Attention {
       Blas.sgemm(
           queries, headWidth, keys, 1, dP, keys, false, k, stride, false, 0, blockDQ, stride);
       Blas.sgemm(
-          keys, headWidth, queries, 1, dP, keys, true, blockQ, stride, false, accumulate, dK,
+          keys,
+          headWidth,
+          queries,
+          1,
+          dP,
+          keys,
+          true,
+          blockQ,
+          stride,
+          false,
+          accumulate,
+          dK,
           stride);
       Blas.sgemm(
-          keys, headWidth, queries, 1, p, keys, true, blockDOut, width, false, accumulate, dV,
+          keys,
+          headWidth,
+          queries,
+          1,
+          p,
+          keys,
+          true,
+          blockDOut,
+          width,
+          false,
+          accumulate,
+          dV,
           stride);
     }
   }

@@ -65,8 +65,7 @@ final class Combine {
       float factor = (float) multiplier[r];
       long at = r * stride;
       Lanes.put(
-          s + Lanes.bytes(r),
-          backwardRow(dY + at, dOmega, row, y + at, factor, omega, columns));
+          s + Lanes.bytes(r), backwardRow(dY + at, dOmega, row, y + at, factor, omega, columns));
     }
   }
 

@@ -55,10 +55,19 @@ final class CpuKernels implements Kernels {
       return;
     }
     Blas.sgemm(
-        out.rows(), out.columns(), inner, 1,
-        address(a), a.columns(), transposeA,
-        address(b), b.columns(), transposeB,
-        accumulate ? 1 : 0, address(out), out.columns());
+        out.rows(),
+        out.columns(),
+        inner,
+        1,
+        address(a),
+        a.columns(),
+        transposeA,
+        address(b),
+        b.columns(),
+        transposeB,
+        accumulate ? 1 : 0,
+        address(out),
+        out.columns());
   }
 
   @Override
@@ -97,8 +106,7 @@ final class CpuKernels implements Kernels {
   @Override
   public void embeddingForward(
       Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq) {
-    Rows.embed(
-        address(out_TD), tokens_T, address(tok_VD), address(pos_SD), seq, out_TD.columns());
+    Rows.embed(address(out_TD), tokens_T, address(tok_VD), address(pos_SD), seq, out_TD.columns());
   }
 
   @Override
@@ -118,8 +126,15 @@ final class CpuKernels implements Kernels {
       Tensor bias_1D,
       double epsilon) {
     LayerNorm.forward(
-        address(out_TD), address(mean_T1), address(rstd_T1), address(x_TD), address(gain_1D),
-        address(bias_1D), x_TD.rows(), x_TD.columns(), epsilon);
+        address(out_TD),
+        address(mean_T1),
+        address(rstd_T1),
+        address(x_TD),
+        address(gain_1D),
+        address(bias_1D),
+        x_TD.rows(),
+        x_TD.columns(),
+        epsilon);
   }
 
   @Override
@@ -133,8 +148,16 @@ final class CpuKernels implements Kernels {
       Tensor rstd_T1,
       Tensor gain_1D) {
     LayerNorm.backward(
-        address(dX_TD), address(dGain_1D), address(dBias_1D), address(dOut_TD), address(x_TD),
-        address(mean_T1), address(rstd_T1), address(gain_1D), x_TD.rows(), x_TD.columns());
+        address(dX_TD),
+        address(dGain_1D),
+        address(dBias_1D),
+        address(dOut_TD),
+        address(x_TD),
+        address(mean_T1),
+        address(rstd_T1),
+        address(gain_1D),
+        x_TD.rows(),
+        x_TD.columns());
   }
 
   @Override
@@ -189,11 +212,14 @@ final class CpuKernels implements Kernels {
   public void combineForward(
       Tensor x_TD, Tensor y_RD, int[] tokenOfRow_R, double[] multiplier_R, Tensor omega_1D) {
     if (omega_1D == null) {
-      Combine.forward(
-          address(x_TD), address(y_RD), tokenOfRow_R, multiplier_R, x_TD.columns());
+      Combine.forward(address(x_TD), address(y_RD), tokenOfRow_R, multiplier_R, x_TD.columns());
     } else {
       Combine.forward(
-          address(x_TD), address(y_RD), tokenOfRow_R, multiplier_R, address(omega_1D),
+          address(x_TD),
+          address(y_RD),
+          tokenOfRow_R,
+          multiplier_R,
+          address(omega_1D),
           x_TD.columns());
     }
   }
@@ -210,12 +236,24 @@ final class CpuKernels implements Kernels {
       Tensor omega_1D) {
     if (omega_1D == null) {
       Combine.backward(
-          address(dY_RD), address(s_R1), address(dX_TD), address(y_RD), tokenOfRow_R,
-          multiplier_R, dX_TD.columns());
+          address(dY_RD),
+          address(s_R1),
+          address(dX_TD),
+          address(y_RD),
+          tokenOfRow_R,
+          multiplier_R,
+          dX_TD.columns());
     } else {
       Combine.backward(
-          address(dY_RD), address(s_R1), address(dOmega_1D), address(dX_TD), address(y_RD),
-          tokenOfRow_R, multiplier_R, address(omega_1D), dX_TD.columns());
+          address(dY_RD),
+          address(s_R1),
+          address(dOmega_1D),
+          address(dX_TD),
+          address(y_RD),
+          tokenOfRow_R,
+          multiplier_R,
+          address(omega_1D),
+          dX_TD.columns());
     }
   }
 

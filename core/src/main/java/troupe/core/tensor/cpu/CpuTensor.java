@@ -8,11 +8,14 @@ import troupe.core.tensor.Tensor;
 /** A range of a block of memory. */
 final class CpuTensor implements Tensor {
   private final CpuDevice device;
+
   /** Who owns the block: this, or the tensor that this is a view of. */
   private final CpuTensor owner;
+
   private final long offset;
   private final int rows;
   private final int columns;
+
   /** Null in views and once closed. */
   private Block block;
 

@@ -5,9 +5,9 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The exponential function and what is made of it, from IEEE operations alone. The JDK's own
- * {@link VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run
- * depend on when the compiler got to it.
+ * The exponential function and what is made of it, from IEEE operations alone. The JDK's own {@link
+ * VectorOperators#EXP} gives other bits interpreted than compiled, and so would make a run depend
+ * on when the compiler got to it.
  */
 final class Exp {
   private static final float LOG2_E = (float) (1 / Math.log(2));
@@ -45,8 +45,7 @@ final class Exp {
     p = p.fma(r, Lanes.all(P4));
     p = p.fma(r, Lanes.all(P5));
     p = p.fma(r.mul(r), r).add(1);
-    IntVector exponent =
-        shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, MANTISSA_BITS);
+    IntVector exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, MANTISSA_BITS);
     return p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
   }
 

@@ -10,6 +10,7 @@ import jdk.incubator.vector.VectorSpecies;
 /** Vectors of floats at absolute addresses, and how far a loop over them goes. */
 final class Lanes {
   static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
+
   /** Floats in a vector. */
   static final int WIDTH = SPECIES.length();
 

@@ -50,8 +50,8 @@ final class LayerNorm {
   }
 
   /**
-   * With {@code n = (x - mean) rstd} and {@code g = dOut * gain}:
-   * {@code dX += rstd (g - average(g) - n average(g n))}.
+   * With {@code n = (x - mean) rstd} and {@code g = dOut * gain}: {@code dX += rstd (g - average(g)
+   * - n average(g n))}.
    */
   static void backward(
       long dX,

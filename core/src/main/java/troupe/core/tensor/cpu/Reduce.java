@@ -17,8 +17,8 @@ final class Reduce {
   private Reduce() {}
 
   /**
-   * The sum of all lanes, always halved from the outside in. The JDK's own
-   * {@link FloatVector#reduceLanes} may add in any order, and so may give other bits compiled than
+   * The sum of all lanes, always halved from the outside in. The JDK's own {@link
+   * FloatVector#reduceLanes} may add in any order, and so may give other bits compiled than
    * interpreted.
    */
   static float lanes(FloatVector sums) {

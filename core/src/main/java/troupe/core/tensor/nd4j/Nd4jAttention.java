@@ -41,8 +41,8 @@ final class Nd4jAttention {
   }
 
   /**
-   * With probabilities p:
-   * {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   * With probabilities p: {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T
+   * q, dV = p^T dOut}.
    */
   void backward(Tensor dQkv_T3D, Tensor dOut_TD, Tensor qkv_T3D, Tensor saved) {
     INDArray probabilities = array(saved, batch * heads, seq, seq);

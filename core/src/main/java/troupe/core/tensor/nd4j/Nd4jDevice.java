@@ -19,8 +19,7 @@ public final class Nd4jDevice implements Device {
   public static final String NAME = "nd4j";
 
   private final MemoryPool<DataBuffer> pool =
-      new MemoryPool<>(
-          size -> Nd4j.createBuffer(DataType.FLOAT, size, false), DataBuffer::close);
+      new MemoryPool<>(size -> Nd4j.createBuffer(DataType.FLOAT, size, false), DataBuffer::close);
   private final AtomicLong allocated = new AtomicLong();
   private final Kernels kernels = new CheckedKernels(this, new Nd4jKernels(this));
 

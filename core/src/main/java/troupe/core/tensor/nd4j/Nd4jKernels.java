@@ -76,8 +76,13 @@ final class Nd4jKernels implements Kernels {
     }
     try (MemoryWorkspace scratch = Scratch.enter()) {
       Nd4j.gemm(
-          array(b).transpose(), array(a).transpose(), array(out).transpose(), transposeB,
-          transposeA, 1, accumulate ? 1 : 0);
+          array(b).transpose(),
+          array(a).transpose(),
+          array(out).transpose(),
+          transposeB,
+          transposeA,
+          1,
+          accumulate ? 1 : 0);
     }
   }
 

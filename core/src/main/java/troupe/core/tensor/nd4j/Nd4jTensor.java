@@ -12,11 +12,14 @@ import troupe.core.tensor.Tensor;
 /** A range of an ND4J buffer. */
 final class Nd4jTensor implements Tensor {
   private final Nd4jDevice device;
+
   /** Who owns the buffer: this, or the tensor that this is a view of. */
   private final Nd4jTensor owner;
+
   private final long offset;
   private final int rows;
   private final int columns;
+
   /** Null in views and once closed. */
   private DataBuffer buffer;
 

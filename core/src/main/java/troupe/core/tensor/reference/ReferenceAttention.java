@@ -52,8 +52,8 @@ final class ReferenceAttention {
   }
 
   /**
-   * With probabilities p:
-   * {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T q, dV = p^T dOut}.
+   * With probabilities p: {@code dP = dOut v^T; dS = p (dP - sum_j p_j dP_j); dQ = dS k, dK = dS^T
+   * q, dV = p^T dOut}.
    */
   static void backward(
       ReferenceTensor dQkv,

@@ -149,7 +149,12 @@ final class ReferenceKernels implements Kernels {
       Tensor bias_1D,
       double epsilon) {
     ReferenceLayerNorm.forward(
-        open(out_TD), open(mean_T1), open(rstd_T1), open(x_TD), open(gain_1D), open(bias_1D),
+        open(out_TD),
+        open(mean_T1),
+        open(rstd_T1),
+        open(x_TD),
+        open(gain_1D),
+        open(bias_1D),
         epsilon);
   }
 
@@ -164,8 +169,14 @@ final class ReferenceKernels implements Kernels {
       Tensor rstd_T1,
       Tensor gain_1D) {
     ReferenceLayerNorm.backward(
-        open(dX_TD), open(dGain_1D), open(dBias_1D), open(dOut_TD), open(x_TD), open(mean_T1),
-        open(rstd_T1), open(gain_1D));
+        open(dX_TD),
+        open(dGain_1D),
+        open(dBias_1D),
+        open(dOut_TD),
+        open(x_TD),
+        open(mean_T1),
+        open(rstd_T1),
+        open(gain_1D));
   }
 
   @Override
@@ -232,7 +243,10 @@ final class ReferenceKernels implements Kernels {
   public void combineForward(
       Tensor x_TD, Tensor y_RD, int[] tokenOfRow_R, double[] multiplier_R, Tensor omega_1D) {
     ReferenceRouting.combineForward(
-        open(x_TD), open(y_RD), tokenOfRow_R, multiplier_R,
+        open(x_TD),
+        open(y_RD),
+        tokenOfRow_R,
+        multiplier_R,
         omega_1D == null ? null : open(omega_1D));
   }
 
@@ -247,8 +261,14 @@ final class ReferenceKernels implements Kernels {
       double[] multiplier_R,
       Tensor omega_1D) {
     ReferenceRouting.combineBackward(
-        open(dY_RD), open(s_R1), dOmega_1D == null ? null : open(dOmega_1D), open(dX_TD),
-        open(y_RD), tokenOfRow_R, multiplier_R, omega_1D == null ? null : open(omega_1D));
+        open(dY_RD),
+        open(s_R1),
+        dOmega_1D == null ? null : open(dOmega_1D),
+        open(dX_TD),
+        open(y_RD),
+        tokenOfRow_R,
+        multiplier_R,
+        omega_1D == null ? null : open(omega_1D));
   }
 
   @Override

@@ -33,8 +33,8 @@ final class ReferenceLayerNorm {
   }
 
   /**
-   * With {@code n = (x - mean) rstd} and {@code g = dOut * gain}:
-   * {@code dX += rstd (g - average(g) - n average(g n))}.
+   * With {@code n = (x - mean) rstd} and {@code g = dOut * gain}: {@code dX += rstd (g - average(g)
+   * - n average(g n))}.
    */
   static void backward(
       ReferenceTensor dX,

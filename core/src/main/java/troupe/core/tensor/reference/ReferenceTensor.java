@@ -9,11 +9,14 @@ import troupe.core.tensor.Tensor;
 /** A range of an array of doubles. */
 final class ReferenceTensor implements Tensor {
   private final ReferenceDevice device;
+
   /** Who owns the array: this, or the tensor that this is a view of. */
   private final ReferenceTensor owner;
+
   private final int offset;
   private final int rows;
   private final int columns;
+
   /** Null in views and once closed. */
   private double[] data;
 
