@@ -79,12 +79,31 @@ public final class FeedForward {
     Linear.backwardInput(kernels, dX_RD, saved.pre(), w1, false);
   }
 
-  /** {@code gradients += ...}, after {@link #backwardInput}. */
+  /**
+   * {@code gradients += ...}, or {@code = ...}, after {@link #backwardInput}.
+   *
+   * @param accumulate whether the gradients of earlier batches stay
+   */
   public void backwardWeights(
-      Parameters gradients, String prefix, Tensor dY_RD, Tensor x_RD, Saved saved) {
+      Parameters gradients,
+      String prefix,
+      Tensor dY_RD,
+      Tensor x_RD,
+      Saved saved,
+      boolean accumulate) {
     Linear.backwardWeights(
-        kernels, gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), saved.pre(), x_RD);
+        kernels,
+        gradients.get(prefix + "w1"),
+        gradients.get(prefix + "b1"),
+        saved.pre(),
+        x_RD,
+        accumulate);
     Linear.backwardWeights(
-        kernels, gradients.get(prefix + "w2"), gradients.get(prefix + "b2"), dY_RD, saved.hidden());
+        kernels,
+        gradients.get(prefix + "w2"),
+        gradients.get(prefix + "b2"),
+        dY_RD,
+        saved.hidden(),
+        accumulate);
   }
 }

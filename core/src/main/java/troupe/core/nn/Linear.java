@@ -27,8 +27,17 @@ public final class Linear {
 
   /** {@code dW += x^T dOut, dB += sum over rows of dOut}. */
   public static void backwardWeights(Kernels kernels, Tensor dW, Tensor dB, Tensor dOut, Tensor x) {
-    kernels.matmul(dW, x, true, dOut, false, true);
+    backwardWeights(kernels, dW, dB, dOut, x, true);
+  }
+
+  /** The same, or {@code dW = ...} and {@code dB = ...}: what was there need not be zero. */
+  public static void backwardWeights(
+      Kernels kernels, Tensor dW, Tensor dB, Tensor dOut, Tensor x, boolean accumulate) {
+    kernels.matmul(dW, x, true, dOut, false, accumulate);
     if (dB != null) {
+      if (!accumulate) {
+        kernels.fill(dB, 0);
+      }
       kernels.sumRows(dB, dOut);
     }
   }

@@ -9,26 +9,24 @@ import troupe.core.tensor.Tensor;
  * A range of parameters with its AdamW moments: the committed state of an owner, which outlives any
  * incarnation of the actor that works on it.
  *
- * <p>{@link #apply} is all or nothing. It updates in place, chunk by chunk, and keeps a copy of the
- * chunk at hand; if it is interrupted by an exception, the next call with the same step puts that
- * chunk back and goes on from there. So a step that was decided is always finished, with the same
- * bits, and no second copy of the state is needed.
+ * <p>{@link #apply} is all or nothing. It updates in place, chunk by chunk, and remembers which are
+ * done; a kernel either throws before it writes or completes. So after an exception the next call
+ * with the same step goes on where that one stopped: a step that was decided is always finished,
+ * with the same bits, and no second copy of the state is needed.
  */
 public final class OwnedParameters implements AutoCloseable {
-  /** Elements a chunk: three copies of it stay in the second-level cache. */
+  /** Elements a chunk: parameters, moments and gradient of one stay in the second-level cache. */
   private static final int CHUNK = 16_384;
 
   private final Kernels kernels;
   private final Tensor parameters;
   private final Tensor firstMoment;
   private final Tensor secondMoment;
-  private final Tensor undo;
   private final long decayed;
   private final double weightDecay;
 
   private long committedStep;
   private long done;
-  private boolean chunkOpen;
 
   /**
    * Owns {@code parameters} (one row).
@@ -43,7 +41,6 @@ public final class OwnedParameters implements AutoCloseable {
     int size = parameters.columns();
     this.firstMoment = device.zeros(1, size);
     this.secondMoment = device.zeros(1, size);
-    this.undo = device.allocate(3, Math.min(size, CHUNK));
   }
 
   /** The step that these parameters are the result of. */
@@ -70,7 +67,6 @@ public final class OwnedParameters implements AutoCloseable {
   public void loaded(long step) {
     committedStep = step;
     done = 0;
-    chunkOpen = false;
   }
 
   /**
@@ -96,30 +92,12 @@ public final class OwnedParameters implements AutoCloseable {
       Tensor chunk = parameters.slice(done, 1, count);
       Tensor m = firstMoment.slice(done, 1, count);
       Tensor v = secondMoment.slice(done, 1, count);
-      openChunk(chunk, m, v, count);
       kernels.adamw(chunk, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
-      afterChunk.run();
-      chunkOpen = false;
       done += count;
+      afterChunk.run();
     }
     committedStep = hyper.step();
     done = 0;
-  }
-
-  private void openChunk(Tensor chunk, Tensor m, Tensor v, int count) {
-    Tensor oldChunk = undo.slice(0, 1, count);
-    Tensor oldM = undo.slice(count, 1, count);
-    Tensor oldV = undo.slice(2L * count, 1, count);
-    if (chunkOpen) {
-      kernels.copy(chunk, oldChunk);
-      kernels.copy(m, oldM);
-      kernels.copy(v, oldV);
-      return;
-    }
-    kernels.copy(oldChunk, chunk);
-    kernels.copy(oldM, m);
-    kernels.copy(oldV, v);
-    chunkOpen = true;
   }
 
   /** Frees the moments; the parameters belong to who made them. */
@@ -127,6 +105,5 @@ public final class OwnedParameters implements AutoCloseable {
   public void close() {
     firstMoment.close();
     secondMoment.close();
-    undo.close();
   }
 }

@@ -177,7 +177,8 @@ public interface Kernels {
    * </pre>
    *
    * The order of operations is PyTorch's: decay first ({@code param *= 1 - lr * weightDecay}), then
-   * the update.
+   * the update. It either throws before it writes or completes, so that an interrupted optimizer
+   * step can go on where it stopped.
    */
   void adamw(Tensor param, Tensor m, Tensor v, Tensor grad, AdamWStep step, double weightDecay);
 }

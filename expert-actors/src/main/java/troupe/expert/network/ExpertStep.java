@@ -46,7 +46,6 @@ public final class ExpertStep implements AutoCloseable {
     }
     if (!ready()) {
       state.gradientStep(-1);
-      device.kernels().fill(state.gradients().flat(), 0);
     }
   }
 
@@ -123,8 +122,14 @@ public final class ExpertStep implements AutoCloseable {
     }
     while (accumulated < slots.length && slots[accumulated].backwardDone) {
       Slot slot = slots[accumulated];
+      // The first batch overwrites what the last step left.
       network.backwardWeights(
-          state.gradients(), state.prefix(), slot.dY.tensor(), slot.x.tensor(), slot.saved);
+          state.gradients(),
+          state.prefix(),
+          slot.dY.tensor(),
+          slot.x.tensor(),
+          slot.saved,
+          accumulated > 0);
       slot.saved.close();
       slot.accumulated = true;
       accumulated++;

@@ -134,7 +134,7 @@ public final class Trunk {
       FeedForward network = denseNetwork(layer);
       network.backwardInput(dNorm2_TD, micro.dX_TD, saved.dense);
       network.backwardWeights(
-          gradients, TrunkParameters.prefix(layer), micro.dX_TD, saved.norm2_TD, saved.dense);
+          gradients, TrunkParameters.prefix(layer), micro.dX_TD, saved.norm2_TD, saved.dense, true);
       attendBackward(micro, layer, dNorm2_TD);
     }
   }

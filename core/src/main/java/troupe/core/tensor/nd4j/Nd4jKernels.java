@@ -329,12 +329,17 @@ final class Nd4jKernels implements Kernels {
     double rootCorrection = Math.sqrt(1 - Math.pow(step.beta2(), step.step()));
     try (MemoryWorkspace scratch = Scratch.enter()) {
       INDArray g = array(grad).mul(step.gradientScale());
-      INDArray first = array(m).muli(step.beta1()).addi(g.mul(1 - step.beta1()));
-      INDArray second = array(v).muli(step.beta2()).addi(g.muli(g).muli(1 - step.beta2()));
+      INDArray first = array(m).mul(step.beta1()).addi(g.mul(1 - step.beta1()));
+      INDArray second = array(v).mul(step.beta2()).addi(g.muli(g).muli(1 - step.beta2()));
       INDArray denominator =
           Transforms.sqrt(second, true).divi(rootCorrection).addi(step.epsilon());
       INDArray update = first.div(denominator).muli(stepSize);
-      array(param).muli(1 - step.learningRate() * weightDecay).subi(update);
+      INDArray updated =
+          array(param).mul(1 - step.learningRate() * weightDecay).subi(update);
+      // All that could fail is done: write.
+      array(m).assign(first);
+      array(v).assign(second);
+      array(param).assign(updated);
     }
   }
 
