@@ -272,6 +272,7 @@ public final class ExpertActor {
       state.epoch(next);
       outbox.close();
       endStep();
+      state.forgetGradient();
     }
   }
 
