@@ -271,6 +271,7 @@ public final class ExpertActor {
       state.epoch(next);
       outbox.close();
       endStep();
+      state.forgetGradient();
     }
   }
 

@@ -55,7 +55,8 @@ final class DataPlane {
 
     @Override
     public void onUndelivered(int node, BatchHeader header, Undelivered reason) {
-      if (reason != Undelivered.CLOSED) {
+      // Of an epoch that has ended, or of a run that has: nobody waits for it.
+      if (reason != Undelivered.CLOSED && reason != Undelivered.OLD_EPOCH) {
         LOG.warn("node={} undelivered={} cause={}", node, header, reason);
       }
     }

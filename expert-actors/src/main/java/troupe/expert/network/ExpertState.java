@@ -114,6 +114,11 @@ public final class ExpertState implements AutoCloseable {
     gradientStep = step;
   }
 
+  /** The step at hand begins anew: its gradient has to be computed, and reported, again. */
+  public void forgetGradient() {
+    gradientStep = -1;
+  }
+
   /** Sum of squares of the gradient at hand, waiting for the device. */
   public double squaredNorm() {
     try (Tensor sum = device.allocate(1, 1)) {

@@ -1,0 +1,111 @@
+package troupe.coordinator.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import troupe.coordinator.Outcome;
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Devices;
+
+/** Actors add nothing to the numbers: a run of them equals the same pieces run one after the other. */
+final class SingleProcessTest {
+  private record Trained(String hash, List<SingleProcess.Result> steps) {}
+
+  private static Trained alone(RunConfig config) {
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      long before = device.allocatedBytes();
+      List<SingleProcess.Result> steps =
+          new SingleProcess(model, Runs.randomBatches(config), Runs.draws(config))
+              .train(config.train().steps());
+      assertEquals(before, device.allocatedBytes(), "bytes left behind");
+      return new Trained(Shards.hash(model), steps);
+    }
+  }
+
+  private static RunConfig tiny(String overrides) {
+    return Runs.tiny(overrides.split(" "));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train.ranks=1 train.micro_batches=1",
+        "train.ranks=2 train.micro_batches=2",
+        "train.ranks=4 train.micro_batches=2",
+        "train.ranks=1 train.micro_batches=8",
+        "train.ranks=8 train.micro_batches=1",
+        "train.ranks=3 train.micro_batches=1 train.batch=9",
+        // One token a rank: most experts get none.
+        "train.ranks=8 train.micro_batches=1 model.seq=1 experts.count=16",
+        // Fewer tokens in a step than experts.
+        "train.ranks=2 train.micro_batches=2 model.seq=1 experts.count=16 gate.type=switch",
+        "train.ranks=2 gate.type=switch experts.capacity_factor=0.5 experts.min_capacity=1",
+        "gate.type=sparsemixer-inf model.layers=4 model.moe_every=2 model.activation=swiglu",
+        "gate.type=switch gate.jitter_on=input gate.z_coefficient=0.01 gate.omega=false",
+        "device=reference train.ranks=2",
+        "device=nd4j train.ranks=2 train.steps=3"
+      })
+  void shouldGiveTheSameBitsAsActors(String overrides) throws Exception {
+    RunConfig config = tiny(overrides);
+    Trained alone = alone(config);
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      Runs.Heard heard = Runs.train(model);
+      assertInstanceOf(Outcome.Completed.class, heard.outcome.join());
+      for (int i = 0; i < alone.steps().size(); i++) {
+        SingleProcess.Result expected = alone.steps().get(i);
+        assertEquals(expected.crossEntropy(), heard.steps.get(i).crossEntropy(), "ce " + i);
+        assertEquals(expected.balance(), heard.steps.get(i).balance(), "balance " + i);
+        assertEquals(expected.z(), heard.steps.get(i).z(), "z " + i);
+        assertEquals(expected.loss(), heard.steps.get(i).loss(), "loss " + i);
+        assertEquals(expected.gradNorm(), heard.steps.get(i).gradNorm(), "grad_norm " + i);
+      }
+      assertEquals(alone.steps().size(), heard.steps.size());
+      assertEquals(alone.hash(), Shards.hash(model));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 2", "2, 1", "2, 2", "4, 1", "4, 2", "1, 8", "8, 1"})
+  void shouldLoseTheSameHoweverTheBatchIsSplit(int ranks, int microBatches) {
+    String rest = " device=reference train.steps=5 gate.z_coefficient=0.01";
+    List<SingleProcess.Result> whole =
+        alone(tiny("train.ranks=1 train.micro_batches=1" + rest)).steps();
+    List<SingleProcess.Result> split =
+        alone(tiny("train.ranks=" + ranks + " train.micro_batches=" + microBatches + rest))
+            .steps();
+    for (int i = 0; i < whole.size(); i++) {
+      assertEquals(whole.get(i).loss(), split.get(i).loss(), 1e-9, "loss of step " + (i + 1));
+      assertEquals(whole.get(i).gradNorm(), split.get(i).gradNorm(), 1e-9, "norm " + (i + 1));
+    }
+  }
+
+  @Test
+  void shouldLeaveExpertsWithoutTokensAtTheirDecayAlone() {
+    RunConfig config =
+        tiny("train.ranks=2 train.micro_batches=2 model.seq=1 experts.count=16 gate.type=switch train.steps=1");
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      SingleProcess single =
+          new SingleProcess(model, Runs.randomBatches(config), Runs.draws(config));
+      single.computeGradients();
+      List<double[]> gradients =
+          new ArrayList<>(
+              model.experts().stream().map(e -> e.gradients().flat().toDoubles()).toList());
+      long idle =
+          gradients.stream().filter(g -> Arrays.stream(g).allMatch(x -> x == 0)).count();
+      assertTrue(idle >= 16, "experts without a token: " + idle + " of 32 with 8 tokens");
+      assertTrue(idle < 32, "some expert works");
+    }
+  }
+}
