@@ -126,10 +126,10 @@ final class CoordinatorTest {
                     List.of(new RunTask.Train(config.train().steps())),
                     (epoch, step, owners) -> {
                       if (refusals.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
-                        return false;
+                        return Coordinator.Checkpoints.Begun.BUSY;
                       }
                       checkpoints.add(step);
-                      return true;
+                      return Coordinator.Checkpoints.Begun.STARTED;
                     },
                     heard,
                     () -> 0)));

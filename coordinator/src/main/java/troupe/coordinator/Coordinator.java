@@ -29,7 +29,7 @@ import troupe.router.RouterActor;
  *   APPLYING:   Applied of all       -> IDLE        (the step is committed)
  *   IDLE:       task to evaluate     -> EVALUATING  -> IDLE
  *   IDLE:       task to generate     -> GENERATING  -> IDLE
- *   any:        divergence, an owner that stopped, or no progress for two reply timeouts -> STOPPED (Failed)
+ *   any:        divergence, an owner that stopped, or no progress for {@value #MAX_IDLE_CHECKS} reply timeouts -> STOPPED (Failed)
  * </pre>
  *
  * A step is decided only when every owner has its gradient, and a decided step is always finished:
@@ -40,7 +40,14 @@ import troupe.router.RouterActor;
 public final class Coordinator {
   /** What the coordinator is told. */
   public sealed interface Command
-      permits FromRouter, FromExpert, Start, Stop, OwnerStopped, CheckProgress, RetryCheckpoint {}
+      permits FromRouter,
+          FromExpert,
+          Start,
+          Stop,
+          CheckpointEnded,
+          OwnerStopped,
+          CheckProgress,
+          RetryCheckpoint {}
 
   /** An event of a router. */
   public record FromRouter(RouterActor.Event event) implements Command {}
@@ -53,6 +60,13 @@ public final class Coordinator {
 
   /** Finish the step at hand, write a checkpoint and end. */
   public record Stop() implements Command {}
+
+  /**
+   * A checkpoint that was begun is on the disk, or is not.
+   *
+   * @param failure why it is not, in one line; {@code null} if it is
+   */
+  public record CheckpointEnded(long step, String failure, String hint) implements Command {}
 
   /** A router or expert has stopped for good. */
   record OwnerStopped(String name) implements Command {}
@@ -80,8 +94,21 @@ public final class Coordinator {
 
   /** Asks owners for snapshots and sees to it that they are written. */
   public interface Checkpoints {
-    /** Begins the checkpoint of the committed {@code step}; false if one has to be waited for. */
-    boolean begin(int epoch, long step, Owners owners);
+    /** For runs that keep nothing, such as benchmarks. */
+    Checkpoints NONE = (epoch, step, owners) -> Begun.UNWANTED;
+
+    /** What became of a request. */
+    enum Begun {
+      /** {@link CheckpointEnded} will say how it ends. */
+      STARTED,
+      /** Earlier ones are still being written; ask again. */
+      BUSY,
+      /** Nothing is to be kept. */
+      UNWANTED
+    }
+
+    /** Begins the checkpoint of the committed {@code step}. */
+    Begun begin(int epoch, long step, Owners owners);
   }
 
   /**
@@ -106,10 +133,14 @@ public final class Coordinator {
     APPLYING,
     EVALUATING,
     GENERATING,
+    ENDING,
     STOPPED
   }
 
   private static final Logger LOG = LoggerFactory.getLogger(Coordinator.class);
+
+  /** Reply timeouts without any event before a run is given up; routers ask again at each. */
+  private static final int MAX_IDLE_CHECKS = 3;
 
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
@@ -132,9 +163,13 @@ public final class Coordinator {
   private Phase phase = Phase.IDLE;
   private int epoch;
   private long committedStep;
-  private long checkpointStep;
+  private long askedCheckpoint;
+  private long begunCheckpoint;
+  private long endedCheckpoint;
+  private long writtenCheckpoint;
   private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
+  private Outcome ending;
   private boolean validationDue;
   private StepTally tally;
   private EvaluationTally evaluation;
@@ -153,7 +188,10 @@ public final class Coordinator {
     this.tasks = new ArrayDeque<>(settings.tasks());
     this.epoch = settings.epoch();
     this.committedStep = settings.committedStep();
-    this.checkpointStep = settings.committedStep();
+    this.askedCheckpoint = committedStep;
+    this.begunCheckpoint = committedStep;
+    this.endedCheckpoint = committedStep;
+    this.writtenCheckpoint = committedStep;
     timers.startTimerWithFixedDelay(
         new CheckProgress(),
         Duration.ofNanos((long) (config.cluster().replyTimeoutSeconds() * 1e9)));
@@ -184,6 +222,7 @@ public final class Coordinator {
               stopped.name() + " stopped after repeated failures",
               "the run's log has the stack traces; resume=true goes on from the last checkpoint");
       case CheckProgress check -> onCheckProgress();
+      case CheckpointEnded ended -> onCheckpointEnded(ended);
       case RetryCheckpoint retry -> next();
     }
     return Behaviors.same();
@@ -209,7 +248,7 @@ public final class Coordinator {
     }
     RunTask task = tasks.peek();
     switch (task) {
-      case null -> finish(new Outcome.Completed(committedStep));
+      case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
       case RunTask.Train train -> nextOfTraining(train);
       case RunTask.Evaluate evaluate -> {
         tasks.remove();
@@ -223,51 +262,75 @@ public final class Coordinator {
   }
 
   private void nextOfTraining(RunTask.Train train) {
-    boolean last = committedStep >= train.lastStep();
     if (validationDue) {
       validationDue = false;
       evaluate(config.evaluate().batches());
-    } else if (checkpointIsDue(last) && !checkpoint() && last) {
-      timers.startSingleTimer(new RetryCheckpoint(), CHECKPOINT_RETRY);
-    } else if (last) {
-      tasks.remove();
-      next();
-    } else {
+    } else if (committedStep < train.lastStep()) {
+      checkpointIfDue();
       beginStep();
+    } else {
+      tasks.remove();
+      beginCheckpoint();
+      next();
     }
   }
 
-  private boolean checkpointIsDue(boolean last) {
+  private void checkpointIfDue() {
     int every = config.checkpoint().every();
-    return committedStep > checkpointStep && (last || every > 0 && committedStep % every == 0);
-  }
-
-  private boolean checkpoint() {
-    boolean begun = settings.checkpoints().begin(epoch, committedStep, owners);
-    if (begun) {
-      checkpointStep = committedStep;
-    } else if (tasksLeft()) {
-      checkpointStep = committedStep;
-      notice(
-          "checkpoint of step "
-              + committedStep
-              + " skipped: the ones before are still being written");
+    if (every > 0 && committedStep % every == 0 && committedStep > askedCheckpoint) {
+      askedCheckpoint = committedStep;
+      if (!beginCheckpoint()) {
+        notice("checkpoint of step %d skipped: earlier ones are still being written".formatted(committedStep));
+      }
     }
-    return begun;
   }
 
-  private boolean tasksLeft() {
-    return !stopping
-        && tasks.peek() instanceof RunTask.Train train
-        && committedStep < train.lastStep();
+  /** Returns whether the checkpoint of the committed step is begun, or not wanted. */
+  private boolean beginCheckpoint() {
+    if (begunCheckpoint == committedStep) {
+      return true;
+    }
+    switch (settings.checkpoints().begin(epoch, committedStep, owners)) {
+      case STARTED -> begunCheckpoint = committedStep;
+      case UNWANTED -> {
+        begunCheckpoint = committedStep;
+        endedCheckpoint = committedStep;
+        writtenCheckpoint = committedStep;
+      }
+      case BUSY -> {}
+    }
+    return begunCheckpoint == committedStep;
   }
 
+  /** Ends once the last committed step is on the disk, or cannot be. */
   private void finishWithCheckpoint(Outcome outcome) {
-    if (committedStep > checkpointStep && !checkpoint()) {
+    phase = Phase.ENDING;
+    ending = outcome;
+    if (!beginCheckpoint()) {
       timers.startSingleTimer(new RetryCheckpoint(), CHECKPOINT_RETRY);
+    } else if (endedCheckpoint == committedStep) {
+      finish(outcome);
+    }
+  }
+
+  private void onCheckpointEnded(CheckpointEnded ended) {
+    endedCheckpoint = Math.max(endedCheckpoint, ended.step());
+    if (ended.failure() == null) {
+      writtenCheckpoint = Math.max(writtenCheckpoint, ended.step());
+    } else {
+      notice("checkpoint of step " + ended.step() + " failed: " + ended.failure() + "; " + ended.hint());
+    }
+    if (phase != Phase.ENDING || endedCheckpoint < committedStep) {
       return;
     }
-    finish(outcome);
+    if (writtenCheckpoint == committedStep) {
+      finish(ending);
+    } else {
+      fail(
+          "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
+              .formatted(committedStep, ended.failure(), writtenCheckpoint),
+          ended.hint());
+    }
   }
 
   private void beginStep() {
@@ -279,7 +342,7 @@ public final class Coordinator {
 
   private void onRouter(RouterActor.Event event) {
     if (!(event instanceof RouterActor.Late)) {
-      events++;
+      events++; // Whoever is late has not moved.
     }
     switch (event) {
       case RouterActor.Routed routed -> onRouted(routed);
@@ -298,6 +361,7 @@ public final class Coordinator {
       case RouterActor.Evaluated evaluated -> onEvaluated(evaluated);
       case RouterActor.Generated generated -> onGenerated(generated);
       case RouterActor.Late late -> onLate(late);
+      case RouterActor.Moving moving -> {}
       case RouterActor.Diverged diverged -> onDiverged(diverged);
       case RouterActor.Restarted restarted -> onRouterRestarted(restarted);
     }
@@ -447,7 +511,7 @@ public final class Coordinator {
       owners
           .expert(restarted.layer(), restarted.expert())
           .tell(new ExpertActor.Apply(epoch, decided));
-    } else if (phase != Phase.IDLE) {
+    } else if (phase != Phase.IDLE && phase != Phase.ENDING) {
       tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
     }
   }
@@ -466,7 +530,7 @@ public final class Coordinator {
           fail(
               "rank=" + restarted.rank() + " failed in evaluation: " + restarted.cause(),
               "the run's log has the stack trace");
-      case IDLE, STOPPED -> {}
+      case IDLE, ENDING, STOPPED -> {}
     }
   }
 
@@ -479,11 +543,11 @@ public final class Coordinator {
 
   private void onLate(RouterActor.Late late) {
     if (late.epoch() == epoch) {
-      String who =
+      notice(
           late.expert() < 0
-              ? "the load of layer=" + late.layer()
-              : "layer=" + late.layer() + " expert=" + late.expert();
-      notice("rank=" + late.rank() + " waits for " + who + ": asked again");
+              ? "rank=%d waits for the load of layer=%d".formatted(late.rank(), late.layer())
+              : "rank=%d waits for layer=%d expert=%d: asked again"
+                  .formatted(late.rank(), late.layer(), late.expert()));
     }
   }
 
@@ -507,7 +571,8 @@ public final class Coordinator {
   }
 
   private void onCheckProgress() {
-    boolean moved = events != eventsAtLastCheck || phase == Phase.IDLE;
+    boolean moved =
+        events != eventsAtLastCheck || phase == Phase.IDLE || phase == Phase.ENDING;
     eventsAtLastCheck = events;
     idleChecks = moved ? 0 : idleChecks + 1;
     if (idleChecks == MAX_IDLE_CHECKS) {
@@ -522,9 +587,6 @@ public final class Coordinator {
           "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
     }
   }
-
-  /** Deadlines without any event before a run is given up; routers ask again at each. */
-  private static final int MAX_IDLE_CHECKS = 3;
 
   private void tellRouters(RouterActor.Command command) {
     owners.routers().forEach(router -> router.tell(command));

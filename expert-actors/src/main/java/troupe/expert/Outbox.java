@@ -38,11 +38,13 @@ public final class Outbox implements AutoCloseable {
   public boolean flush() {
     while (!waiting.isEmpty()) {
       Waiting first = waiting.peekFirst();
-      if (transport.offer(first.node(), first.header(), first.payload())
-          != Transport.Offer.ACCEPTED) {
-        return false;
+      switch (transport.offer(first.node(), first.header(), first.payload())) {
+        case ACCEPTED -> waiting.removeFirst();
+        case BACK_PRESSURED, NOT_CONNECTED -> {
+          return false;
+        }
+        case CLOSED -> close(); // The run is over: nobody waits for these.
       }
-      waiting.removeFirst();
     }
     return true;
   }

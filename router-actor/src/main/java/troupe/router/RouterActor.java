@@ -105,7 +105,15 @@ public final class RouterActor {
 
   /** What a router tells its coordinator. */
   public sealed interface Event
-      permits Routed, GradientReady, Applied, Evaluated, Generated, Late, Diverged, Restarted {
+      permits Routed,
+          GradientReady,
+          Applied,
+          Evaluated,
+          Generated,
+          Moving,
+          Late,
+          Diverged,
+          Restarted {
     /** The rank of the router. */
     int rank();
   }
@@ -130,6 +138,9 @@ public final class RouterActor {
 
   /** The prompt and what follows it. The array is not written to once sent. */
   public record Generated(int epoch, long id, int rank, int[] tokens) implements Event {}
+
+  /** Answers have come since the last reply timeout: for passes that take longer than that. */
+  public record Moving(int epoch, int rank) implements Event {}
 
   /** Nothing has moved for a reply timeout; an expert below 0 stands for the coordinator's load. */
   public record Late(int epoch, long step, int rank, int layer, int expert) implements Event {}
@@ -469,13 +480,30 @@ public final class RouterActor {
   private void onCheckProgress() {
     boolean moved = deliveries != deliveriesAtLastCheck;
     deliveriesAtLastCheck = deliveries;
-    RankPass.Waiting waiting = pass == null ? null : pass.waiting();
-    if (moved || waiting == null) {
+    if (pass == null) {
       return;
     }
-    tell(new Late(epoch, pass.step(), state.rank(), waiting.layer(), waiting.expert()));
-    if (waiting.expert() >= 0) {
-      pass.resend(waiting.layer(), waiting.expert());
+    if (moved) {
+      tell(new Moving(epoch, state.rank()));
+      return;
+    }
+    RankPass.Waiting waiting = pass.waiting();
+    if (waiting != null) {
+      tell(new Late(epoch, pass.step(), state.rank(), waiting.layer(), waiting.expert()));
+      if (waiting.expert() >= 0) {
+        pass.resend(waiting.layer(), waiting.expert());
+      }
+    } else if (reduction != null) {
+      resendTrunk();
+    }
+  }
+
+  /** Other ranks may have missed this rank's slices; those that have them drop these. */
+  private void resendTrunk() {
+    if (state.owned().committedStep() == reduction.step()) {
+      sendTrunkParameters(reduction.step());
+    } else {
+      sendTrunkGradients();
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import troupe.coordinator.Coordinator;
 import troupe.coordinator.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
@@ -99,7 +100,7 @@ public final class TrainBench {
               new RandomBatches(config),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               List.of(new RunTask.Train(warmUp + steps)),
-              (epoch, step, owners) -> true,
+              Coordinator.Checkpoints.NONE,
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {

@@ -3,7 +3,6 @@ package troupe.coordinator.cli;
 import com.google.gson.Gson;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -59,9 +58,7 @@ final class BenchCommand implements Runnable {
 
     @Override
     public Integer call() {
-      List<String> all = new ArrayList<>(List.of("train.steps=1000000"));
-      all.addAll(overrides);
-      RunConfig run = ConfigLoader.load(config, all);
+      RunConfig run = ConfigLoader.load(config, overrides);
       TrainBench.Result result = TrainBench.run(run, WARM_UP_STEPS, STEPS);
       PrintWriter out = spec.commandLine().getOut();
       printProfile(out, result);

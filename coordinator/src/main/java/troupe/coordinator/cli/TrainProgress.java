@@ -16,10 +16,11 @@ final class TrainProgress implements TrainingSession.Observer {
   private long startNs;
   private long firstStep;
   private double lossSum;
+  private double ceSum;
   private double droppedSum;
   private double imbalanceSum;
   private long stepsInLine;
-  private long lineStartNs;
+  private double millisInLine;
 
   TrainProgress(RunConfig config, PrintWriter out) {
     this.config = config;
@@ -59,13 +60,14 @@ final class TrainProgress implements TrainingSession.Observer {
         name(config.transport().mode()));
     print("");
     startNs = System.nanoTime();
-    lineStartNs = startNs;
     firstStep = committedStep;
   }
 
   @Override
   public void committed(StepMetrics metrics) {
-    lossSum += metrics.ce();
+    lossSum += metrics.loss();
+    ceSum += metrics.ce();
+    millisInLine += metrics.stepTimeMs();
     droppedSum += metrics.dropped();
     imbalanceSum += metrics.imbalance();
     stepsInLine++;
@@ -79,29 +81,30 @@ final class TrainProgress implements TrainingSession.Observer {
   private void printLine(long step) {
     long now = System.nanoTime();
     long tokens = (long) config.train().batch() * config.model().seq() * stepsInLine;
-    double tokensPerSecond = tokens / ((now - lineStartNs) / 1e9);
+    double tokensPerSecond = tokens / (millisInLine / 1e3);
     double secondsPerStep = (now - startNs) / 1e9 / (step - firstStep);
     print(
-        "step %5d/%d  loss %.3f  %,7.0f tokens/s  ETA %s  dropped %.1f %%  imbalance %.2f",
+        "step %5d/%d  loss %.3f  ce %.3f  %,7.0f tokens/s  ETA %s  dropped %.1f %%  imbalance %.2f",
         step,
         config.train().steps(),
         lossSum / stepsInLine,
+        ceSum / stepsInLine,
         tokensPerSecond,
         duration((config.train().steps() - step) * secondsPerStep),
         100 * droppedSum / stepsInLine,
         imbalanceSum / stepsInLine);
     lossSum = 0;
+    ceSum = 0;
     droppedSum = 0;
     imbalanceSum = 0;
     stepsInLine = 0;
-    lineStartNs = now;
+    millisInLine = 0;
   }
 
   @Override
   public void validated(long step, double loss) {
     print(
         "step %5d  validation loss %.4f nats/byte, %.3f bits/byte", step, loss, loss / Math.log(2));
-    lineStartNs = System.nanoTime();
   }
 
   @Override

@@ -16,7 +16,8 @@ package troupe.coordinator.metrics;
  * @param dropped the share of routed tokens over capacity, 0 to 1
  * @param alive the share of tokens that had a choice: more than one expert kept by the mask, 0 to 1
  * @param imbalance the load of the busiest expert over the mean load, the worst layer's; at least 1
- * @param load_LE tokens that each expert got; the caller gives the arrays away
+ * @param load_LE rows that each expert was chosen for, before dropping; the caller gives the arrays
+ *     away
  */
 public record StepMetrics(
     long step,

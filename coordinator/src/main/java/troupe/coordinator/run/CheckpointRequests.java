@@ -27,7 +27,7 @@ final class CheckpointRequests implements Coordinator.Checkpoints {
   }
 
   @Override
-  public boolean begin(int epoch, long step, Coordinator.Owners owners) {
+  public Begun begin(int epoch, long step, Coordinator.Owners owners) {
     boolean begun =
         writer.begin(
             new CheckpointRequest(
@@ -55,6 +55,6 @@ final class CheckpointRequests implements Coordinator.Checkpoints {
                               Shards.snapshots(state)
                                   .forEach(shard -> writer.offer(epoch, step, shard)))));
     }
-    return begun;
+    return begun ? Begun.STARTED : Begun.BUSY;
   }
 }

@@ -1,5 +1,7 @@
 package troupe.coordinator.run;
 
+import io.aeron.exceptions.AeronException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,12 +40,23 @@ final class DataPlane {
     try {
       return AeronTransport.loopback(
           settings.with(directory, config.mtuBytes(), config.termBytes()), receiver, new Log());
-    } catch (IllegalStateException e) {
-      throw new UserException(
-          "transport.mode: " + e.getMessage(),
-          "transport.mode=inprocess needs nothing of the machine",
-          e);
+    } catch (IllegalStateException
+        | IllegalArgumentException
+        | UncheckedIOException
+        | AeronException e) {
+      throw mistake(e);
     }
+  }
+
+  /** The transport ends its messages with a hint where it knows one. */
+  private static UserException mistake(RuntimeException failure) {
+    String[] parts = String.valueOf(failure.getMessage()).split("\\s*HINT: ", 2);
+    return new UserException(
+        "transport: " + parts[0].strip(),
+        parts.length == 2
+            ? parts[1].strip()
+            : "transport.mode=inprocess needs nothing of the machine",
+        failure);
   }
 
   /** What the transport could not deliver goes to the log; whoever waits for it asks again. */

@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
@@ -29,7 +31,6 @@ import troupe.router.RouterActor;
 import troupe.router.pass.DrawsSource;
 import troupe.router.trunk.RankState;
 import troupe.transport.Transport;
-import troupe.transport.TransportCounters;
 
 /**
  * All actors of a run in one process: a coordinator, a router for every rank, an actor for every
@@ -37,6 +38,7 @@ import troupe.transport.TransportCounters;
  * Akka's own threads are never kept waiting.
  */
 public final class LocalRun implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(LocalRun.class);
   private static final int NODE = 0;
   private static final int FIRST_EPOCH = 1;
   private static final String COMPUTE_DISPATCHER = "troupe.compute-dispatcher";
@@ -210,9 +212,9 @@ public final class LocalRun implements AutoCloseable {
     }
   }
 
-  /** What the data plane has done so far. */
-  public TransportCounters transportCounters() {
-    return transport.counters();
+  /** Says what became of a checkpoint that was begun; {@code failure} is {@code null} if it is on the disk. */
+  public void checkpointEnded(long step, String failure, String hint) {
+    system.tell(new Coordinator.CheckpointEnded(step, failure, hint));
   }
 
   /** Finishes the step at hand, writes a checkpoint and ends; the listener is told. */
@@ -234,6 +236,7 @@ public final class LocalRun implements AutoCloseable {
     } catch (ExecutionException | TimeoutException e) {
       throw new IllegalStateException("actors did not stop within " + TERMINATION_TIMEOUT, e);
     } finally {
+      LOG.info("transport={}", transport.counters());
       transport.close();
     }
   }

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import troupe.coordinator.Coordinator;
 import troupe.coordinator.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
@@ -20,7 +21,6 @@ import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
 import troupe.core.data.Tokenizer;
 import troupe.core.tensor.Device;
-import troupe.core.tensor.Devices;
 import troupe.router.BatchSource;
 import troupe.router.Sampling;
 
@@ -41,7 +41,7 @@ public final class TrainedRun implements AutoCloseable {
     this.config = config;
     this.checkpoint = checkpoint;
     this.skipped = skipped;
-    this.device = Devices.open(config.device());
+    this.device = ModelDevice.open(config);
     this.model = new Model(device, config);
     RunFolder.load(checkpoint, model);
   }
@@ -164,7 +164,7 @@ public final class TrainedRun implements AutoCloseable {
             batches,
             (step, layer, first) -> null,
             tasks,
-            (epoch, step, owners) -> true,
+            Coordinator.Checkpoints.NONE,
             listener);
     try (LocalRun run = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 import troupe.coordinator.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
@@ -28,7 +27,6 @@ import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
 import troupe.core.data.Tokenizer;
 import troupe.core.tensor.Device;
-import troupe.core.tensor.Devices;
 import troupe.router.Sampling;
 import troupe.router.gate.CounterDraws;
 
@@ -86,7 +84,7 @@ public final class TrainingSession {
           "set model.vocab=" + tokenizer.vocabulary());
     }
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
-        Device device = Devices.open(config.device());
+        Device device = ModelDevice.open(config);
         Model model = new Model(device, config)) {
       Optional<Checkpoints.Newest> newest = folder.newestCheckpoint();
       newest.ifPresent(
@@ -103,22 +101,10 @@ public final class TrainingSession {
 
   private Outcome train(Corpus corpus, Model model) {
     long runId = new SecureRandom().nextLong();
-    Consumer<CheckpointOutcome> onCheckpoint =
-        outcome -> {
-          if (outcome instanceof CheckpointOutcome.CheckpointFailed failed) {
-            observer.notice(
-                "checkpoint of step "
-                    + failed.step()
-                    + " failed: "
-                    + failed.reason()
-                    + ". HINT: "
-                    + failed.hint());
-          }
-        };
     try (MetricsLog metrics = openMetrics(model.committedStep());
         CheckpointWriter writer =
             CheckpointWriter.start(
-                folder.checkpoints(), config.checkpoint().keep(), onCheckpoint)) {
+                folder.checkpoints(), config.checkpoint().keep(), this::onCheckpoint)) {
       Listener listener = new Listener(metrics);
       LocalRun.Parts parts =
           new LocalRun.Parts(
@@ -134,6 +120,18 @@ public final class TrainingSession {
         return listener.outcome.join();
       }
     }
+  }
+
+  private void onCheckpoint(CheckpointOutcome outcome) {
+    running.thenAccept(
+        run -> {
+          switch (outcome) {
+            case CheckpointOutcome.CheckpointWritten written ->
+                run.checkpointEnded(written.step(), null, null);
+            case CheckpointOutcome.CheckpointFailed failed ->
+                run.checkpointEnded(failed.step(), failed.reason(), failed.hint());
+          }
+        });
   }
 
   private MetricsLog openMetrics(long committedStep) {

@@ -376,6 +376,7 @@ public record RunConfig(
    */
   public record Transport(Mode mode, String directory, int mtuBytes, int termBytes) {
     private static final int MAX_UDP_PAYLOAD = 65504;
+    private static final int MIN_MTU = 1152;
     private static final int FRAME_ALIGNMENT = 32;
     private static final int MIN_TERM = 64 << 10;
     private static final int MAX_TERM = 1 << 30;
@@ -383,12 +384,12 @@ public record RunConfig(
     public Transport {
       new Expect("transport")
           .that(
-              mtuBytes > FRAME_ALIGNMENT
+              mtuBytes >= MIN_MTU
                   && mtuBytes <= MAX_UDP_PAYLOAD
                   && mtuBytes % FRAME_ALIGNMENT == 0,
               "mtu_bytes",
               mtuBytes,
-              "a multiple of 32 from 64 to 65504")
+              "a multiple of 32 from 1152 to 65504")
           .that(
               termBytes >= MIN_TERM && termBytes <= MAX_TERM && Integer.bitCount(termBytes) == 1,
               "term_bytes",
