@@ -4,6 +4,7 @@ import com.typesafe.config.ConfigFactory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -51,6 +52,9 @@ public final class TrainingSession {
     /** Something worth a line. */
     void notice(String line);
   }
+
+  /** Owners are idle when a run ends: copying takes milliseconds, unless one is gone. */
+  private static final Duration SNAPSHOT_TIMEOUT = Duration.ofSeconds(30);
 
   private final RunConfig config;
   private final RunFolder folder;
@@ -111,6 +115,7 @@ public final class TrainingSession {
             CheckpointWriter.start(
                 folder.checkpoints(), config.checkpoint().keep(), onCheckpoint)) {
       Listener listener = new Listener(metrics);
+      CheckpointRequests checkpoints = new CheckpointRequests(writer, config, runId);
       LocalRun.Parts parts =
           new LocalRun.Parts(
               model,
@@ -118,12 +123,24 @@ public final class TrainingSession {
               new CorpusBatches(config, corpus),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               tasks(),
-              new CheckpointRequests(writer, config, runId),
+              checkpoints,
               listener);
       try (LocalRun run = LocalRun.start(parts)) {
         running.complete(run);
-        return listener.outcome.join();
+        Outcome outcome = listener.outcome.join();
+        awaitSnapshots(checkpoints);
+        return outcome;
       }
+    }
+  }
+
+  private void awaitSnapshots(CheckpointRequests checkpoints) {
+    try {
+      if (!checkpoints.awaitSnapshots(SNAPSHOT_TIMEOUT)) {
+        observer.notice("the last checkpoint is incomplete: an owner did not copy its state within " + SNAPSHOT_TIMEOUT);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
