@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import troupe.coordinator.metrics.MetricsLog;
 import troupe.core.UserException;
 import troupe.core.checkpoint.Checkpoint;
 import troupe.core.checkpoint.Checkpoints;
@@ -27,7 +28,10 @@ public record RunFolder(Path path) {
   public static RunFolder enter(RunConfig config) {
     RunFolder folder = new RunFolder(Path.of(config.run().dir()));
     Path file = folder.path.resolve(CONFIG);
-    if (Files.exists(file) && !config.run().resume()) {
+    // With neither it never began: its text was missing, say, and the command is repeated.
+    boolean begun =
+        Files.exists(folder.file(MetricsLog.FILE_NAME)) || Files.exists(folder.checkpoints());
+    if (begun && !config.run().resume()) {
       throw new UserException(
           "run.dir: " + folder.path + " already holds a run (expected: a new folder)",
           "resume=true goes on with it; run.dir=runs/ANOTHER begins a new one");
@@ -65,7 +69,8 @@ public record RunFolder(Path path) {
   }
 
   private void checkSame(RunConfig config) {
-    List<ResolvedConfig.Difference> differences = ResolvedConfig.differences(config, config());
+    List<ResolvedConfig.Difference> differences =
+        ResolvedConfig.differences(config, config());
     if (!differences.isEmpty()) {
       throw new UserException(
           differences.stream().map(Object::toString).collect(Collectors.joining("\n")),

@@ -1,6 +1,7 @@
 package troupe.core.checkpoint;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -199,8 +200,12 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   private static String describe(Throwable e) {
+    // Some exceptions of the file system have a path for a message and say the rest by their name.
+    boolean nameless = e instanceof FileSystemException file && file.getReason() == null;
     String message =
-        e instanceof IOException && e.getMessage() != null ? e.getMessage() : e.toString();
+        e instanceof IOException && e.getMessage() != null && !nameless
+            ? e.getMessage()
+            : e.toString();
     return message.lines().findFirst().orElse("");
   }
 
