@@ -129,6 +129,7 @@ final class CoordinatorTest {
                         return Coordinator.Checkpoints.Begun.BUSY;
                       }
                       checkpoints.add(step);
+                      coordinator.tell(new Coordinator.CheckpointEnded(step, null, null));
                       return Coordinator.Checkpoints.Begun.STARTED;
                     },
                     heard,

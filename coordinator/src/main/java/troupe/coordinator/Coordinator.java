@@ -318,7 +318,9 @@ public final class Coordinator {
     if (ended.failure() == null) {
       writtenCheckpoint = Math.max(writtenCheckpoint, ended.step());
     } else {
-      notice("checkpoint of step " + ended.step() + " failed: " + ended.failure() + "; " + ended.hint());
+      notice(
+          "checkpoint of step %d failed: %s. HINT: %s"
+              .formatted(ended.step(), ended.failure(), ended.hint()));
     }
     if (phase != Phase.ENDING || endedCheckpoint < committedStep) {
       return;
