@@ -45,10 +45,14 @@ final class CoordinatorTest {
   /** What the coordinator told its listener, in order. */
   private static final class Heard implements RunListener {
     private final BlockingQueue<Object> all = new LinkedBlockingQueue<>();
+    private volatile boolean throwing;
 
     @Override
     public void committed(StepReport report) {
       all.add(report);
+      if (throwing) {
+        throw new IllegalStateException("injected");
+      }
     }
 
     @Override
@@ -477,6 +481,20 @@ final class CoordinatorTest {
     Outcome.Failed failed = heard.next(Outcome.Failed.class);
     assertTrue(failed.message().contains("layer=0 expert=1"), failed.message());
     assertNothingSent();
+  }
+
+  @Test
+  void shouldFailRatherThanFallSilentWhenItThrowsItself() throws Exception {
+    heard.throwing = true;
+    start();
+    collect(1, 1);
+    ready(1, 1);
+    expectApply(1);
+    applied(1, 1);
+    heard.next(StepReport.class);
+    Outcome.Failed failed = heard.next(Outcome.Failed.class);
+    assertTrue(failed.message().contains("injected"), failed.message());
+    assertEquals(1, failed.step());
   }
 
   @Test

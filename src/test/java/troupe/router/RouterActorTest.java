@@ -344,6 +344,7 @@ final class RouterActorTest {
       RecordingTransport.Sent sent = transport.next();
       assertEquals(Phase.EVALUATE, sent.header().phase());
       router.tell(answer(sent, Phase.OUTPUT, 3));
+      sent.payload().release();
     }
     return ((RouterActor.Generated) afterRouting()).tokens();
   }
@@ -372,11 +373,30 @@ final class RouterActorTest {
       RecordingTransport.Sent sent = transport.next();
       assertEquals(500 + i / 2, sent.header().step());
       router.tell(answer(sent, Phase.OUTPUT, 1));
+      sent.payload().release();
     }
     RouterActor.Evaluated evaluated = (RouterActor.Evaluated) afterRouting();
     assertEquals(24, evaluated.tokens());
     assertEquals(Math.log(8), evaluated.lossSum() / 24, 0.1);
     settle();
     assertEquals(bytesAtRest, device.allocatedBytes(), "bytes left behind");
+  }
+
+  @Test
+  void shouldNotTakeBackRowsThatALateExpertHasYetToEvaluate() throws Exception {
+    spawn(SOON);
+    router.tell(new RouterActor.Evaluate(EPOCH, 500, 1));
+    RecordingTransport.Sent first = transport.next();
+    RecordingTransport.Sent second = transport.next();
+    RecordingTransport.Sent again = transport.next();
+    assertEquals(first.header(), again.header());
+    router.tell(answer(first, Phase.OUTPUT, 1));
+    router.tell(answer(second, Phase.OUTPUT, 1));
+    RouterActor.Event event = afterRouting();
+    while (event instanceof RouterActor.Late) {
+      event = afterRouting();
+    }
+    assertEquals(8, ((RouterActor.Evaluated) event).tokens());
+    assertArrayEquals(first.values(), again.values());
   }
 }

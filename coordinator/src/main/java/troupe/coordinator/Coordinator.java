@@ -212,6 +212,17 @@ public final class Coordinator {
     if (phase == Phase.STOPPED) {
       return Behaviors.same();
     }
+    try {
+      obey(command);
+    } catch (RuntimeException e) {
+      // Nobody supervises the coordinator: without this its run would wait for it for ever.
+      LOG.error("coordinator failed step={}", committedStep + 1, e);
+      fail("coordinator: " + e, "the run's log has the stack trace; resume=true goes on from the last checkpoint");
+    }
+    return Behaviors.same();
+  }
+
+  private void obey(Command command) {
     switch (command) {
       case Start start -> onStart(start.owners());
       case FromRouter from -> onRouter(from.event());
@@ -225,7 +236,6 @@ public final class Coordinator {
       case CheckpointEnded ended -> onCheckpointEnded(ended);
       case RetryCheckpoint retry -> next();
     }
-    return Behaviors.same();
   }
 
   private void onStart(Owners all) {

@@ -526,10 +526,13 @@ public final class RouterActor {
 
     @Override
     public void send(Phase phase, int microBatch, int layer, int expert, Tensor rows) {
+      // An expert that is late may look at rows of an evaluation after the pass is over: nothing says that it has ended, as
+      // a committed step does. So it gets its own.
+      boolean outlivesPass = phase == Phase.EVALUATE;
       post(
           settings.placement().nodeOfExpert(layer, expert),
           header(phase, step, layer, microBatch, expert, rows),
-          rows);
+          outlivesPass ? TensorPayload.given(copy(rows)) : TensorPayload.lent(rows));
     }
 
     @Override
@@ -539,7 +542,10 @@ public final class RouterActor {
   }
 
   private void sendToRank(Phase phase, long step, int rank, Tensor slice) {
-    post(settings.placement().nodeOfRank(rank), header(phase, step, -1, 0, rank, slice), slice);
+    post(
+        settings.placement().nodeOfRank(rank),
+        header(phase, step, -1, 0, rank, slice),
+        TensorPayload.lent(slice));
   }
 
   private BatchHeader header(
@@ -558,8 +564,14 @@ public final class RouterActor {
         rows.columns());
   }
 
-  private void post(int node, BatchHeader header, Tensor rows) {
-    retryIfWaiting(outbox.send(node, header, TensorPayload.lent(rows)));
+  private Tensor copy(Tensor rows) {
+    Tensor copy = state.device().allocate(rows.rows(), rows.columns());
+    state.device().kernels().copy(copy, rows);
+    return copy;
+  }
+
+  private void post(int node, BatchHeader header, TensorPayload rows) {
+    retryIfWaiting(outbox.send(node, header, rows));
   }
 
   private void retryIfWaiting(boolean empty) {

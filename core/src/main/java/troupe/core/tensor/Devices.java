@@ -1,6 +1,7 @@
 package troupe.core.tensor;
 
 import java.util.function.Supplier;
+import troupe.core.UserException;
 import troupe.core.tensor.cpu.CpuDevice;
 import troupe.core.tensor.nd4j.Nd4jDevice;
 import troupe.core.tensor.reference.ReferenceDevice;
@@ -13,7 +14,7 @@ public final class Devices {
    * Opens a device. The libraries of a device are loaded when it is opened, never those of another.
    *
    * @param name {@code cpu}, {@code nd4j}, {@code reference}, or {@code auto} for {@code cpu}
-   * @throws IllegalArgumentException for any other name
+   * @throws UserException for any other name
    */
   public static Device open(String name) {
     // One lambda a device: its class, and with it the native library, loads when the lambda runs.
@@ -23,8 +24,9 @@ public final class Devices {
           case "nd4j" -> Nd4jDevice::new;
           case "reference" -> ReferenceDevice::new;
           default ->
-              throw new IllegalArgumentException(
-                  "device: " + name + " (expected: cpu, nd4j, reference or auto)");
+              throw new UserException(
+                  "device: " + name + " (expected: cpu, nd4j, reference or auto)",
+                  "device=cpu runs everywhere");
         };
     return device.get();
   }
