@@ -127,7 +127,6 @@ public final class ExpertActor {
   private final Settings settings;
   private final ExpertState state;
   private final Outbox outbox;
-  private int epoch;
   private ExpertStep work;
 
   private ExpertActor(TimerScheduler<Command> timers, Settings settings, ExpertState state) {
@@ -135,8 +134,6 @@ public final class ExpertActor {
     this.settings = settings;
     this.state = state;
     this.outbox = new Outbox(settings.transport());
-    this.epoch = Math.max(settings.epoch(), state.epoch());
-    state.epoch(epoch);
   }
 
   /** An expert over {@code state}, restarted from it when it throws. */
@@ -149,7 +146,7 @@ public final class ExpertActor {
   }
 
   private Behavior<Command> start() {
-    int incarnation = state.nextIncarnation();
+    int incarnation = state.incarnations().begin(settings.epoch());
     if (incarnation > 1) {
       LOG.warn(
           "layer={} expert={} restarted incarnation={} step={}",
@@ -165,7 +162,7 @@ public final class ExpertActor {
                   state.expert(),
                   incarnation,
                   state.gradientStep(),
-                  state.lastFailure()));
+                  state.incarnations().lastFailure()));
       if (state.gradientStep() == state.owned().committedStep() + 1) {
         reportGradient();
       }
@@ -191,14 +188,14 @@ public final class ExpertActor {
         case RetrySend retry -> retryIfWaiting(outbox.flush());
       }
     } catch (RuntimeException e) {
-      state.failed(e);
+      state.incarnations().failed(e);
       throw e;
     }
     return Behaviors.same();
   }
 
   private void onDeliver(BatchHeader header, TensorPayload rows) {
-    if (header.epoch() != epoch) {
+    if (header.epoch() != epoch()) {
       drop(header, rows, "epoch");
       return;
     }
@@ -244,7 +241,7 @@ public final class ExpertActor {
 
   private void onApply(Apply apply) {
     long step = apply.hyper().step();
-    if (apply.epoch() != epoch || step > state.owned().committedStep() + 1) {
+    if (apply.epoch() != epoch() || step > state.owned().committedStep() + 1) {
       return;
     }
     if (step == state.owned().committedStep() + 1) {
@@ -262,13 +259,11 @@ public final class ExpertActor {
                   settings.faults().strike(step, state.layer(), state.expert(), Fault.Phase.APPLY));
       endStep();
     }
-    settings.events().tell(new Applied(epoch, step, state.layer(), state.expert()));
+    settings.events().tell(new Applied(epoch(), step, state.layer(), state.expert()));
   }
 
   private void onBeginEpoch(int next) {
-    if (next > epoch) {
-      epoch = next;
-      state.epoch(next);
+    if (state.incarnations().advance(next)) {
       outbox.close();
       endStep();
       state.forgetGradient();
@@ -280,7 +275,7 @@ public final class ExpertActor {
         .events()
         .tell(
             new GradientReady(
-                epoch, state.gradientStep(), state.layer(), state.expert(), state.squaredNorm()));
+                epoch(), state.gradientStep(), state.layer(), state.expert(), state.squaredNorm()));
   }
 
   private void strike(BatchHeader header, TensorPayload rows, Fault.Phase phase) {
@@ -297,7 +292,7 @@ public final class ExpertActor {
     BatchHeader header =
         new BatchHeader(
             settings.runId(),
-            epoch,
+            epoch(),
             request.step(),
             request.layer(),
             request.microBatch(),
@@ -329,6 +324,10 @@ public final class ExpertActor {
       work.close();
       work = null;
     }
+  }
+
+  private int epoch() {
+    return state.incarnations().epoch();
   }
 
   private Behavior<Command> onEnd() {

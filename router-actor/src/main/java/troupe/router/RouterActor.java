@@ -200,7 +200,6 @@ public final class RouterActor {
   private final RankState state;
   private final RunConfig config;
   private final Outbox outbox;
-  private int epoch;
 
   /** The pass at hand or, once it is finished, the one whose rows may be asked for again. */
   private RankPass pass;
@@ -216,8 +215,6 @@ public final class RouterActor {
     this.state = state;
     this.config = state.config();
     this.outbox = new Outbox(settings.transport());
-    this.epoch = Math.max(settings.epoch(), state.epoch());
-    state.epoch(epoch);
     timers.startTimerWithFixedDelay(new CheckProgress(), settings.replyTimeout());
   }
 
@@ -231,10 +228,10 @@ public final class RouterActor {
   }
 
   private Behavior<Command> start() {
-    int incarnation = state.nextIncarnation();
+    int incarnation = state.incarnations().begin(settings.epoch());
     if (incarnation > 1) {
       LOG.warn("rank={} restarted incarnation={}", state.rank(), incarnation);
-      tell(new Restarted(epoch, state.rank(), incarnation, state.lastFailure()));
+      tell(new Restarted(epoch(), state.rank(), incarnation, state.incarnations().lastFailure()));
     }
     return Behaviors.receive(Command.class)
         .onAnyMessage(this::onCommand)
@@ -259,17 +256,17 @@ public final class RouterActor {
         case RetrySend retry -> retryIfWaiting(outbox.flush());
       }
     } catch (DivergedException e) {
-      tell(new Diverged(epoch, pass.step(), state.rank(), e.getMessage()));
+      tell(new Diverged(epoch(), pass.step(), state.rank(), e.getMessage()));
       endPass();
     } catch (RuntimeException e) {
-      state.failed(e);
+      state.incarnations().failed(e);
       throw e;
     }
     return Behaviors.same();
   }
 
   private void onStep(Step begin) {
-    if (begin.epoch() != epoch) {
+    if (begin.epoch() != epoch()) {
       return;
     }
     endPass();
@@ -295,14 +292,14 @@ public final class RouterActor {
   }
 
   private void onLoad(Load load) {
-    if (load.epoch() == epoch && pass != null && pass.step() == load.step()) {
+    if (load.epoch() == epoch() && pass != null && pass.step() == load.step()) {
       pass.load(load.layer(), load.load_E());
       advance();
     }
   }
 
   private void onEvaluate(Evaluate evaluate) {
-    if (evaluate.epoch() == epoch) {
+    if (evaluate.epoch() == epoch()) {
       endPass();
       evaluateFrom(evaluate, state.rank(), 0, 0);
     }
@@ -311,7 +308,7 @@ public final class RouterActor {
   /** Ranks take validation batches in turns; one is in memory at a time. */
   private void evaluateFrom(Evaluate evaluate, int index, double lossSum, long tokens) {
     if (index >= evaluate.count()) {
-      tell(new Evaluated(epoch, evaluate.id(), state.rank(), lossSum, tokens));
+      tell(new Evaluated(epoch(), evaluate.id(), state.rank(), lossSum, tokens));
       return;
     }
     Batch batch = settings.batches().validation(index, evaluate.count());
@@ -327,7 +324,7 @@ public final class RouterActor {
   }
 
   private void onGenerate(Generate generate) {
-    if (generate.epoch() == epoch) {
+    if (generate.epoch() == epoch()) {
       endPass();
       generateFrom(generate, generate.prompt());
     }
@@ -337,7 +334,7 @@ public final class RouterActor {
     int generated = tokens.length - generate.prompt().length;
     if (generated == generate.count()
         || generated > 0 && tokens[tokens.length - 1] == generate.stop()) {
-      tell(new Generated(epoch, generate.id(), state.rank(), tokens));
+      tell(new Generated(epoch(), generate.id(), state.rank(), tokens));
       return;
     }
     int[] context =
@@ -373,7 +370,7 @@ public final class RouterActor {
   }
 
   private void onDeliver(BatchHeader header, TensorPayload rows) {
-    if (header.epoch() != epoch) {
+    if (header.epoch() != epoch()) {
       rows.release();
       return;
     }
@@ -425,12 +422,12 @@ public final class RouterActor {
   private void reportGradient() {
     tell(
         new GradientReady(
-            epoch, reduction.step(), state.rank(), pass.lossSum(), reduction.squaredNorm()));
+            epoch(), reduction.step(), state.rank(), pass.lossSum(), reduction.squaredNorm()));
   }
 
   private void onApply(Apply apply) {
     long step = apply.hyper().step();
-    if (apply.epoch() != epoch) {
+    if (apply.epoch() != epoch()) {
       return;
     }
     if (step == state.owned().committedStep() + 1 && state.gradientStep() == step) {
@@ -467,12 +464,12 @@ public final class RouterActor {
 
   private void reportIfApplied(long step) {
     if (state.hasAllSlices(step)) {
-      tell(new Applied(epoch, step, state.rank()));
+      tell(new Applied(epoch(), step, state.rank()));
     }
   }
 
   private void onResend(Resend resend) {
-    if (resend.epoch() == epoch && pass != null) {
+    if (resend.epoch() == epoch() && pass != null) {
       pass.resend(resend.layer(), resend.expert());
     }
   }
@@ -484,12 +481,12 @@ public final class RouterActor {
       return;
     }
     if (moved) {
-      tell(new Moving(epoch, state.rank()));
+      tell(new Moving(epoch(), state.rank()));
       return;
     }
     RankPass.Waiting waiting = pass.waiting();
     if (waiting != null) {
-      tell(new Late(epoch, pass.step(), state.rank(), waiting.layer(), waiting.expert()));
+      tell(new Late(epoch(), pass.step(), state.rank(), waiting.layer(), waiting.expert()));
       if (waiting.expert() >= 0) {
         pass.resend(waiting.layer(), waiting.expert());
       }
@@ -508,9 +505,7 @@ public final class RouterActor {
   }
 
   private void onBeginEpoch(int next) {
-    if (next > epoch) {
-      epoch = next;
-      state.epoch(next);
+    if (state.incarnations().advance(next)) {
       outbox.close();
       endPass();
     }
@@ -537,7 +532,7 @@ public final class RouterActor {
 
     @Override
     public void routed(int layer, LayerStats stats) {
-      tell(new Routed(epoch, step, state.rank(), layer, stats));
+      tell(new Routed(epoch(), step, state.rank(), layer, stats));
     }
   }
 
@@ -552,7 +547,7 @@ public final class RouterActor {
       Phase phase, long step, int layer, int microBatch, int expert, Tensor rows) {
     return new BatchHeader(
         settings.runId(),
-        epoch,
+        epoch(),
         step,
         layer,
         microBatch,
@@ -594,6 +589,10 @@ public final class RouterActor {
       reduction.close();
       reduction = null;
     }
+  }
+
+  private int epoch() {
+    return state.incarnations().epoch();
   }
 
   private Behavior<Command> onEnd() {

@@ -18,12 +18,14 @@ public record ParameterSpec(String name, List<Integer> shape, boolean decay, Ini
     shape = List.copyOf(shape);
   }
 
-  static ParameterSpec matrix(String name, int rows, int columns, double standardDeviation) {
+  /** A matrix with normal draws, decayed. */
+  public static ParameterSpec matrix(String name, int rows, int columns, double standardDeviation) {
     return new ParameterSpec(
         name, List.of(rows, columns), true, new Init.Normal(standardDeviation));
   }
 
-  static ParameterSpec vector(String name, int size, double value) {
+  /** A vector of one value, not decayed. */
+  public static ParameterSpec vector(String name, int size, double value) {
     return new ParameterSpec(name, List.of(size), false, new Init.Constant(value));
   }
 

@@ -23,10 +23,8 @@ public final class ExpertState implements AutoCloseable {
   private final Parameters parameters;
   private final Parameters gradients;
   private final OwnedParameters owned;
-  private int incarnations;
+  private final Incarnations incarnations = new Incarnations();
   private long gradientStep = -1;
-  private int epoch;
-  private String lastFailure = "";
 
   /** An expert whose parameters start from {@code seed}. */
   public ExpertState(
@@ -127,29 +125,9 @@ public final class ExpertState implements AutoCloseable {
     }
   }
 
-  /** The placement epoch that the last incarnation worked in. */
-  public int epoch() {
-    return epoch;
-  }
-
-  /** A new epoch begins. */
-  public void epoch(int next) {
-    epoch = next;
-  }
-
-  /** What the last incarnation threw, in one line. */
-  public String lastFailure() {
-    return lastFailure;
-  }
-
-  /** The incarnation at hand has thrown. */
-  public void failed(RuntimeException cause) {
-    lastFailure = cause.toString();
-  }
-
-  /** Counts one more incarnation of its actor; the first is 1. */
-  public int nextIncarnation() {
-    return ++incarnations;
+  /** What outlives the incarnations of its actor. */
+  public Incarnations incarnations() {
+    return incarnations;
   }
 
   @Override

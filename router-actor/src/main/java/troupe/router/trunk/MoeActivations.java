@@ -110,16 +110,6 @@ public final class MoeActivations implements AutoCloseable {
     return Arrays.asList(inputGradient_E).indexOf(null);
   }
 
-  /** Whether an expert has answered the forward batch. */
-  public boolean hasOutput(int expert) {
-    return output_E[expert] != null;
-  }
-
-  /** Whether an expert has answered the backward batch. */
-  public boolean hasInputGradient(int expert) {
-    return inputGradient_E[expert] != null;
-  }
-
   Tensor output(int expert) {
     return output_E[expert];
   }

@@ -7,6 +7,7 @@ import troupe.core.nn.Parameters;
 import troupe.core.optim.OwnedParameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
+import troupe.expert.network.Incarnations;
 
 /**
  * The committed state of a rank: a copy of the trunk, and the moments of the slice that this rank
@@ -25,9 +26,7 @@ public final class RankState implements AutoCloseable {
   private final MoeLayer[] moeLayers;
   private final long[] sliceSteps;
   private long gradientStep = -1;
-  private int incarnations;
-  private int epoch;
-  private String lastFailure = "";
+  private final Incarnations incarnations = new Incarnations();
 
   /** A rank whose trunk starts from the seed of {@code config}. */
   public RankState(Device device, RunConfig config, int rank) {
@@ -147,29 +146,9 @@ public final class RankState implements AutoCloseable {
     return Arrays.stream(sliceSteps).allMatch(sliceStep -> sliceStep >= step);
   }
 
-  /** Counts one more incarnation of its router; the first is 1. */
-  public int nextIncarnation() {
-    return ++incarnations;
-  }
-
-  /** The placement epoch that the last incarnation worked in. */
-  public int epoch() {
-    return epoch;
-  }
-
-  /** A new epoch begins. */
-  public void epoch(int next) {
-    epoch = next;
-  }
-
-  /** What the last incarnation threw, in one line. */
-  public String lastFailure() {
-    return lastFailure;
-  }
-
-  /** The incarnation at hand has thrown. */
-  public void failed(RuntimeException cause) {
-    lastFailure = cause.toString();
+  /** What outlives the incarnations of its actor. */
+  public Incarnations incarnations() {
+    return incarnations;
   }
 
   @Override

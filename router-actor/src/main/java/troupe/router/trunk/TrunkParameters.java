@@ -4,9 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.FeedForward;
-import troupe.core.nn.Init;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.ParameterSpec;
+import troupe.expert.network.ExpertState;
 
 /** Names, shapes and starting values of everything that is not an expert. */
 public final class TrunkParameters {
@@ -20,23 +20,23 @@ public final class TrunkParameters {
     RunConfig.Model model = config.model();
     int d = model.dModel();
     List<ParameterSpec> specs = new ArrayList<>();
-    specs.add(matrix("tok", model.vocab(), d, INIT_STD));
-    specs.add(matrix("pos", model.seq(), d, INIT_STD));
+    specs.add(ParameterSpec.matrix("tok", model.vocab(), d, INIT_STD));
+    specs.add(ParameterSpec.matrix("pos", model.seq(), d, INIT_STD));
     for (int layer = 0; layer < model.layers(); layer++) {
       String prefix = prefix(layer);
-      specs.add(vector(prefix + "ln1.g", d, 1));
-      specs.add(vector(prefix + "ln1.b", d, 0));
-      specs.add(matrix(prefix + "qkv.w", d, 3 * d, INIT_STD));
-      specs.add(vector(prefix + "qkv.b", 3 * d, 0));
-      specs.add(matrix(prefix + "proj.w", d, d, outputStd(model)));
-      specs.add(vector(prefix + "proj.b", d, 0));
-      specs.add(vector(prefix + "ln2.g", d, 1));
-      specs.add(vector(prefix + "ln2.b", d, 0));
+      specs.add(ParameterSpec.vector(prefix + "ln1.g", d, 1));
+      specs.add(ParameterSpec.vector(prefix + "ln1.b", d, 0));
+      specs.add(ParameterSpec.matrix(prefix + "qkv.w", d, 3 * d, INIT_STD));
+      specs.add(ParameterSpec.vector(prefix + "qkv.b", 3 * d, 0));
+      specs.add(ParameterSpec.matrix(prefix + "proj.w", d, d, outputStd(model)));
+      specs.add(ParameterSpec.vector(prefix + "proj.b", d, 0));
+      specs.add(ParameterSpec.vector(prefix + "ln2.g", d, 1));
+      specs.add(ParameterSpec.vector(prefix + "ln2.b", d, 0));
       if (model.isMoe(layer)) {
-        specs.add(matrix(prefix + "router.w", d, config.experts().count(), INIT_STD));
-        specs.add(vector(prefix + "router.b", config.experts().count(), 0));
+        specs.add(ParameterSpec.matrix(prefix + "router.w", d, config.experts().count(), INIT_STD));
+        specs.add(ParameterSpec.vector(prefix + "router.b", config.experts().count(), 0));
         if (config.gate().omega()) {
-          specs.add(vector(prefix + "omega", d, 1));
+          specs.add(ParameterSpec.vector(prefix + "omega", d, 1));
         }
       } else {
         specs.addAll(
@@ -44,9 +44,9 @@ public final class TrunkParameters {
                 prefix, d, model.dFf(), model.activation(), INIT_STD, outputStd(model)));
       }
     }
-    specs.add(vector("lnf.g", d, 1));
-    specs.add(vector("lnf.b", d, 0));
-    specs.add(matrix("head", d, model.vocab(), INIT_STD));
+    specs.add(ParameterSpec.vector("lnf.g", d, 1));
+    specs.add(ParameterSpec.vector("lnf.b", d, 0));
+    specs.add(ParameterSpec.matrix("head", d, model.vocab(), INIT_STD));
     return new ParameterLayout(specs);
   }
 
@@ -54,7 +54,7 @@ public final class TrunkParameters {
   public static ParameterLayout expertLayout(RunConfig config, int layer, int expert) {
     RunConfig.Model model = config.model();
     return new ParameterLayout(
-        troupe.expert.network.ExpertState.specs(
+        ExpertState.specs(
             layer,
             expert,
             model.dModel(),
@@ -75,13 +75,5 @@ public final class TrunkParameters {
    */
   private static double outputStd(RunConfig.Model model) {
     return INIT_STD / Math.sqrt(2.0 * model.layers());
-  }
-
-  private static ParameterSpec matrix(String name, int rows, int columns, double std) {
-    return new ParameterSpec(name, List.of(rows, columns), true, new Init.Normal(std));
-  }
-
-  private static ParameterSpec vector(String name, int size, double value) {
-    return new ParameterSpec(name, List.of(size), false, new Init.Constant(value));
   }
 }
