@@ -25,6 +25,7 @@ import troupe.core.tensor.Tensor;
 import troupe.expert.network.ExpertState;
 import troupe.router.BatchSource;
 import troupe.router.gate.Draws;
+import troupe.router.pass.DrawsSource;
 import troupe.router.trunk.RankState;
 
 /**
@@ -70,7 +71,7 @@ final class LmStepGoldenTest {
           Runs.run(
               model,
               batches(golden, ranks * microBatches),
-              (step, layer, first) -> new RecordedDraws(golden.children("draws").get(layer), first),
+              draws(golden),
               List.of(new RunTask.Train(1)));
 
       assertInstanceOf(Outcome.Completed.class, heard.outcome.join());
@@ -94,6 +95,30 @@ final class LmStepGoldenTest {
         }
       }
     }
+  }
+
+  @ParameterizedTest(name = "{0} on {1}, {2} ranks of {3} micro-batches")
+  @MethodSource("runs")
+  void shouldMatchPyTorchInEveryLogit(
+      Golden golden, String deviceName, int ranks, int microBatches) {
+    RunConfig config = config(golden, deviceName, ranks, microBatches);
+    try (Device device = Devices.open(deviceName);
+        Model model = new Model(device, config)) {
+      model.ranks().forEach(rank -> set(rank.parameters(), golden.child("params")));
+      model.experts().forEach(expert -> set(expert, golden.child("params")));
+      SingleProcess process =
+          new SingleProcess(
+              model, batches(golden, ranks * microBatches), draws(golden));
+      assertClose(
+          "logits",
+          golden.child("logits").doubles("data"),
+          process.logits(),
+          deviceName.equals("reference") ? REFERENCE_TOLERANCE : FLOAT_TOLERANCE);
+    }
+  }
+
+  private static DrawsSource draws(Golden golden) {
+    return (step, layer, first) -> new RecordedDraws(golden.children("draws").get(layer), first);
   }
 
   private static RunConfig config(Golden golden, String device, int ranks, int microBatches) {

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import troupe.core.config.RunConfig;
 import troupe.core.optim.LearningRate;
 import troupe.core.tensor.AdamWStep;
@@ -98,6 +99,21 @@ final class SingleProcess {
   Result computeGradients() {
     try (Pass pass = new Pass(committedStep + 1)) {
       return pass.run();
+    }
+  }
+
+  /** Logits of every token of the next step, in token order. */
+  double[] logits() {
+    try (Pass pass = new Pass(committedStep + 1)) {
+      pass.run();
+      return IntStream.range(0, model.ranks().size())
+          .boxed()
+          .flatMap(
+              rank ->
+                  pass.ranks.get(rank).micros().stream()
+                      .map(model.ranks().get(rank).trunk()::logits))
+          .flatMapToDouble(Arrays::stream)
+          .toArray();
     }
   }
 
