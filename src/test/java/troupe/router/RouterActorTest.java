@@ -3,6 +3,7 @@ package troupe.router;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
@@ -213,9 +214,7 @@ final class RouterActorTest {
     RecordingTransport.Sent first = transport.next();
     RecordingTransport.Sent second = transport.next();
     router.tell(answer(first, Phase.OUTPUT, 1));
-    assertEquals(
-        new RouterActor.Late(EPOCH, 1, 0, 0, 1),
-        events.expectMessageClass(RouterActor.Late.class));
+    assertEquals(new RouterActor.Late(EPOCH, 1, 0, 0, 1), next());
     RecordingTransport.Sent again = transport.next();
     assertEquals(second.header(), again.header());
     assertArrayEquals(second.values(), again.values());
@@ -241,11 +240,11 @@ final class RouterActorTest {
     router.tell(answer(transport.next(), Phase.OUTPUT, 1));
     router.tell(answer(nextOf(Phase.BACKWARD), Phase.INPUT_GRADIENT, 1));
     router.tell(answer(nextOf(Phase.BACKWARD), Phase.INPUT_GRADIENT, 1));
-    RouterActor.Late late = events.expectMessageClass(RouterActor.Late.class);
-    while (late.expert() >= 0) {
-      late = events.expectMessageClass(RouterActor.Late.class);
+    RouterActor.Event event = next();
+    while (event instanceof RouterActor.Late late && late.expert() >= 0) {
+      event = next();
     }
-    assertEquals(new RouterActor.Late(EPOCH, 1, 0, 0, -1), late);
+    assertEquals(new RouterActor.Late(EPOCH, 1, 0, 0, -1), event);
   }
 
   @Test
@@ -271,15 +270,21 @@ final class RouterActorTest {
   }
 
   @Test
-  void shouldReleaseAnswersThatNobodyWaitsFor() throws Exception {
+  void shouldKeepLentRowsOfAGivenUpStepAndReleaseAnswersToThem() throws Exception {
     spawn(NEVER);
     beginStep();
-    RouterActor.Deliver late = answer(transport.next(), Phase.OUTPUT, 1);
+    RecordingTransport.Sent sent = transport.next();
+    double[] values = sent.values();
+    RouterActor.Deliver late = answer(sent, Phase.OUTPUT, 1);
     router.tell(new RouterActor.BeginEpoch(EPOCH + 1));
     router.tell(late);
     settle();
-    assertEquals(bytesAtRest, device.allocatedBytes());
+    assertThrows(IllegalStateException.class, () -> late.rows().tensor().toDoubles());
+    assertArrayEquals(values, sent.values(), "what an expert may be reading");
     events.expectNoMessage(Duration.ofMillis(1));
+    router.tell(new RouterActor.Apply(EPOCH + 1, HYPER));
+    settle();
+    assertEquals(bytesAtRest, device.allocatedBytes(), "bytes once the next step is decided");
   }
 
   @Test
@@ -328,10 +333,10 @@ final class RouterActorTest {
     beginStep();
   }
 
-  /** Passes over what the gate says of each layer on the way. */
-  private RouterActor.Event afterRouting() {
+  /** Passes over what a router says on the way: that it moves, and what the gate has seen. */
+  private RouterActor.Event next() {
     RouterActor.Event event = events.receiveMessage();
-    while (event instanceof RouterActor.Routed) {
+    while (event instanceof RouterActor.Routed || event instanceof RouterActor.Moving) {
       event = events.receiveMessage();
     }
     return event;
@@ -346,7 +351,7 @@ final class RouterActorTest {
       router.tell(answer(sent, Phase.OUTPUT, 3));
       sent.payload().release();
     }
-    return ((RouterActor.Generated) afterRouting()).tokens();
+    return ((RouterActor.Generated) next()).tokens();
   }
 
   @Test
@@ -375,7 +380,7 @@ final class RouterActorTest {
       router.tell(answer(sent, Phase.OUTPUT, 1));
       sent.payload().release();
     }
-    RouterActor.Evaluated evaluated = (RouterActor.Evaluated) afterRouting();
+    RouterActor.Evaluated evaluated = (RouterActor.Evaluated) next();
     assertEquals(24, evaluated.tokens());
     assertEquals(Math.log(8), evaluated.lossSum() / 24, 0.1);
     settle();
@@ -392,9 +397,9 @@ final class RouterActorTest {
     assertEquals(first.header(), again.header());
     router.tell(answer(first, Phase.OUTPUT, 1));
     router.tell(answer(second, Phase.OUTPUT, 1));
-    RouterActor.Event event = afterRouting();
+    RouterActor.Event event = next();
     while (event instanceof RouterActor.Late) {
-      event = afterRouting();
+      event = next();
     }
     assertEquals(8, ((RouterActor.Evaluated) event).tokens());
     assertArrayEquals(first.values(), again.values());

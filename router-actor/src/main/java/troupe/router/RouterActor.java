@@ -235,8 +235,8 @@ public final class RouterActor {
     }
     return Behaviors.receive(Command.class)
         .onAnyMessage(this::onCommand)
-        .onSignal(PreRestart.class, signal -> onEnd())
-        .onSignal(PostStop.class, signal -> onEnd())
+        .onSignal(PreRestart.class, signal -> onRestart())
+        .onSignal(PostStop.class, signal -> onStop())
         .build();
   }
 
@@ -430,6 +430,8 @@ public final class RouterActor {
     if (apply.epoch() != epoch()) {
       return;
     }
+    // Decided: every expert has its gradient in this epoch, so none reads rows of an older one.
+    state.closeRetired();
     if (step == state.owned().committedStep() + 1 && state.gradientStep() == step) {
       state.owned().apply(state.gradientSum(), apply.hyper(), () -> {});
       state.sliceUpdated(state.rank(), step);
@@ -506,8 +508,7 @@ public final class RouterActor {
 
   private void onBeginEpoch(int next) {
     if (state.incarnations().advance(next)) {
-      outbox.close();
-      endPass();
+      abandonStep();
     }
   }
 
@@ -595,9 +596,25 @@ public final class RouterActor {
     return state.incarnations().epoch();
   }
 
-  private Behavior<Command> onEnd() {
+  /** Gives up the step at hand; its rows stay until every expert has given it up too. */
+  private void abandonStep() {
+    outbox.close();
+    if (pass != null) {
+      state.retire(pass.micros());
+      pass = null;
+    }
+    endPass();
+  }
+
+  private Behavior<Command> onRestart() {
+    abandonStep();
+    return Behaviors.same();
+  }
+
+  private Behavior<Command> onStop() {
     outbox.close();
     endPass();
+    state.closeRetired();
     return Behaviors.same();
   }
 }

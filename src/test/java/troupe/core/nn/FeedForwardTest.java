@@ -81,11 +81,12 @@ final class FeedForwardTest {
         Tensor g = device.of(ROWS, WIDTH, dY);
         Tensor dX = device.allocate(ROWS, WIDTH)) {
       FeedForward network = new FeedForward(device, parameters, "f.", activation);
-      // Twice, for weight gradients accumulate and input gradients do not.
-      for (int i = 0; i < 2; i++) {
+      device.kernels().fill(gradients.flat(), 9);
+      // The first overwrites what was there, the second adds; input gradients never add.
+      for (boolean accumulate : new boolean[] {false, true}) {
         try (FeedForward.Saved saved = network.forward(y, x)) {
           network.backwardInput(dX, g, saved);
-          network.backwardWeights(gradients, "f.", g, x, saved);
+          network.backwardWeights(gradients, "f.", g, x, saved, accumulate);
         }
       }
       Closeness.assertClose(
@@ -121,7 +122,7 @@ final class FeedForwardTest {
       FeedForward network = new FeedForward(device, parameters, "f.", activation);
       try (FeedForward.Saved saved = network.forward(out, none)) {
         network.backwardInput(out, none, saved);
-        network.backwardWeights(gradients, "f.", none, none, saved);
+        network.backwardWeights(gradients, "f.", none, none, saved, false);
       }
       assertArrayEquals(
           new double[(int) gradients.flat().size()], gradients.flat().toDoubles());

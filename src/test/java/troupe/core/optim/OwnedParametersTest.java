@@ -20,9 +20,9 @@ final class OwnedParametersTest {
   private static final long SEED = 8;
 
   /** Two chunks that decay, the second a part of one, and two that do not. */
-  private static final int SIZE = 16_384 * 3 + 20;
+  private static final int SIZE = OwnedParameters.CHUNK * 3 + 20;
 
-  private static final int DECAYED = 16_384 + 50;
+  private static final int DECAYED = OwnedParameters.CHUNK + 50;
   private static final int CHUNKS = 4;
 
   private final Device device = Devices.open("reference");

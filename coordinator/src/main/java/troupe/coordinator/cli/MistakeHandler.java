@@ -20,7 +20,7 @@ final class MistakeHandler implements IParameterExceptionHandler {
         mistake.getMessage(),
         suggestions.isEmpty()
             ? verb.getCommandSpec().qualifiedName() + " --help"
-            : "did you mean " + String.join(" or ", suggestions) + "?");
+            : "did you mean " + suggestions.getFirst() + "?");
     return ExitCode.MISTAKE;
   }
 }

@@ -16,7 +16,7 @@ import troupe.core.tensor.Tensor;
  */
 public final class OwnedParameters implements AutoCloseable {
   /** Elements a chunk: parameters, moments and gradient of one stay in the second-level cache. */
-  private static final int CHUNK = 16_384;
+  static final int CHUNK = 16_384;
 
   private final Kernels kernels;
   private final Tensor parameters;

@@ -1,6 +1,8 @@
 package troupe.router.trunk;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
@@ -25,6 +27,7 @@ public final class RankState implements AutoCloseable {
   private final Trunk trunk;
   private final MoeLayer[] moeLayers;
   private final long[] sliceSteps;
+  private final List<MicroBatch> retired = new ArrayList<>();
   private long gradientStep = -1;
   private final Incarnations incarnations = new Incarnations();
 
@@ -146,6 +149,20 @@ public final class RankState implements AutoCloseable {
     return Arrays.stream(sliceSteps).allMatch(sliceStep -> sliceStep >= step);
   }
 
+  /**
+   * Keeps the rows of a step that was given up: experts that have yet to hear of the new epoch may
+   * still be reading what was lent to them.
+   */
+  public void retire(List<MicroBatch> micros) {
+    retired.addAll(micros);
+  }
+
+  /** Frees what was retired, once no expert works in the old epoch any more. */
+  public void closeRetired() {
+    retired.forEach(MicroBatch::close);
+    retired.clear();
+  }
+
   /** What outlives the incarnations of its actor. */
   public Incarnations incarnations() {
     return incarnations;
@@ -153,6 +170,7 @@ public final class RankState implements AutoCloseable {
 
   @Override
   public void close() {
+    closeRetired();
     owned.close();
     sum.close();
     gradients.close();
