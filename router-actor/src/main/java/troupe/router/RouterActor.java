@@ -16,18 +16,14 @@ import org.slf4j.LoggerFactory;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.tensor.AdamWStep;
-import troupe.core.tensor.Tensor;
-import troupe.expert.Outbox;
 import troupe.expert.network.TensorPayload;
 import troupe.router.pass.DivergedException;
 import troupe.router.pass.DrawsSource;
-import troupe.router.pass.Outgoing;
 import troupe.router.pass.RankPass;
 import troupe.router.trunk.LayerStats;
 import troupe.router.trunk.MicroBatch;
 import troupe.router.trunk.RankState;
 import troupe.transport.BatchHeader;
-import troupe.transport.Phase;
 import troupe.transport.Transport;
 
 /**
@@ -199,13 +195,13 @@ public final class RouterActor {
   private final Settings settings;
   private final RankState state;
   private final RunConfig config;
-  private final Outbox outbox;
+  private final RouterMail mail;
+  private final TrunkExchange trunk;
 
   /** The pass at hand or, once it is finished, the one whose rows may be asked for again. */
   private RankPass pass;
 
   private Runnable onPassFinished;
-  private TrunkReduction reduction;
   private long deliveries;
   private long deliveriesAtLastCheck;
 
@@ -214,7 +210,12 @@ public final class RouterActor {
     this.settings = settings;
     this.state = state;
     this.config = state.config();
-    this.outbox = new Outbox(settings.transport());
+    this.mail =
+        new RouterMail(
+            settings,
+            state,
+            () -> timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY));
+    this.trunk = new TrunkExchange(state, mail);
     timers.startTimerWithFixedDelay(new CheckProgress(), settings.replyTimeout());
   }
 
@@ -253,7 +254,7 @@ public final class RouterActor {
         case TakeSnapshot take -> take.snapshot().take(state);
         case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
         case CheckProgress check -> onCheckProgress();
-        case RetrySend retry -> retryIfWaiting(outbox.flush());
+        case RetrySend retry -> mail.flush();
       }
     } catch (DivergedException e) {
       tell(new Diverged(epoch(), pass.step(), state.rank(), e.getMessage()));
@@ -270,10 +271,9 @@ public final class RouterActor {
       return;
     }
     endPass();
-    state.gradientStep(-1);
     long tokensOfRank =
         (long) config.train().batch() / config.train().ranks() * config.model().seq();
-    reduction = new TrunkReduction(state, begin.step());
+    trunk.begin(begin.step());
     List<MicroBatch> micros = new ArrayList<>();
     for (int m = 0; m < config.train().microBatches(); m++) {
       Batch batch = settings.batches().training(begin.step(), state.rank(), m);
@@ -287,8 +287,8 @@ public final class RouterActor {
             state.rank() * tokensOfRank,
             config.train().ranks() * tokensOfRank,
             settings.draws(),
-            new Sender(begin.step())),
-        this::sendTrunkGradients);
+            mail.ofPass(begin.step())),
+        () -> trunk.sendGradients(pass.lossSum()));
   }
 
   private void onLoad(Load load) {
@@ -315,7 +315,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = evaluate.id() + index;
     begin(
-        RankPass.evaluation(state, List.of(micro), id, new Sender(id)),
+        RankPass.evaluation(state, List.of(micro), id, mail.ofPass(id)),
         () -> {
           double sum = lossSum + pass.lossSum();
           endPass();
@@ -344,7 +344,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = generate.id() + generated;
     begin(
-        RankPass.generation(state, micro, id, new Sender(id)),
+        RankPass.generation(state, micro, id, mail.ofPass(id)),
         () -> {
           double[] logits = state.trunk().nextTokenLogits(micro);
           endPass();
@@ -377,8 +377,8 @@ public final class RouterActor {
     deliveries++;
     switch (header.phase()) {
       case OUTPUT, INPUT_GRADIENT -> onAnswer(header, rows);
-      case TRUNK_GRADIENT -> onTrunkGradient(header, rows);
-      case TRUNK_PARAMETERS -> onTrunkParameters(header, rows);
+      case TRUNK_GRADIENT -> trunk.onGradient(header, rows);
+      case TRUNK_PARAMETERS -> trunk.onParameters(header, rows);
       case FORWARD, BACKWARD, EVALUATE -> rows.release();
     }
   }
@@ -394,79 +394,11 @@ public final class RouterActor {
     advance();
   }
 
-  private void sendTrunkGradients() {
-    for (int owner = 0; owner < config.train().ranks(); owner++) {
-      Tensor slice = state.gradientSlice(owner);
-      if (owner == state.rank()) {
-        onGradientSlice(owner, TensorPayload.lent(slice));
-      } else {
-        sendToRank(Phase.TRUNK_GRADIENT, pass.step(), owner, slice);
-      }
-    }
-  }
-
-  private void onTrunkGradient(BatchHeader header, TensorPayload rows) {
-    if (reduction == null || reduction.step() != header.step()) {
-      rows.release();
-      return;
-    }
-    onGradientSlice(header.rank(), rows);
-  }
-
-  private void onGradientSlice(int fromRank, TensorPayload slice) {
-    if (reduction.accept(fromRank, slice)) {
-      reportGradient();
-    }
-  }
-
-  private void reportGradient() {
-    tell(
-        new GradientReady(
-            epoch(), reduction.step(), state.rank(), pass.lossSum(), reduction.squaredNorm()));
-  }
-
   private void onApply(Apply apply) {
-    long step = apply.hyper().step();
-    if (apply.epoch() != epoch()) {
-      return;
-    }
-    // Decided: every expert has its gradient in this epoch, so none reads rows of an older one.
-    state.closeRetired();
-    if (step == state.owned().committedStep() + 1 && state.gradientStep() == step) {
-      state.owned().apply(state.gradientSum(), apply.hyper(), () -> {});
-      state.sliceUpdated(state.rank(), step);
-    }
-    if (step == state.owned().committedStep()) {
-      sendTrunkParameters(step);
-      reportIfApplied(step);
-    }
-  }
-
-  private void sendTrunkParameters(long step) {
-    for (int other = 0; other < config.train().ranks(); other++) {
-      if (other != state.rank()) {
-        sendToRank(Phase.TRUNK_PARAMETERS, step, other, state.parameterSlice(state.rank()));
-      }
-    }
-  }
-
-  /**
-   * Slices of others may come before this rank's own Apply: its work on the old ones is done either
-   * way.
-   */
-  private void onTrunkParameters(BatchHeader header, TensorPayload rows) {
-    int owner = header.rank();
-    if (header.step() == state.sliceStep(owner) + 1) {
-      state.device().kernels().copy(state.parameterSlice(owner), rows.tensor());
-      state.sliceUpdated(owner, header.step());
-      reportIfApplied(header.step());
-    }
-    rows.release();
-  }
-
-  private void reportIfApplied(long step) {
-    if (state.hasAllSlices(step)) {
-      tell(new Applied(epoch(), step, state.rank()));
+    if (apply.epoch() == epoch()) {
+      // Decided: every expert has its gradient in this epoch, so none reads rows of an older one.
+      state.closeRetired();
+      trunk.apply(apply.hyper());
     }
   }
 
@@ -492,17 +424,8 @@ public final class RouterActor {
       if (waiting.expert() >= 0) {
         pass.resend(waiting.layer(), waiting.expert());
       }
-    } else if (reduction != null) {
-      resendTrunk();
-    }
-  }
-
-  /** Other ranks may have missed this rank's slices; those that have them drop these. */
-  private void resendTrunk() {
-    if (state.owned().committedStep() == reduction.step()) {
-      sendTrunkParameters(reduction.step());
     } else {
-      sendTrunkGradients();
+      trunk.resend();
     }
   }
 
@@ -512,72 +435,8 @@ public final class RouterActor {
     }
   }
 
-  /** Stamps the rows of a pass and sends them to experts; reports what the gate saw. */
-  private final class Sender implements Outgoing {
-    private final long step;
-
-    Sender(long step) {
-      this.step = step;
-    }
-
-    @Override
-    public void send(Phase phase, int microBatch, int layer, int expert, Tensor rows) {
-      // An expert that is late may look at rows of an evaluation after the pass is over: nothing says that it has ended, as
-      // a committed step does. So it gets its own.
-      boolean outlivesPass = phase == Phase.EVALUATE;
-      post(
-          settings.placement().nodeOfExpert(layer, expert),
-          header(phase, step, layer, microBatch, expert, rows),
-          outlivesPass ? TensorPayload.given(copy(rows)) : TensorPayload.lent(rows));
-    }
-
-    @Override
-    public void routed(int layer, LayerStats stats) {
-      tell(new Routed(epoch(), step, state.rank(), layer, stats));
-    }
-  }
-
-  private void sendToRank(Phase phase, long step, int rank, Tensor slice) {
-    post(
-        settings.placement().nodeOfRank(rank),
-        header(phase, step, -1, 0, rank, slice),
-        TensorPayload.lent(slice));
-  }
-
-  private BatchHeader header(
-      Phase phase, long step, int layer, int microBatch, int expert, Tensor rows) {
-    return new BatchHeader(
-        settings.runId(),
-        epoch(),
-        step,
-        layer,
-        microBatch,
-        state.rank(),
-        expert,
-        phase,
-        rows.dtype().code(),
-        rows.rows(),
-        rows.columns());
-  }
-
-  private Tensor copy(Tensor rows) {
-    Tensor copy = state.device().allocate(rows.rows(), rows.columns());
-    state.device().kernels().copy(copy, rows);
-    return copy;
-  }
-
-  private void post(int node, BatchHeader header, TensorPayload rows) {
-    retryIfWaiting(outbox.send(node, header, rows));
-  }
-
-  private void retryIfWaiting(boolean empty) {
-    if (!empty) {
-      timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY);
-    }
-  }
-
   private void tell(Event event) {
-    settings.events().tell(event);
+    mail.tell(event);
   }
 
   private void endPass() {
@@ -586,10 +445,7 @@ public final class RouterActor {
       pass = null;
     }
     onPassFinished = null;
-    if (reduction != null) {
-      reduction.close();
-      reduction = null;
-    }
+    trunk.end();
   }
 
   private int epoch() {
@@ -598,7 +454,7 @@ public final class RouterActor {
 
   /** Gives up the step at hand; its rows stay until every expert has given it up too. */
   private void abandonStep() {
-    outbox.close();
+    mail.close();
     if (pass != null) {
       state.retire(pass.micros());
       pass = null;
@@ -612,7 +468,7 @@ public final class RouterActor {
   }
 
   private Behavior<Command> onStop() {
-    outbox.close();
+    mail.close();
     endPass();
     state.closeRetired();
     return Behaviors.same();
