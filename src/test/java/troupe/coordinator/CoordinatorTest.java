@@ -372,8 +372,7 @@ final class CoordinatorTest {
     tell(new ExpertActor.GradientReady(1, 1, 0, 0, 1));
     for (int i = 0; i < 4; i++) {
       tell(new RouterActor.Late(1, 1, 0, 0, 1));
-      assertEquals(
-          "rank=0 waits for layer=0 expert=1: asked again", heard.next(String.class));
+      assertEquals("rank=0 waits for layer=0 expert=1: asked again", heard.next(String.class));
       time.timePasses(Duration.ofSeconds(10));
     }
     Outcome.Failed failed = heard.next(Outcome.Failed.class);

@@ -51,8 +51,7 @@ final class ExpertActorTest {
         device,
         LAYER,
         EXPERT,
-        new ParameterLayout(
-            ExpertState.specs(LAYER, EXPERT, WIDTH, 6, Activation.GELU, 0.5, 0.5)),
+        new ParameterLayout(ExpertState.specs(LAYER, EXPERT, WIDTH, 6, Activation.GELU, 0.5, 0.5)),
         Activation.GELU,
         0.1,
         5);
@@ -92,8 +91,7 @@ final class ExpertActorTest {
     Tensor rows = device.allocate(2, WIDTH);
     double sign = phase == Phase.BACKWARD ? -0.5 : 1;
     rows.set(sign, 2, 3, 4 + rank, 0.1, sign * 0.2, 0.3, rank);
-    return new ExpertActor.Deliver(
-        header(epoch, step, rank, phase, 2), TensorPayload.given(rows));
+    return new ExpertActor.Deliver(header(epoch, step, rank, phase, 2), TensorPayload.given(rows));
   }
 
   private ExpertActor.Deliver forward(int rank) {
@@ -173,8 +171,7 @@ final class ExpertActorTest {
   @Test
   void shouldReportTheSameGradientWhateverTheOrderOfRanks() throws Exception {
     work(spawn(), 1, 0);
-    ExpertActor.GradientReady ready =
-        events.expectMessageClass(ExpertActor.GradientReady.class);
+    ExpertActor.GradientReady ready = events.expectMessageClass(ExpertActor.GradientReady.class);
     assertArrayEquals(expected()[0], state.gradients().flat().toDoubles());
     double squaredNorm = Arrays.stream(expected()[0]).map(g -> g * g).sum();
     assertEquals(squaredNorm, ready.squaredNorm(), 1e-12 * squaredNorm);
@@ -289,8 +286,7 @@ final class ExpertActorTest {
 
   @Test
   void shouldForgetHalfAGradientWhenItThrowsInBackward() throws Exception {
-    ActorRef<ExpertActor.Command> expert =
-        spawn(new Fault(1, LAYER, EXPERT, Fault.Phase.BACKWARD));
+    ActorRef<ExpertActor.Command> expert = spawn(new Fault(1, LAYER, EXPERT, Fault.Phase.BACKWARD));
     expert.tell(forward(0));
     expert.tell(forward(1));
     release(2);
@@ -330,8 +326,7 @@ final class ExpertActorTest {
       order.add(sent.header().phase() + " " + sent.header().rank());
       sent.payload().release();
     }
-    assertEquals(
-        List.of("OUTPUT 1", "OUTPUT 0", "INPUT_GRADIENT 0", "INPUT_GRADIENT 1"), order);
+    assertEquals(List.of("OUTPUT 1", "OUTPUT 0", "INPUT_GRADIENT 0", "INPUT_GRADIENT 1"), order);
     assertEquals(7, transport.refused());
     settle(expert);
     assertEquals(0, transport.waiting());
@@ -362,8 +357,7 @@ final class ExpertActorTest {
       }
     }
     release(4);
-    assertEquals(
-        EPOCH + 1, events.expectMessageClass(ExpertActor.GradientReady.class).epoch());
+    assertEquals(EPOCH + 1, events.expectMessageClass(ExpertActor.GradientReady.class).epoch());
     assertArrayEquals(expected()[0], state.gradients().flat().toDoubles());
     expert.tell(new ExpertActor.Apply(EPOCH + 1, HYPER));
     events.expectMessageClass(ExpertActor.Applied.class);

@@ -179,8 +179,7 @@ final class RouterActorTest {
     settle();
     events.expectNoMessage(Duration.ofMillis(1));
     router.tell(new RouterActor.Load(EPOCH, 1, 0, new double[] {0.5, 0.5}));
-    RouterActor.GradientReady ready =
-        events.expectMessageClass(RouterActor.GradientReady.class);
+    RouterActor.GradientReady ready = events.expectMessageClass(RouterActor.GradientReady.class);
     assertTrue(ready.squaredNorm() > 0);
     assertEquals(Math.log(8), ready.lossSum() / 8, 0.1);
     double[] before = state.parameters().flat().toDoubles();
@@ -296,8 +295,7 @@ final class RouterActorTest {
     long bytes = device.allocatedBytes();
     Tensor rows = device.zeros(sent.header().rows() + 1, sent.header().columns());
     router.tell(
-        new RouterActor.Deliver(
-            answer(sent, Phase.OUTPUT, 1).header(), TensorPayload.given(rows)));
+        new RouterActor.Deliver(answer(sent, Phase.OUTPUT, 1).header(), TensorPayload.given(rows)));
     settle();
     // The answer that only lent its header is still there.
     assertEquals(
@@ -343,8 +341,7 @@ final class RouterActorTest {
   }
 
   private int[] generate(long id, Sampling sampling, int count) throws InterruptedException {
-    router.tell(
-        new RouterActor.Generate(EPOCH, id, new int[] {1, 2, 3}, count, -1, sampling));
+    router.tell(new RouterActor.Generate(EPOCH, id, new int[] {1, 2, 3}, count, -1, sampling));
     for (int i = 0; i < 2 * count; i++) {
       RecordingTransport.Sent sent = transport.next();
       assertEquals(Phase.EVALUATE, sent.header().phase());

@@ -217,7 +217,9 @@ public final class Coordinator {
     } catch (RuntimeException e) {
       // Nobody supervises the coordinator: without this its run would wait for it for ever.
       LOG.error("coordinator failed step={}", committedStep + 1, e);
-      fail("coordinator: " + e, "the run's log has the stack trace; resume=true goes on from the last checkpoint");
+      fail(
+          "coordinator: " + e,
+          "the run's log has the stack trace; resume=true goes on from the last checkpoint");
     }
     return Behaviors.same();
   }
@@ -290,7 +292,9 @@ public final class Coordinator {
     if (every > 0 && committedStep % every == 0 && committedStep > askedCheckpoint) {
       askedCheckpoint = committedStep;
       if (!beginCheckpoint()) {
-        notice("checkpoint of step %d skipped: earlier ones are still being written".formatted(committedStep));
+        notice(
+            "checkpoint of step %d skipped: earlier ones are still being written"
+                .formatted(committedStep));
       }
     }
   }
@@ -583,8 +587,7 @@ public final class Coordinator {
   }
 
   private void onCheckProgress() {
-    boolean moved =
-        events != eventsAtLastCheck || phase == Phase.IDLE || phase == Phase.ENDING;
+    boolean moved = events != eventsAtLastCheck || phase == Phase.IDLE || phase == Phase.ENDING;
     eventsAtLastCheck = events;
     idleChecks = moved ? 0 : idleChecks + 1;
     if (idleChecks == MAX_IDLE_CHECKS) {

@@ -1,7 +1,9 @@
 package troupe.coordinator;
 
-/** Told what happens in a run, in order, on the coordinator's thread; each call holds up the
- * next step, so it must be quick. */
+/**
+ * Told what happens in a run, in order, on the coordinator's thread; each call holds up the next
+ * step, so it must be quick.
+ */
 public interface RunListener {
   /** A step is committed. */
   default void committed(StepReport report) {}

@@ -9,7 +9,10 @@ import troupe.router.trunk.RankState;
 import troupe.transport.BatchHeader;
 import troupe.transport.Phase;
 
-/** What a router sends: rows with their headers to experts and other ranks, events to the coordinator. */
+/**
+ * What a router sends: rows with their headers to experts and other ranks, events to the
+ * coordinator.
+ */
 final class RouterMail implements AutoCloseable {
   private final RouterActor.Settings settings;
   private final RankState state;

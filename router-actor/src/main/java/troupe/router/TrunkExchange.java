@@ -8,8 +8,9 @@ import troupe.transport.BatchHeader;
 import troupe.transport.Phase;
 
 /**
- * The trunk's part of a step, shared out over ranks: every rank sends each other rank its gradient of the slice that rank owns,
- * sums what it gets for its own in rank order, updates it once the step is decided and sends it to all.
+ * The trunk's part of a step, shared out over ranks: every rank sends each other rank its gradient
+ * of the slice that rank owns, sums what it gets for its own in rank order, updates it once the
+ * step is decided and sends it to all.
  */
 final class TrunkExchange {
   private final RankState state;
@@ -103,7 +104,9 @@ final class TrunkExchange {
     }
   }
 
-  /** Nothing moves: other ranks may have missed this rank's slices; those that have them drop these. */
+  /**
+   * Nothing moves: other ranks may have missed this rank's slices; those that have them drop these.
+   */
   void resend() {
     if (reduction == null) {
       return;

@@ -210,7 +210,9 @@ final class RunCommandsTest {
     String[] overrides = {"train.steps=1000000", "evaluate.every=0", "checkpoint.every=0"};
     Process process = spawn(endless, "", overrides);
     Path metrics = endless.resolve("metrics.jsonl");
-    for (int i = 0; i < 3000 && process.isAlive() && (!Files.exists(metrics) || Files.size(metrics) == 0); i++) {
+    for (int i = 0;
+        i < 3000 && process.isAlive() && (!Files.exists(metrics) || Files.size(metrics) == 0);
+        i++) {
       Thread.sleep(20);
     }
     new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
@@ -328,7 +330,8 @@ final class RunCommandsTest {
   @Test
   void shouldGenerateTheSameFromTheSameSeedAndAlwaysTheLikeliestAtTemperatureZero() {
     String prompt = "a prompt that is longer than the eight bytes this model looks back: ";
-    Ended first = troupe("generate", run, "--prompt", prompt, "--tokens", "12", "--temperature", "2");
+    Ended first =
+        troupe("generate", run, "--prompt", prompt, "--tokens", "12", "--temperature", "2");
     assertEquals(0, first.code(), first::toString);
     assertTrue(first.out().startsWith(prompt), first::toString);
     assertEquals(
@@ -337,8 +340,16 @@ final class RunCommandsTest {
     assertNotEquals(
         first.out(),
         troupe(
-                "generate", run, "--prompt", prompt, "--tokens", "12", "--temperature", "2",
-                "--seed", "5")
+                "generate",
+                run,
+                "--prompt",
+                prompt,
+                "--tokens",
+                "12",
+                "--temperature",
+                "2",
+                "--seed",
+                "5")
             .out());
     String greedy = troupe("generate", run, "--prompt", "o", "--temperature", "0").out();
     assertEquals(

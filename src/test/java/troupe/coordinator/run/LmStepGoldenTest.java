@@ -107,8 +107,7 @@ final class LmStepGoldenTest {
       model.ranks().forEach(rank -> set(rank.parameters(), golden.child("params")));
       model.experts().forEach(expert -> set(expert, golden.child("params")));
       SingleProcess process =
-          new SingleProcess(
-              model, batches(golden, ranks * microBatches), draws(golden));
+          new SingleProcess(model, batches(golden, ranks * microBatches), draws(golden));
       assertClose(
           "logits",
           golden.child("logits").doubles("data"),

@@ -18,13 +18,16 @@ import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 
 /**
- * The gradient of the whole model, losses of the gate included, against central differences of the loss along a random
- * direction of every parameter. With the Switch gate it is exact as long as no token changes its expert.
+ * The gradient of the whole model, losses of the gate included, against central differences of the
+ * loss along a random direction of every parameter. With the Switch gate it is exact as long as no
+ * token changes its expert.
  */
 final class ModelGradientTest {
   private static final long SEED = 11;
 
-  /** Third derivatives leave an error near its square, rounding of the loss one near 1e-16 over it. */
+  /**
+   * Third derivatives leave an error near its square, rounding of the loss one near 1e-16 over it.
+   */
   private static final double STRIDE = 1e-5;
 
   private static final double RELATIVE = 1e-6;
@@ -104,7 +107,9 @@ final class ModelGradientTest {
     entry.set(moved);
     SingleProcess.Result result = single.computeGradients();
     assertEquals(
-        undisturbed.choices(), result.choices(), entry.spec().name() + " moves a token; take another seed");
+        undisturbed.choices(),
+        result.choices(),
+        entry.spec().name() + " moves a token; take another seed");
     return result.loss();
   }
 
@@ -125,13 +130,15 @@ final class ModelGradientTest {
     return Runs.tiny(all.toArray(String[]::new));
   }
 
-  /** Far from the flat point where models start: gradients there are too small to tell from rounding. */
+  /**
+   * Far from the flat point where models start: gradients there are too small to tell from
+   * rounding.
+   */
   private static double[] started(ParameterSpec spec, SplittableRandom random) {
     double[] start = spec.init().values(SEED, spec.name(), Math.toIntExact(spec.size()));
     boolean matrix = spec.decay();
     for (int i = 0; i < start.length; i++) {
-      start[i] =
-          matrix ? random.nextGaussian(0, 0.5) : start[i] + random.nextGaussian(0, 0.2);
+      start[i] = matrix ? random.nextGaussian(0, 0.5) : start[i] + random.nextGaussian(0, 0.2);
     }
     return start;
   }
@@ -165,8 +172,7 @@ final class ModelGradientTest {
       try (Tensor flat = model.device().allocate(1, first.flat().columns())) {
         for (RankState rank : model.ranks()) {
           Tensor slice =
-              flat.slice(
-                  rank.slices().from(rank.rank()), 1, rank.slices().count(rank.rank()));
+              flat.slice(rank.slices().from(rank.rank()), 1, rank.slices().count(rank.rank()));
           model.device().kernels().copy(slice, rank.gradientSum());
         }
         return flat.slice(first.layout().offset(spec.name()), spec.rows(), spec.columns())

@@ -24,7 +24,10 @@ import troupe.expert.network.ExpertState;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
 
-/** What a run does when routers throw, experts give up or numbers go wrong; and that it leaves nothing behind. */
+/**
+ * What a run does when routers throw, experts give up or numbers go wrong; and that it leaves
+ * nothing behind.
+ */
 final class RecoveryTest {
   private static final class Injected extends RuntimeException {
     private static final long serialVersionUID = 1;
@@ -75,8 +78,7 @@ final class RecoveryTest {
         Model model = new Model(device, config)) {
       long before = device.allocatedBytes();
       Runs.Heard heard =
-          Runs.run(
-              model, batches, draws, List.of(new RunTask.Train(config.train().steps())));
+          Runs.run(model, batches, draws, List.of(new RunTask.Train(config.train().steps())));
       if (heard.outcome.join() instanceof Outcome.Completed) {
         assertEquals(before, device.allocatedBytes(), "bytes left behind");
       }
@@ -96,8 +98,8 @@ final class RecoveryTest {
     "6, 0, 1, inprocess",
     "3, 1, 1, ipc",
   })
-  void shouldSurviveARouterThatThrowsAtTheBeginOfAStep(
-      int step, int rank, int micro, String mode) throws Exception {
+  void shouldSurviveARouterThatThrowsAtTheBeginOfAStep(int step, int rank, int micro, String mode)
+      throws Exception {
     RunConfig config = Runs.tiny("transport.mode=" + mode);
     Trained disturbed =
         train(
@@ -111,7 +113,10 @@ final class RecoveryTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 0, 0, inprocess", "3, 1, 32, inprocess", "3, 1, 16, inprocess", "6, 1, 48, inprocess",
+    "1, 0, 0, inprocess",
+    "3, 1, 32, inprocess",
+    "3, 1, 16, inprocess",
+    "6, 1, 48, inprocess",
     "3, 1, 32, ipc"
   })
   void shouldSurviveARouterThatThrowsWhileExpertsWork(

@@ -25,8 +25,8 @@ import troupe.router.trunk.RankState;
 import troupe.transport.Phase;
 
 /**
- * Training without actors: the same pieces, one after the other on the calling thread. An expert answers at once, so nothing
- * is ever late, sent twice or out of order.
+ * Training without actors: the same pieces, one after the other on the calling thread. An expert
+ * answers at once, so nothing is ever late, sent twice or out of order.
  */
 final class SingleProcess {
   private final Model model;
@@ -86,8 +86,7 @@ final class SingleProcess {
     for (RankState owner : model.ranks()) {
       for (RankState other : model.ranks()) {
         if (other != owner) {
-          kernels.copy(
-              other.parameterSlice(owner.rank()), owner.parameterSlice(owner.rank()));
+          kernels.copy(other.parameterSlice(owner.rank()), owner.parameterSlice(owner.rank()));
         }
       }
     }
@@ -95,7 +94,10 @@ final class SingleProcess {
     return result;
   }
 
-  /** Runs forward and backward of the next step; leaves sums over all ranks in gradientSum and in the experts' gradients. */
+  /**
+   * Runs forward and backward of the next step; leaves sums over all ranks in gradientSum and in
+   * the experts' gradients.
+   */
   Result computeGradients() {
     try (Pass pass = new Pass(committedStep + 1)) {
       return pass.run();
@@ -128,15 +130,13 @@ final class SingleProcess {
       for (ExpertState expert : model.experts()) {
         experts.put(
             List.of(expert.layer(), expert.expert()),
-            new ExpertStep(
-                expert, step, config.train().ranks(), config.train().microBatches()));
+            new ExpertStep(expert, step, config.train().ranks(), config.train().microBatches()));
       }
       for (RankState rank : model.ranks()) {
         List<MicroBatch> micros = new ArrayList<>();
         for (int m = 0; m < config.train().microBatches(); m++) {
           micros.add(
-              new MicroBatch(
-                  m, batches.training(step, rank.rank(), m), config.model().layers()));
+              new MicroBatch(m, batches.training(step, rank.rank(), m), config.model().layers()));
         }
         ranks.add(
             RankPass.training(
@@ -211,8 +211,7 @@ final class SingleProcess {
     private void sumTrunkGradients() {
       Kernels kernels = model.device().kernels();
       for (RankState owner : model.ranks()) {
-        kernels.copy(
-            owner.gradientSum(), model.ranks().getFirst().gradientSlice(owner.rank()));
+        kernels.copy(owner.gradientSum(), model.ranks().getFirst().gradientSlice(owner.rank()));
         for (RankState other : model.ranks().subList(1, model.ranks().size())) {
           kernels.add(owner.gradientSum(), other.gradientSlice(owner.rank()));
         }
@@ -264,11 +263,7 @@ final class SingleProcess {
         ranks
             .get(rank)
             .accept(
-                forward ? Phase.OUTPUT : Phase.INPUT_GRADIENT,
-                microBatch,
-                layer,
-                expert,
-                answer);
+                forward ? Phase.OUTPUT : Phase.INPUT_GRADIENT, microBatch, layer, expert, answer);
       }
 
       @Override

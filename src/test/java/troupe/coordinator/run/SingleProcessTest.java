@@ -16,7 +16,9 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
 
-/** Actors add nothing to the numbers: a run of them equals the same pieces run one after the other. */
+/**
+ * Actors add nothing to the numbers: a run of them equals the same pieces run one after the other.
+ */
 final class SingleProcessTest {
   private record Trained(String hash, List<SingleProcess.Result> steps) {}
 
@@ -82,8 +84,7 @@ final class SingleProcessTest {
     List<SingleProcess.Result> whole =
         alone(tiny("train.ranks=1 train.micro_batches=1" + rest)).steps();
     List<SingleProcess.Result> split =
-        alone(tiny("train.ranks=" + ranks + " train.micro_batches=" + microBatches + rest))
-            .steps();
+        alone(tiny("train.ranks=" + ranks + " train.micro_batches=" + microBatches + rest)).steps();
     for (int i = 0; i < whole.size(); i++) {
       assertEquals(whole.get(i).loss(), split.get(i).loss(), 1e-9, "loss of step " + (i + 1));
       assertEquals(whole.get(i).gradNorm(), split.get(i).gradNorm(), 1e-9, "norm " + (i + 1));
@@ -93,7 +94,8 @@ final class SingleProcessTest {
   @Test
   void shouldLeaveExpertsWithoutTokensAtTheirDecayAlone() {
     RunConfig config =
-        tiny("train.ranks=2 train.micro_batches=2 model.seq=1 experts.count=16 gate.type=switch train.steps=1");
+        tiny(
+            "train.ranks=2 train.micro_batches=2 model.seq=1 experts.count=16 gate.type=switch train.steps=1");
     try (Device device = Devices.open(config.device());
         Model model = new Model(device, config)) {
       SingleProcess single =
@@ -102,8 +104,7 @@ final class SingleProcessTest {
       List<double[]> gradients =
           new ArrayList<>(
               model.experts().stream().map(e -> e.gradients().flat().toDoubles()).toList());
-      long idle =
-          gradients.stream().filter(g -> Arrays.stream(g).allMatch(x -> x == 0)).count();
+      long idle = gradients.stream().filter(g -> Arrays.stream(g).allMatch(x -> x == 0)).count();
       assertTrue(idle >= 16, "experts without a token: " + idle + " of 32 with 8 tokens");
       assertTrue(idle < 32, "some expert works");
     }

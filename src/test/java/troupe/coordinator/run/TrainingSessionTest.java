@@ -35,8 +35,7 @@ final class TrainingSessionTest {
   void writeText() throws IOException {
     text = folder.resolve("text.txt");
     Files.write(
-        text,
-        IntStream.range(0, 300).mapToObj(i -> "line " + i + ": " + i * i + " owls").toList());
+        text, IntStream.range(0, 300).mapToObj(i -> "line " + i + ": " + i * i + " owls").toList());
   }
 
   private RunConfig config(String name, String... overrides) {
@@ -91,8 +90,7 @@ final class TrainingSessionTest {
   private static Ended run(RunConfig config, OnStep onStep) throws IOException {
     Files.createDirectories(Path.of(config.run().dir()));
     Observer observer = new Observer();
-    TrainingSession session =
-        new TrainingSession(config, RunFolder.enter(config), observer);
+    TrainingSession session = new TrainingSession(config, RunFolder.enter(config), observer);
     observer.onStep = step -> onStep.committed(session, step);
     return new Ended(session.run(), observer);
   }
@@ -145,8 +143,7 @@ final class TrainingSessionTest {
     Ended ended = run(config("broken", "run.resume=true"), NOTHING);
     assertEquals(new Outcome.Completed(12), ended.outcome());
     assertEquals(hash("straight"), hash("broken"));
-    assertEquals(
-        LongStream.rangeClosed(1, 12).boxed().toList(), steps(metrics("broken")));
+    assertEquals(LongStream.rangeClosed(1, 12).boxed().toList(), steps(metrics("broken")));
     assertEquals(losses(metrics("straight")), losses(metrics("broken")));
   }
 
@@ -170,8 +167,7 @@ final class TrainingSessionTest {
     Ended ended = run(config("killed", "run.resume=true"), NOTHING);
     assertEquals(9, ended.observer().steps.getFirst());
     assertEquals(hash("straight"), hash("killed"));
-    assertEquals(
-        LongStream.rangeClosed(1, 12).boxed().toList(), steps(metrics("killed")));
+    assertEquals(LongStream.rangeClosed(1, 12).boxed().toList(), steps(metrics("killed")));
   }
 
   private static void deleteTree(Path tree) throws IOException {
@@ -202,7 +198,8 @@ final class TrainingSessionTest {
         run(
             config("run", "checkpoint.every=3"),
             (session, step) -> {
-              // From here on a file is where the folder should be; at the end the place is free again.
+              // From here on a file is where the folder should be; at the end the place is free
+              // again.
               if (step == 1) {
                 inTheWay(checkpoints);
               } else if (step == 10) {

@@ -97,8 +97,7 @@ final class FeedForwardTest {
           FLOOR);
       for (ParameterSpec spec : parameters.layout().specs()) {
         double[] expected =
-            Arrays.stream(
-                    differences(parameters.get(spec.name()), parameters, activation, x, dY))
+            Arrays.stream(differences(parameters.get(spec.name()), parameters, activation, x, dY))
                 .map(difference -> 2 * difference)
                 .toArray();
         Closeness.assertClose(
@@ -124,8 +123,7 @@ final class FeedForwardTest {
         network.backwardInput(out, none, saved);
         network.backwardWeights(gradients, "f.", none, none, saved, false);
       }
-      assertArrayEquals(
-          new double[(int) gradients.flat().size()], gradients.flat().toDoubles());
+      assertArrayEquals(new double[(int) gradients.flat().size()], gradients.flat().toDoubles());
     }
   }
 }

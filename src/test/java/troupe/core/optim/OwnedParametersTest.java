@@ -84,7 +84,8 @@ final class OwnedParametersTest {
           IllegalStateException.class,
           () -> disturbed.apply(gradient, step(now), new ThrowAt(first)));
       assertEquals(now - 1, disturbed.committedStep());
-      // The second time it goes on after the chunk at which it stopped; after the last none is left.
+      // The second time it goes on after the chunk at which it stopped; after the last none is
+      // left.
       int again = Math.min(second, CHUNKS - first);
       if (again > 0) {
         assertThrows(
@@ -134,8 +135,7 @@ final class OwnedParametersTest {
     OwnedParameters none = owned(-1000);
     all.apply(gradient, step(1), () -> {});
     none.apply(gradient, step(1), () -> {});
-    assertFalse(
-        Arrays.equals(all.parameters().toDoubles(), none.parameters().toDoubles()));
+    assertFalse(Arrays.equals(all.parameters().toDoubles(), none.parameters().toDoubles()));
     double[] decayed = all.parameters().toDoubles();
     double[] kept = none.parameters().toDoubles();
     for (int i = 0; i < SIZE; i++) {
@@ -150,8 +150,7 @@ final class OwnedParametersTest {
     double[] after = owned.parameters().toDoubles();
     owned.apply(gradient, step(1), () -> {});
     assertArrayEquals(after, owned.parameters().toDoubles());
-    assertThrows(
-        IllegalStateException.class, () -> owned.apply(gradient, step(3), () -> {}));
+    assertThrows(IllegalStateException.class, () -> owned.apply(gradient, step(3), () -> {}));
     owned.loaded(5);
     owned.apply(gradient, step(6), () -> {});
     assertEquals(6, owned.committedStep());

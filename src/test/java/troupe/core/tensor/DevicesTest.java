@@ -10,10 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.junit.jupiter.api.Test;
-import troupe.core.UserException;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.core.UserException;
 
 class DevicesTest {
   @ParameterizedTest
@@ -37,8 +37,7 @@ class DevicesTest {
 
   @Test
   void shouldNameTheChoicesWhenDeviceIsUnknown() {
-    String message =
-        assertThrows(UserException.class, () -> Devices.open("gpu")).getMessage();
+    String message = assertThrows(UserException.class, () -> Devices.open("gpu")).getMessage();
     assertTrue(message.startsWith("device: gpu (expected: cpu, nd4j, reference"), message);
   }
 

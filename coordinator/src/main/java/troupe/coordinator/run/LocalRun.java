@@ -212,7 +212,10 @@ public final class LocalRun implements AutoCloseable {
     }
   }
 
-  /** Says what became of a checkpoint that was begun; {@code failure} is {@code null} if it is on the disk. */
+  /**
+   * Says what became of a checkpoint that was begun; {@code failure} is {@code null} if it is on
+   * the disk.
+   */
   public void checkpointEnded(long step, String failure, String hint) {
     system.tell(new Coordinator.CheckpointEnded(step, failure, hint));
   }

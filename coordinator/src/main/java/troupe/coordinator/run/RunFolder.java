@@ -69,8 +69,7 @@ public record RunFolder(Path path) {
   }
 
   private void checkSame(RunConfig config) {
-    List<ResolvedConfig.Difference> differences =
-        ResolvedConfig.differences(config, config());
+    List<ResolvedConfig.Difference> differences = ResolvedConfig.differences(config, config());
     if (!differences.isEmpty()) {
       throw new UserException(
           differences.stream().map(Object::toString).collect(Collectors.joining("\n")),

@@ -384,9 +384,7 @@ public record RunConfig(
     public Transport {
       new Expect("transport")
           .that(
-              mtuBytes >= MIN_MTU
-                  && mtuBytes <= MAX_UDP_PAYLOAD
-                  && mtuBytes % FRAME_ALIGNMENT == 0,
+              mtuBytes >= MIN_MTU && mtuBytes <= MAX_UDP_PAYLOAD && mtuBytes % FRAME_ALIGNMENT == 0,
               "mtu_bytes",
               mtuBytes,
               "a multiple of 32 from 1152 to 65504")

@@ -1,8 +1,8 @@
 package troupe.expert.network;
 
 /**
- * What outlives the incarnations of an actor beside its committed state: how many there were, the epoch they work in, and why
- * the last one ended.
+ * What outlives the incarnations of an actor beside its committed state: how many there were, the
+ * epoch they work in, and why the last one ended.
  */
 public final class Incarnations {
   private int count;

@@ -334,8 +334,7 @@ final class Nd4jKernels implements Kernels {
       INDArray denominator =
           Transforms.sqrt(second, true).divi(rootCorrection).addi(step.epsilon());
       INDArray update = first.div(denominator).muli(stepSize);
-      INDArray updated =
-          array(param).mul(1 - step.learningRate() * weightDecay).subi(update);
+      INDArray updated = array(param).mul(1 - step.learningRate() * weightDecay).subi(update);
       // All that could fail is done: write.
       array(m).assign(first);
       array(v).assign(second);
