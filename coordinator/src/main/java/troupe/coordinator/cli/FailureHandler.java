@@ -8,6 +8,7 @@ import java.util.concurrent.ExecutionException;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.ParseResult;
+import troupe.coordinator.run.RunFailedException;
 import troupe.core.UserException;
 
 /**
@@ -23,6 +24,10 @@ final class FailureHandler implements IExecutionExceptionHandler {
       case UserException mistake -> {
         print(err, mistake.getMessage(), mistake.hint());
         yield ExitCode.MISTAKE;
+      }
+      case RunFailedException failed -> {
+        print(err, failed.getMessage(), failed.hint());
+        yield ExitCode.FAILED;
       }
       case InterruptedException interrupted -> {
         print(err, "interrupted", "run the same command again; train takes resume=true");

@@ -13,6 +13,7 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.Outcome;
 import troupe.coordinator.metrics.Report;
+import troupe.coordinator.run.RunFailedException;
 import troupe.coordinator.run.RunFolder;
 import troupe.coordinator.run.TrainingSession;
 import troupe.core.checkpoint.RunLock;
@@ -92,10 +93,7 @@ final class TrainCommand implements Callable<Integer> {
         out.flush();
         yield ExitCode.INTERRUPTED;
       }
-      case Outcome.Failed failed -> {
-        FailureHandler.print(spec.commandLine().getErr(), failed.message(), failed.hint());
-        yield ExitCode.FAILED;
-      }
+      case Outcome.Failed failed -> throw new RunFailedException(failed);
     };
   }
 

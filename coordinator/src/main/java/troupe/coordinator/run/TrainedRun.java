@@ -168,7 +168,7 @@ public final class TrainedRun implements AutoCloseable {
             listener);
     try (LocalRun run = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {
-        throw new UserException(failed.message(), failed.hint());
+        throw new RunFailedException(failed);
       }
     }
   }

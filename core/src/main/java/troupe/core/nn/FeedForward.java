@@ -64,10 +64,16 @@ public final class FeedForward {
     int rows = x_RD.rows();
     Tensor pre = device.allocate(rows, w1.columns());
     Tensor hidden = device.allocate(rows, w2.rows());
-    Linear.forward(kernels, pre, x_RD, w1, b1);
-    kernels.activationForward(hidden, pre, activation);
-    Linear.forward(kernels, y_RD, hidden, w2, b2);
-    return new Saved(pre, hidden);
+    Saved saved = new Saved(pre, hidden);
+    try {
+      Linear.forward(kernels, pre, x_RD, w1, b1);
+      kernels.activationForward(hidden, pre, activation);
+      Linear.forward(kernels, y_RD, hidden, w2, b2);
+    } catch (RuntimeException e) {
+      saved.close();
+      throw e;
+    }
+    return saved;
   }
 
   /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.pre()}. */

@@ -1,5 +1,6 @@
 package troupe.expert.network;
 
+import java.util.function.Consumer;
 import troupe.core.nn.FeedForward;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
@@ -59,9 +60,19 @@ public final class ExpertStep implements AutoCloseable {
 
   /** Output rows of a batch that no backward pass will follow. */
   public static Tensor evaluate(ExpertState state, Tensor x_RD) {
-    Tensor y_RD = state.device().allocate(x_RD.rows(), x_RD.columns());
-    state.network().forward(y_RD, x_RD).close();
-    return y_RD;
+    return answer(x_RD, y_RD -> state.network().forward(y_RD, x_RD).close());
+  }
+
+  /** New rows of the shape of {@code rows} that {@code work} fills; given back if it throws. */
+  private static Tensor answer(Tensor rows, Consumer<Tensor> work) {
+    Tensor answer = rows.device().allocate(rows.rows(), rows.columns());
+    try {
+      work.accept(answer);
+    } catch (RuntimeException e) {
+      answer.close();
+      throw e;
+    }
+    return answer;
   }
 
   /** Output rows of a batch; keeps {@code x} until the step ends. The caller owns the result. */
@@ -75,9 +86,7 @@ public final class ExpertStep implements AutoCloseable {
       return y_RD;
     }
     slot.x = x;
-    Tensor y_RD = device.allocate(x.tensor().rows(), x.tensor().columns());
-    slot.saved = network.forward(y_RD, x.tensor());
-    return y_RD;
+    return answer(x.tensor(), y_RD -> slot.saved = network.forward(y_RD, x.tensor()));
   }
 
   /** Whether the forward pass of this batch was done, so that its backward pass can be. */
@@ -91,24 +100,24 @@ public final class ExpertStep implements AutoCloseable {
    */
   public Tensor backward(int rank, int microBatch, TensorPayload dY) {
     Slot slot = slot(rank, microBatch);
-    Tensor dX_RD = device.allocate(dY.tensor().rows(), dY.tensor().columns());
     if (slot.backwardDone) {
-      recomputeBackward(slot, dX_RD, dY);
+      Tensor dX_RD = answer(dY.tensor(), rows -> recomputeBackward(slot, rows, dY.tensor()));
+      dY.release();
       return dX_RD;
     }
     slot.dY = dY;
-    network.backwardInput(dX_RD, dY.tensor(), slot.saved);
+    Tensor dX_RD =
+        answer(dY.tensor(), rows -> network.backwardInput(rows, dY.tensor(), slot.saved));
     slot.backwardDone = true;
     return dX_RD;
   }
 
-  private void recomputeBackward(Slot slot, Tensor dX_RD, TensorPayload dY) {
+  private void recomputeBackward(Slot slot, Tensor dX_RD, Tensor dY_RD) {
     Tensor x_RD = slot.x.tensor();
     try (Tensor y_RD = device.allocate(x_RD.rows(), x_RD.columns());
         FeedForward.Saved saved = network.forward(y_RD, x_RD)) {
-      network.backwardInput(dX_RD, dY.tensor(), saved);
+      network.backwardInput(dX_RD, dY_RD, saved);
     }
-    dY.release();
   }
 
   /**
