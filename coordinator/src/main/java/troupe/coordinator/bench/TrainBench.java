@@ -28,7 +28,8 @@ import troupe.router.gate.CounterDraws;
  * count.
  */
 public final class TrainBench {
-  private static final int PROFILED_STEPS = 5;
+  private static final int PROFILE_WARM_UP_STEPS = 20;
+  private static final int PROFILED_STEPS = 10;
 
   private TrainBench() {}
 
@@ -66,21 +67,23 @@ public final class TrainBench {
     }
   }
 
-  /** Runs {@code warmUp} steps, then times {@code steps}. */
+  /**
+   * Runs {@code warmUp} steps, then times {@code steps}. The profile comes first, so that what is
+   * timed is code that the JIT compiler is done with.
+   */
   public static Result run(RunConfig config, int warmUp, int steps) {
-    double[] stepMs;
-    try (Device device = Devices.open(config.device())) {
-      stepMs = stepMs(config, device, warmUp, steps, () -> {});
-    }
+    Map<String, Double> kernelMs = new LinkedHashMap<>();
+    double[] profiledMs;
     try (ProfiledDevice device = new ProfiledDevice(Devices.open(config.device()))) {
-      double[] profiledMs = stepMs(config, device, warmUp, PROFILED_STEPS, device::reset);
-      Map<String, Double> kernelMs = new LinkedHashMap<>();
+      profiledMs = stepMs(config, device, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, device::reset);
       device.nanosByKernel().entrySet().stream()
           .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
           .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
-      int threads = config.cluster().threads();
+    }
+    int threads = config.cluster().threads();
+    try (Device device = Devices.open(config.device())) {
       return new Result(
-          stepMs,
+          stepMs(config, device, warmUp, steps, () -> {}),
           (long) config.train().batch() * config.model().seq(),
           flopsPerToken(config),
           threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),

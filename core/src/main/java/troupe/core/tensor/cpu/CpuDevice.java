@@ -19,7 +19,8 @@ public final class CpuDevice implements Device {
   /** The name of this device. */
   public static final String NAME = "cpu";
 
-  private final MemoryPool<Block> pool = new MemoryPool<>(Block::allocate, Block::free);
+  private final Slabs slabs = new Slabs();
+  private final MemoryPool<Block> pool = new MemoryPool<>(slabs::allocate, Block::free);
   private final AtomicLong allocated = new AtomicLong();
   private final Kernels kernels = new CheckedKernels(this, new CpuKernels(this));
 
@@ -76,6 +77,7 @@ public final class CpuDevice implements Device {
   @Override
   public void close() {
     pool.close();
+    slabs.close();
   }
 
   void release(Block block, long size) {
