@@ -379,7 +379,8 @@ final class RouterActorTest {
     }
     RouterActor.Evaluated evaluated = (RouterActor.Evaluated) next();
     assertEquals(24, evaluated.tokens());
-    assertEquals(Math.log(8), evaluated.lossSum() / 24, 0.1);
+    // An untrained model of 8 tokens knows next to nothing.
+    assertEquals(Math.log(8), evaluated.lossSum() / 24, 0.3);
     settle();
     assertEquals(bytesAtRest, device.allocatedBytes(), "bytes left behind");
   }
