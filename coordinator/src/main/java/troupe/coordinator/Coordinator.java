@@ -163,10 +163,7 @@ public final class Coordinator {
   private Phase phase = Phase.IDLE;
   private int epoch;
   private long committedStep;
-  private long askedCheckpoint;
-  private long begunCheckpoint;
-  private long endedCheckpoint;
-  private long writtenCheckpoint;
+  private final CheckpointProgress checkpoints;
   private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
   private Outcome ending;
@@ -188,10 +185,7 @@ public final class Coordinator {
     this.tasks = new ArrayDeque<>(settings.tasks());
     this.epoch = settings.epoch();
     this.committedStep = settings.committedStep();
-    this.askedCheckpoint = committedStep;
-    this.begunCheckpoint = committedStep;
-    this.endedCheckpoint = committedStep;
-    this.writtenCheckpoint = committedStep;
+    this.checkpoints = new CheckpointProgress(settings.checkpoints(), committedStep);
     timers.startTimerWithFixedDelay(
         new CheckProgress(),
         Duration.ofNanos((long) (config.cluster().replyTimeoutSeconds() * 1e9)));
@@ -288,32 +282,15 @@ public final class Coordinator {
   }
 
   private void checkpointIfDue() {
-    int every = config.checkpoint().every();
-    if (every > 0 && committedStep % every == 0 && committedStep > askedCheckpoint) {
-      askedCheckpoint = committedStep;
-      if (!beginCheckpoint()) {
-        notice(
-            "checkpoint of step %d skipped: earlier ones are still being written"
-                .formatted(committedStep));
-      }
+    if (checkpoints.isDue(config.checkpoint().every(), committedStep) && !beginCheckpoint()) {
+      notice(
+          "checkpoint of step %d skipped: earlier ones are still being written"
+              .formatted(committedStep));
     }
   }
 
-  /** Returns whether the checkpoint of the committed step is begun, or not wanted. */
   private boolean beginCheckpoint() {
-    if (begunCheckpoint == committedStep) {
-      return true;
-    }
-    switch (settings.checkpoints().begin(epoch, committedStep, owners)) {
-      case STARTED -> begunCheckpoint = committedStep;
-      case UNWANTED -> {
-        begunCheckpoint = committedStep;
-        endedCheckpoint = committedStep;
-        writtenCheckpoint = committedStep;
-      }
-      case BUSY -> {}
-    }
-    return begunCheckpoint == committedStep;
+    return checkpoints.begin(epoch, committedStep, owners);
   }
 
   /** Ends once the last committed step is on the disk, or cannot be. */
@@ -322,29 +299,27 @@ public final class Coordinator {
     ending = outcome;
     if (!beginCheckpoint()) {
       timers.startSingleTimer(new RetryCheckpoint(), CHECKPOINT_RETRY);
-    } else if (endedCheckpoint == committedStep) {
+    } else if (checkpoints.hasEnded(committedStep)) {
       finish(outcome);
     }
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
-    endedCheckpoint = Math.max(endedCheckpoint, ended.step());
-    if (ended.failure() == null) {
-      writtenCheckpoint = Math.max(writtenCheckpoint, ended.step());
-    } else {
+    checkpoints.onEnded(ended);
+    if (ended.failure() != null) {
       notice(
           "checkpoint of step %d failed: %s. HINT: %s"
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
-    if (phase != Phase.ENDING || endedCheckpoint < committedStep) {
+    if (phase != Phase.ENDING || !checkpoints.hasEnded(committedStep)) {
       return;
     }
-    if (writtenCheckpoint == committedStep) {
+    if (checkpoints.written() == committedStep) {
       finish(ending);
     } else {
       fail(
           "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-              .formatted(committedStep, ended.failure(), writtenCheckpoint),
+              .formatted(committedStep, ended.failure(), checkpoints.written()),
           ended.hint());
     }
   }
