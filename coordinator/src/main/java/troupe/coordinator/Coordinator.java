@@ -587,7 +587,7 @@ public final class Coordinator {
   }
 
   private void notice(String line) {
-    LOG.warn(line);
+    LOG.info(line);
     settings.listener().notice(line);
   }
 

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.function.IntUnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 import troupe.core.config.Fault;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.DType;
@@ -142,13 +143,17 @@ public final class ExpertActor {
         Behaviors.withTimers(timers -> new ExpertActor(timers, settings, state).start());
     return Behaviors.supervise(incarnation)
         .onFailure(
-            Exception.class, SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
+            Exception.class,
+            SupervisorStrategy.restart()
+                // The stack trace goes to the run's log; the coordinator tells the user.
+                .withLogLevel(Level.INFO)
+                .withLimit(MAX_RESTARTS, RESTART_WINDOW));
   }
 
   private Behavior<Command> start() {
     int incarnation = state.incarnations().begin(settings.epoch());
     if (incarnation > 1) {
-      LOG.warn(
+      LOG.info(
           "layer={} expert={} restarted incarnation={} step={}",
           state.layer(),
           state.expert(),

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.tensor.AdamWStep;
@@ -225,13 +226,17 @@ public final class RouterActor {
         Behaviors.withTimers(timers -> new RouterActor(timers, settings, state).start());
     return Behaviors.supervise(incarnation)
         .onFailure(
-            Exception.class, SupervisorStrategy.restart().withLimit(MAX_RESTARTS, RESTART_WINDOW));
+            Exception.class,
+            SupervisorStrategy.restart()
+                // The stack trace goes to the run's log; the coordinator tells the user.
+                .withLogLevel(Level.INFO)
+                .withLimit(MAX_RESTARTS, RESTART_WINDOW));
   }
 
   private Behavior<Command> start() {
     int incarnation = state.incarnations().begin(settings.epoch());
     if (incarnation > 1) {
-      LOG.warn("rank={} restarted incarnation={}", state.rank(), incarnation);
+      LOG.info("rank={} restarted incarnation={}", state.rank(), incarnation);
       tell(new Restarted(epoch(), state.rank(), incarnation, state.incarnations().lastFailure()));
     }
     return Behaviors.receive(Command.class)

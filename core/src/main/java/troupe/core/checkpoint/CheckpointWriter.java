@@ -186,7 +186,7 @@ public final class CheckpointWriter implements AutoCloseable {
               written.writing().toMillis(),
               written.directory());
       case CheckpointFailed failed ->
-          LOG.error(
+          LOG.info(
               "checkpoint failed step={} cause={}\nHINT: {}",
               failed.step(),
               failed.reason(),

@@ -42,7 +42,7 @@ public final class Checkpoints {
 
   /**
    * The newest checkpoint all of whose files have the content that its manifest promises. Those
-   * that do not are skipped with a line in the log.
+   * that do not are skipped with a line in the result and the log.
    *
    * @param checkpoints the folder that holds them; it may be missing
    * @return empty if no checkpoint was ever finished
@@ -73,7 +73,7 @@ public final class Checkpoints {
         String reason =
             e instanceof CorruptFileException ? e.getMessage() : candidate.path() + ": " + e;
         String line = "checkpoint skipped step=" + candidate.step() + " cause=" + reason;
-        LOG.warn(line);
+        LOG.info(line);
         skipped.add(line);
       }
     }
