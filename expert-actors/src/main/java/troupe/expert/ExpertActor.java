@@ -208,7 +208,8 @@ public final class ExpertActor {
       case EVALUATE -> onEvaluate(header, rows);
       case FORWARD -> onForward(header, rows);
       case BACKWARD -> onBackward(header, rows);
-      case OUTPUT, INPUT_GRADIENT, TRUNK_GRADIENT, TRUNK_PARAMETERS -> drop(header, rows, "phase");
+      case OUTPUT, INPUT_GRADIENT, TRUNK_GRADIENT, TRUNK_PARAMETERS, REPLICA, RESTORE, CHECKPOINT ->
+          drop(header, rows, "phase");
     }
   }
 

@@ -384,7 +384,7 @@ public final class RouterActor {
       case OUTPUT, INPUT_GRADIENT -> onAnswer(header, rows);
       case TRUNK_GRADIENT -> trunk.onGradient(header, rows);
       case TRUNK_PARAMETERS -> trunk.onParameters(header, rows);
-      case FORWARD, BACKWARD, EVALUATE -> rows.release();
+      case FORWARD, BACKWARD, EVALUATE, REPLICA, RESTORE, CHECKPOINT -> rows.release();
     }
   }
 

@@ -93,9 +93,9 @@ final class RecoveryTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 0, 0, inprocess",
-    "3, 1, 1, inprocess",
-    "6, 0, 1, inprocess",
+    "1, 0, 0, auto",
+    "3, 1, 1, auto",
+    "6, 0, 1, auto",
     "3, 1, 1, ipc",
   })
   void shouldSurviveARouterThatThrowsAtTheBeginOfAStep(int step, int rank, int micro, String mode)
@@ -113,10 +113,10 @@ final class RecoveryTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 0, 0, inprocess",
-    "3, 1, 32, inprocess",
-    "3, 1, 16, inprocess",
-    "6, 1, 48, inprocess",
+    "1, 0, 0, auto",
+    "3, 1, 32, auto",
+    "3, 1, 16, auto",
+    "6, 1, 48, auto",
     "3, 1, 32, ipc"
   })
   void shouldSurviveARouterThatThrowsWhileExpertsWork(

@@ -52,11 +52,11 @@ final class SameBitsTest {
 
   @ParameterizedTest
   @CsvSource({
-    "3:0/1:forward, inprocess",
-    "3:1/2:backward, inprocess",
-    "3:1/0:apply, inprocess",
-    "1:0/0:forward, inprocess",
-    "6:1/3:apply, inprocess",
+    "3:0/1:forward, auto",
+    "3:1/2:backward, auto",
+    "3:1/0:apply, auto",
+    "1:0/0:forward, auto",
+    "6:1/3:apply, auto",
     "3:0/1:forward, ipc",
     "3:1/2:backward, ipc",
     "4:0/3:apply, udp"

@@ -156,7 +156,7 @@ class ConfigLoaderTest {
         "gate.type=[switch]         | gate.type: [switch] (expected: one of switch, sparsemixer, sparsemixer-1st, sparsemixer-2nd, sparsemixer-inf)",
         "gate.mask=all              | gate.mask: \"all\" (expected: one of code, paper, none)",
         "data.source=web            | data.source: \"web\" (expected: one of dictionary, jdk-sources, text)",
-        "transport.mode=tcp         | transport.mode: \"tcp\" (expected: one of inprocess, ipc, udp)",
+        "transport.mode=tcp         | transport.mode: \"tcp\" (expected: one of auto, ipc, udp)",
         "generate.prompts=[1]       | generate.prompts: [1] (expected: a list of strings)",
         "model=small                | model: \"small\" (expected: a section: model { ... })",
       })

@@ -15,7 +15,15 @@ public enum Phase {
   /** Router to router: a slice of trunk gradients for the rank that owns it. */
   TRUNK_GRADIENT(6),
   /** Router to router: an updated slice of trunk parameters from the rank that owns it. */
-  TRUNK_PARAMETERS(7);
+  TRUNK_PARAMETERS(7),
+  /** Node to node: part of a shard of the state that the receiver keeps for the sender. */
+  REPLICA(8),
+  /** Node to node: part of a shard of the state that the receiver asked for. */
+  RESTORE(9),
+  /** Node to node: part of a shard of the state for the disk. */
+  CHECKPOINT(10);
+
+  private static final Phase[] VALUES = values();
 
   private final int code;
 
@@ -30,6 +38,6 @@ public enum Phase {
 
   /** The phase with this code, or {@code null}. */
   public static Phase of(int code) {
-    return code >= 1 && code <= 7 ? values()[code - 1] : null;
+    return code >= 1 && code <= VALUES.length ? VALUES[code - 1] : null;
   }
 }

@@ -28,7 +28,7 @@ final class DataPlane {
    */
   static Transport open(RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
     return switch (config.mode()) {
-      case INPROCESS -> new InProcessTransport(node, receiver);
+      case AUTO -> new InProcessTransport(node, receiver);
       case IPC -> aeron(AeronSettings.ipc(runId, node), config, receiver);
       case UDP -> aeron(AeronSettings.udp(runId, node), config, receiver);
     };
@@ -53,9 +53,7 @@ final class DataPlane {
     String[] parts = String.valueOf(failure.getMessage()).split("\\s*HINT: ", 2);
     return new UserException(
         "transport: " + parts[0].strip(),
-        parts.length == 2
-            ? parts[1].strip()
-            : "transport.mode=inprocess needs nothing of the machine",
+        parts.length == 2 ? parts[1].strip() : "transport.mode=auto needs nothing of the machine",
         failure);
   }
 

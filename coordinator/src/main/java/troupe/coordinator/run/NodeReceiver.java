@@ -57,6 +57,7 @@ final class NodeReceiver implements BatchReceiver {
               && experts.containsKey(new ExpertId(header.layer(), header.expert()));
       case TRUNK_GRADIENT -> header.rows() == 1 && isSlice(header, header.expert());
       case TRUNK_PARAMETERS -> header.rows() == 1 && isSlice(header, header.rank());
+      case REPLICA, RESTORE, CHECKPOINT -> false;
     };
   }
 
@@ -78,6 +79,7 @@ final class NodeReceiver implements BatchReceiver {
           routers.get(header.rank()).tell(new RouterActor.Deliver(header, rows));
       case TRUNK_GRADIENT, TRUNK_PARAMETERS ->
           routers.get(header.expert()).tell(new RouterActor.Deliver(header, rows));
+      case REPLICA, RESTORE, CHECKPOINT -> rows.release();
     }
   }
 }

@@ -28,6 +28,8 @@ public final class ResolvedConfig {
           "generate",
           "checkpoint",
           "cluster",
+          "placement",
+          "replicate",
           "transport",
           "faults");
 
@@ -69,7 +71,7 @@ public final class ResolvedConfig {
    * SHA-256, in hex, of the keys and values that decide the parameters of a run. Two configs of the
    * same hash give the same bits on the same kind of device; it leaves out {@code run}, {@code
    * train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint}, {@code cluster},
-   * {@code transport} and {@code faults}.
+   * {@code placement}, {@code replicate}, {@code transport} and {@code faults}.
    */
   public static String hash(RunConfig config) {
     String canonical =

@@ -31,6 +31,8 @@ public record RunConfig(
     Generate generate,
     Checkpoint checkpoint,
     Cluster cluster,
+    Placement placement,
+    Replicate replicate,
     Transport transport,
     Faults faults) {
 
@@ -353,16 +355,91 @@ public record RunConfig(
   }
 
   /**
-   * This process among others.
+   * This node among others.
    *
    * @param threads compute threads; 0 = as many as there are cores
-   * @param replyTimeoutSeconds how long a router waits for an expert before it asks again
+   * @param replyTimeoutSeconds the longest that anyone waits for an answer before asking again;
+   *     waits are shorter where steps are
+   * @param nodes how many nodes have to be there before training begins
+   * @param name what people call this node; empty = its address
+   * @param host the address under which other nodes reach this one
+   * @param port of control messages; 0 = any free one
+   * @param dataPort of token batches over UDP; 0 = any free one
+   * @param seeds nodes to join, each {@code HOST:PORT}; empty = this node alone begins the run
+   * @param joinTimeoutSeconds how long a node tries to join, and how long training waits for nodes
+   * @param tlsDirectory folder with {@code ca.crt}, {@code node.crt} and {@code node.key} for
+   *     control messages under mutual TLS; empty = in clear
    */
-  public record Cluster(int threads, double replyTimeoutSeconds) {
+  public record Cluster(
+      int threads,
+      double replyTimeoutSeconds,
+      int nodes,
+      String name,
+      String host,
+      int port,
+      int dataPort,
+      List<String> seeds,
+      double joinTimeoutSeconds,
+      String tlsDirectory) {
+    private static final int MAX_PORT = 65535;
+
     public Cluster {
-      new Expect("cluster")
-          .that(threads >= 0, "threads", threads, ">= 0; 0 = all cores")
-          .that(replyTimeoutSeconds > 0, "reply_timeout_seconds", replyTimeoutSeconds, "> 0")
+      seeds = List.copyOf(seeds);
+      Expect expect =
+          new Expect("cluster")
+              .that(threads >= 0, "threads", threads, ">= 0; 0 = all cores")
+              .that(replyTimeoutSeconds > 0, "reply_timeout_seconds", replyTimeoutSeconds, "> 0")
+              .that(nodes >= 1, "nodes", nodes, ">= 1")
+              .that(!host.isBlank(), "host", host, "an address that other nodes reach")
+              .that(port >= 0 && port <= MAX_PORT, "port", port, "from 0 to 65535; 0 = any")
+              .that(
+                  dataPort >= 0 && dataPort <= MAX_PORT,
+                  "data_port",
+                  dataPort,
+                  "from 0 to 65535; 0 = any")
+              .that(joinTimeoutSeconds > 0, "join_timeout_seconds", joinTimeoutSeconds, "> 0");
+      for (String seed : seeds) {
+        expect.that(seed.matches(".+:[0-9]{1,5}"), "seeds", seed, "HOST:PORT");
+      }
+      expect.orThrow();
+    }
+  }
+
+  /**
+   * Where experts and ranks live.
+   *
+   * @param rebalance whether hot experts move by themselves
+   * @param maxImbalance load of the busiest node over the mean above which they do
+   * @param patienceSteps steps in a row that have to be above
+   */
+  public record Placement(Rebalance rebalance, double maxImbalance, int patienceSteps) {
+    public Placement {
+      new Expect("placement")
+          .that(maxImbalance >= 1, "max_imbalance", maxImbalance, ">= 1")
+          .that(patienceSteps >= 1, "patience_steps", patienceSteps, ">= 1")
+          .orThrow();
+    }
+  }
+
+  /** What makes experts move, other than nodes that come and go. */
+  public enum Rebalance {
+    NONE,
+    LOAD
+  }
+
+  /**
+   * Copies of the state in the memory of other nodes.
+   *
+   * @param every most steps that a lost node costs; 0 = no copies, a lost node costs all since the
+   *     last checkpoint
+   * @param copies nodes that hold a copy beside the owner; 0 = as many as a majority can lose, two
+   *     at most
+   */
+  public record Replicate(int every, int copies) {
+    public Replicate {
+      new Expect("replicate")
+          .that(every >= 0, "every", every, ">= 0; 0 = no copies")
+          .that(copies >= 0, "copies", copies, ">= 0; 0 = as many as a majority can lose")
           .orThrow();
     }
   }
@@ -397,9 +474,9 @@ public record RunConfig(
     }
   }
 
-  /** The way token batches travel. */
+  /** The way token batches travel; {@code AUTO} is the fastest that two ends have in common. */
   public enum Mode {
-    INPROCESS,
+    AUTO,
     IPC,
     UDP
   }

@@ -1,0 +1,2 @@
+/** Where experts and ranks live, decided without actors: a pure function of what is known. */
+package troupe.coordinator.placement;
