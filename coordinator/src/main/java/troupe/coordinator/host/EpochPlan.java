@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 
 /**

@@ -3,7 +3,8 @@ package troupe.coordinator.host;
 import akka.actor.typed.ActorRef;
 import java.util.List;
 import java.util.Map;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
@@ -37,12 +38,20 @@ public final class Host {
           Replicate,
           Keep,
           Checkpoint,
+          Release,
+          Leave,
           Finish,
           Fetch,
           Arrived {}
 
-  /** An epoch is about to begin: stop everything of older ones and say what you have. */
-  public record Report(int epoch, ActorRef<Event> coordinator) implements Command {}
+  /**
+   * An epoch is about to begin: stop everything of older ones and say what you have. May be
+   * repeated.
+   *
+   * @param withDisk whether to look for checkpoints too, which takes a while
+   */
+  public record Report(int epoch, boolean withDisk, ActorRef<Event> coordinator)
+      implements Command {}
 
   /** The epoch is planned: become what the plan says. May be repeated. */
   public record Prepare(EpochPlan plan, Map<Integer, ActorRef<Command>> hosts) implements Command {}
@@ -69,6 +78,12 @@ public final class Host {
   /** The step is committed: copy everything as it is now for the checkpoint writer of a node. */
   public record Checkpoint(int epoch, long step, int writer) implements Command {}
 
+  /** Nothing lives here any more: the node may go. */
+  public record Release(int epoch) implements Command {}
+
+  /** Whoever runs this process wants it to end; said by the node itself. */
+  public record Leave() implements Command {}
+
   /** The run is over. */
   public record Finish(Outcome outcome) implements Command {}
 
@@ -80,7 +95,8 @@ public final class Host {
       implements Command {}
 
   /** What a host tells the coordinator. */
-  public sealed interface Event permits Reported, Prepared, Preparing, Failed, Bundle, Replicated {
+  public sealed interface Event
+      permits Reported, Stale, Prepared, Preparing, Failed, Leaving, Bundle, Replicated {
     /** The epoch it is about. */
     int epoch();
 
@@ -97,6 +113,12 @@ public final class Host {
       return info.node();
     }
   }
+
+  /** The epoch asked for is not newer than one that this host knows. */
+  public record Stale(int epoch, int node, int newest) implements Event {}
+
+  /** This node was asked to go: nothing should live here any more. */
+  public record Leaving(int epoch, int node) implements Event {}
 
   /** All actors of the plan are there, at its step. */
   public record Prepared(int epoch, int node) implements Event {}

@@ -1,5 +1,6 @@
-package troupe.coordinator.run;
+package troupe.coordinator.host;
 
+import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;

@@ -1,4 +1,4 @@
-package troupe.coordinator.host;
+package troupe.coordinator.placement;
 
 /**
  * What a node says of itself.

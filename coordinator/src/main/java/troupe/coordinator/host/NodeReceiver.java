@@ -1,4 +1,4 @@
-package troupe.coordinator.run;
+package troupe.coordinator.host;
 
 import akka.actor.typed.ActorRef;
 import java.util.List;
