@@ -1,9 +1,10 @@
 package troupe.coordinator.host;
 
-import troupe.coordinator.host.Model;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.stream.Stream;
+import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
@@ -13,37 +14,32 @@ import troupe.router.trunk.RankState;
 import troupe.router.trunk.TrunkParameters;
 
 /**
- * The committed state of everything that a process owns: all ranks and all experts of a run on one
- * machine.
+ * The committed state of the ranks and experts that a process owns: of all of a run on one machine,
+ * of those that are placed there on one of many.
  */
 public final class Model implements AutoCloseable {
   private final Device device;
   private final RunConfig config;
-  private final List<RankState> ranks = new ArrayList<>();
-  private final List<ExpertState> experts = new ArrayList<>();
+  private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
+  private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
 
-  /** A model whose parameters start from the seed of {@code config}. */
+  /** A whole model whose parameters start from the seed of {@code config}. */
   public Model(Device device, RunConfig config) {
+    this(config, device);
+    for (int rank = 0; rank < config.train().ranks(); rank++) {
+      freshRank(rank);
+    }
+    ExpertId.all(config).forEach(this::freshExpert);
+  }
+
+  private Model(RunConfig config, Device device) {
     this.device = device;
     this.config = config;
-    for (int rank = 0; rank < config.train().ranks(); rank++) {
-      ranks.add(new RankState(device, config, rank));
-    }
-    for (int layer = 0; layer < config.model().layers(); layer++) {
-      for (int expert = 0;
-          config.model().isMoe(layer) && expert < config.experts().count();
-          expert++) {
-        experts.add(
-            new ExpertState(
-                device,
-                layer,
-                expert,
-                TrunkParameters.expertLayout(config, layer, expert),
-                config.model().activation(),
-                config.optimizer().weightDecay(),
-                config.seed()));
-      }
-    }
+  }
+
+  /** A model of which nothing is here yet. */
+  public static Model empty(Device device, RunConfig config) {
+    return new Model(config, device);
   }
 
   /** The device that holds it. */
@@ -56,44 +52,109 @@ public final class Model implements AutoCloseable {
     return config;
   }
 
-  /** All ranks, in order. */
+  /** All ranks here, in order. */
   public List<RankState> ranks() {
-    return ranks;
+    return List.copyOf(ranks.values());
   }
 
-  /** All experts, by layer, then by index. */
+  /** All experts here, by layer, then by index. */
   public List<ExpertState> experts() {
-    return experts;
+    return List.copyOf(experts.values());
   }
 
-  /** All parameters in canonical order: the trunk's, then each expert's. */
+  /** A rank, or {@code null} if it is not here. */
+  RankState rank(int rank) {
+    return ranks.get(rank);
+  }
+
+  /** An expert, or {@code null} if it is not here. */
+  ExpertState expert(ExpertId expert) {
+    return experts.get(expert);
+  }
+
+  /** A rank as it starts from the seed, instead of the one that is here, if any. */
+  RankState freshRank(int rank) {
+    dropRank(rank);
+    RankState fresh = new RankState(device, config, rank);
+    ranks.put(rank, fresh);
+    return fresh;
+  }
+
+  /** An expert as it starts from the seed, instead of the one that is here, if any. */
+  ExpertState freshExpert(ExpertId id) {
+    dropExpert(id);
+    ExpertState fresh =
+        new ExpertState(
+            device,
+            id.layer(),
+            id.expert(),
+            TrunkParameters.expertLayout(config, id.layer(), id.expert()),
+            config.model().activation(),
+            config.optimizer().weightDecay(),
+            config.seed());
+    experts.put(id, fresh);
+    return fresh;
+  }
+
+  /** Frees a rank that lives elsewhere now. */
+  void dropRank(int rank) {
+    RankState old = ranks.remove(rank);
+    if (old != null) {
+      old.close();
+    }
+  }
+
+  /** Frees an expert that lives elsewhere now. */
+  void dropExpert(ExpertId expert) {
+    ExpertState old = experts.remove(expert);
+    if (old != null) {
+      old.close();
+    }
+  }
+
+  /** All parameters of a whole model in canonical order: the trunk's, then each expert's. */
   public Stream<Parameters> parameters() {
     return Stream.concat(
-        Stream.of(ranks.getFirst().parameters()), experts.stream().map(ExpertState::parameters));
+        Stream.of(ranks.firstEntry().getValue().parameters()),
+        experts.values().stream().map(ExpertState::parameters));
   }
 
-  /** How many parameters there are, each counted once. */
+  /** How many parameters a whole model has, each counted once. */
   public long parameterCount() {
-    return parameters().map(Parameters::layout).mapToLong(ParameterLayout::parameterCount).sum();
+    return parameterCount(config);
+  }
+
+  /** How many parameters the model of a run has, each counted once. */
+  public static long parameterCount(RunConfig config) {
+    return Stream.concat(
+            Stream.of(TrunkParameters.layout(config)),
+            ExpertId.all(config).stream()
+                .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
+        .mapToLong(ParameterLayout::parameterCount)
+        .sum();
   }
 
   /** How many parameters one token meets: the trunk's, and those of one expert a layer. */
-  public long activeParameterCount() {
-    return ranks.getFirst().parameters().layout().parameterCount()
-        + experts.stream()
-            .filter(expert -> expert.expert() == 0)
-            .mapToLong(expert -> expert.parameters().layout().parameterCount())
-            .sum();
+  public static long activeParameterCount(RunConfig config) {
+    return Stream.concat(
+            Stream.of(TrunkParameters.layout(config)),
+            ExpertId.all(config).stream()
+                .filter(id -> id.expert() == 0)
+                .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
+        .mapToLong(ParameterLayout::parameterCount)
+        .sum();
   }
 
-  /** The step that the parameters are the result of. */
+  /** The step that the parameters of a whole model are the result of. */
   public long committedStep() {
-    return ranks.getFirst().owned().committedStep();
+    return ranks.firstEntry().getValue().owned().committedStep();
   }
 
   @Override
   public void close() {
-    ranks.forEach(RankState::close);
-    experts.forEach(ExpertState::close);
+    ranks.values().forEach(RankState::close);
+    experts.values().forEach(ExpertState::close);
+    ranks.clear();
+    experts.clear();
   }
 }
