@@ -9,12 +9,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
+import troupe.transport.Phase;
 
 /** The copies of one step that a node sends to others: which are made, which have arrived. */
 final class CopyRound {
   private final EpochPlan plan;
   private final int node;
-  private final int copies;
+  private final ReplicaRing ring;
   private final long step;
   private final SortedSet<ShardId> unmade = new TreeSet<>();
   private final Map<ShardId, Set<Integer>> unconfirmed = new HashMap<>();
@@ -22,12 +23,12 @@ final class CopyRound {
   /**
    * Copies of everything that lives on a node.
    *
-   * @param copies see {@link ReplicaRing}
+   * @param ring who gets them
    */
-  CopyRound(EpochPlan plan, int node, int copies, long step) {
+  CopyRound(EpochPlan plan, int node, ReplicaRing ring, long step) {
     this.plan = plan;
     this.node = node;
-    this.copies = copies;
+    this.ring = ring;
     this.step = step;
     plan.placement()
         .experts()
@@ -46,10 +47,13 @@ final class CopyRound {
     }
   }
 
-  /** The node that sends copies of a shard: where it lives, the trunk where rank 0 lives. */
-  static int owner(EpochPlan plan, ShardId shard) {
+  /** The node that sends a shard to those who keep copies, or to who writes checkpoints. */
+  static int sender(EpochPlan plan, ShardId shard, Phase phase) {
     return switch (shard.kind()) {
-      case TRUNK -> plan.placement().nodeOfRank(0);
+      case TRUNK ->
+          phase == Phase.CHECKPOINT
+              ? plan.placement().nodeOfRank(0)
+              : Collections.min(plan.placement().ranks());
       case MOMENTS -> plan.placement().nodeOfRank(shard.index());
       case EXPERT -> plan.placement().nodeOfExpert(shard.layer(), shard.index());
     };
@@ -75,7 +79,7 @@ final class CopyRound {
 
   /** The nodes that get a copy of a shard from this one. */
   Collection<Integer> targets(ShardId shard) {
-    return owner(plan, shard) == node ? ReplicaRing.targets(plan, shard, copies) : List.of();
+    return shard.kind() == ShardId.Kind.TRUNK ? ring.trunkTargets(node) : ring.targets(node);
   }
 
   /** A copy has arrived at a node. */

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
@@ -234,7 +235,8 @@ public final class Host {
    *
    * @param runId stamped on every batch
    * @param model what of the run is here at the start; the caller closes it after the host
-   * @param checkpoints the folder of checkpoints that this node can read
+   * @param checkpoints the folder of checkpoints that this node can read, or {@code null}
+   * @param nanoTime the clock of transfers
    * @param faults exceptions to throw on purpose
    */
   public record Settings(
@@ -248,6 +250,7 @@ public final class Host {
       FaultPlan faults,
       Path checkpoints,
       CheckpointSink sink,
+      LongSupplier nanoTime,
       Node node) {}
 
   private enum State {
@@ -268,6 +271,11 @@ public final class Host {
 
   /** How often to look whether connections are up. */
   private static final Duration CONNECT_TICK = Duration.ofMillis(10);
+
+  /** A shard of which nothing was heard for so long is sent again, and so often. */
+  private static final Duration COURIER_TIMEOUT = Duration.ofSeconds(3);
+
+  private static final int COURIER_ATTEMPTS = 5;
 
   /** Ticks between two lines on what is waited for. */
   private static final int TICKS_A_REPORT = 10;
@@ -307,10 +315,12 @@ public final class Host {
     this.memory = new ShardMemory(new ShardCatalog(config, model.device().dtype()));
     this.courier =
         new Courier(
-            settings.runId(),
-            memory.catalog(),
             settings.links().transport(),
-            work -> self.tell(new Later(work)));
+            memory.catalog(),
+            new Courier.Settings(settings.runId(), COURIER_TIMEOUT, COURIER_ATTEMPTS),
+            work -> self.tell(new Later(work)),
+            settings.nanoTime(),
+            this::onUndelivered);
     this.arrivals =
         new Arrivals(
             settings.runId(),
@@ -330,6 +340,11 @@ public final class Host {
     settings.receiver().shardsTo(arrivals);
     context.spawn(LostRows.create(), "lost-rows");
     timers.startTimerWithFixedDelay(new Tick(), TICK);
+  }
+
+  /** Where a host runs: it loads and copies state, which takes long for an actor. */
+  public static DispatcherSelector dispatcher() {
+    return DispatcherSelector.fromConfig("troupe.host-dispatcher");
   }
 
   /** A host that waits for a coordinator. */
@@ -453,7 +468,7 @@ public final class Host {
     settings.links().transport().setEpoch(epoch);
     settings.receiver().disconnect();
     arrivals.epoch(epoch);
-    courier.abandonAll();
+    courier.epoch(epoch);
     bundler = null;
     round = null;
     stepAtHand = 0;
@@ -564,7 +579,7 @@ public final class Host {
           "this is not your mistake; the run's log says what was planned");
       return;
     }
-    courier.send(epoch, Phase.RESTORE, copy, fetch.toNode());
+    courier.send(fetch.toNode(), Phase.RESTORE, copy);
   }
 
   private void becomeReady() {
@@ -651,7 +666,7 @@ public final class Host {
   }
 
   private void onTick() {
-    courier.tick(System.nanoTime()).forEach(problem -> LOG.warn("epoch={} {}", epoch, problem));
+    courier.tick();
     ticks++;
     if (state == State.RUNNING && !bundler.isEmpty()) {
       flush();
@@ -668,7 +683,9 @@ public final class Host {
     if (!isRunning(replicate.epoch())) {
       return;
     }
-    round = new CopyRound(plan, node(), config.replicate().copies(), replicate.step());
+    round =
+        new CopyRound(
+            plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
     copyAll(Phase.REPLICA, node(), round.trunkFrom(routers.keySet()));
     reportIfReplicated();
   }
@@ -719,7 +736,7 @@ public final class Host {
     } else if (copied.purpose() == Phase.REPLICA) {
       if (round != null && round.onCopied(copy)) {
         for (int target : round.targets(copy.shard())) {
-          courier.send(epoch, Phase.REPLICA, copy.retain(), target);
+          courier.send(target, Phase.REPLICA, copy.retain());
         }
         store.put(copy);
         reportIfReplicated();
@@ -729,7 +746,7 @@ public final class Host {
     } else if (copied.writer() == node()) {
       settings.sink().offer(epoch, copy);
     } else {
-      courier.send(epoch, Phase.CHECKPOINT, copy, copied.writer());
+      courier.send(copied.writer(), Phase.CHECKPOINT, copy);
     }
   }
 
@@ -763,7 +780,9 @@ public final class Host {
       return;
     }
     Integer from =
-        phase == Phase.RESTORE ? plan.sources().get(shard) : CopyRound.owner(plan, shard);
+        phase == Phase.RESTORE
+            ? plan.sources().get(shard)
+            : (Integer) CopyRound.sender(plan, shard, phase);
     if (from != null) {
       hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node()));
     }
@@ -773,7 +792,7 @@ public final class Host {
     if (arrived.epoch() != epoch) {
       return;
     }
-    courier.confirm(arrived.phase(), arrived.shard(), arrived.step(), arrived.node());
+    courier.confirm(arrived);
     if (round != null && arrived.phase() == Phase.REPLICA) {
       round.onArrived(arrived.shard(), arrived.step(), arrived.node());
       reportIfReplicated();
@@ -785,6 +804,11 @@ public final class Host {
       coordinator.tell(new Replicated(epoch, node(), round.step(), store.bytes()));
       round = null;
     }
+  }
+
+  /** The node it was for is about to be given up, or will ask again. */
+  private void onUndelivered(int toNode, Phase phase, ShardId shard, long step) {
+    LOG.warn("epoch={} node={} undelivered phase={} shard={} step={}", epoch, toNode, phase, shard, step);
   }
 
   // The end.

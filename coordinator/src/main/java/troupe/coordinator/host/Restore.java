@@ -44,7 +44,7 @@ final class Restore {
    * @throws UserException if there are checkpoints, and none is whole
    */
   Inventory inventory(boolean withDisk, Placement placement) {
-    if (withDisk) {
+    if (withDisk && checkpoints != null) {
       disk =
           Checkpoints.newestWhole(checkpoints)
               .map(newest -> new DiskShards(newest.checkpoint(), memory.catalog()))
