@@ -19,7 +19,7 @@ import troupe.coordinator.host.NodeInfo;
 import troupe.core.config.RunConfig;
 
 class BalancerTest {
-  private static final int CLUSTERS = 300;
+  private static final int CLUSTERS = 150;
   private static final int EVENTS = 20;
 
   /** Shares are rounded to whole owners; small nodes pay for large ones now and then. */
@@ -92,8 +92,7 @@ class BalancerTest {
 
   private static void checkWhole(RandomCluster cluster, Placement placement, String at) {
     Set<Integer> live = numbers(cluster.nodes());
-    assertEquals(
-        ExpertId.all(cluster.config()), List.copyOf(placement.experts().keySet()), at);
+    assertEquals(ExpertId.all(cluster.config()), List.copyOf(placement.experts().keySet()), at);
     assertEquals(cluster.config().train().ranks(), placement.ranks().size(), at);
     assertTrue(live.containsAll(placement.experts().values()), at);
     assertTrue(live.containsAll(placement.ranks()), at);
@@ -178,7 +177,9 @@ class BalancerTest {
     assertTrue(median <= MEDIAN_RATIO, () -> "median " + median);
   }
 
-  /** The busiest node of any placement has at least the mean, and whoever has the heaviest expert. */
+  /**
+   * The busiest node of any placement has at least the mean, and whoever has the heaviest expert.
+   */
   private static double lowerBound(List<NodeInfo> nodes, Map<ExpertId, Double> load) {
     double sum = load.values().stream().mapToDouble(x -> x).sum();
     double heaviest = load.values().stream().mapToDouble(x -> x).max().orElseThrow();
@@ -189,7 +190,8 @@ class BalancerTest {
 
   static double busiest(List<NodeInfo> nodes, Placement placement, Map<ExpertId, Double> load) {
     return nodes.stream()
-        .mapToDouble(node -> held(placement, node).stream().mapToDouble(load::get).sum() / node.threads())
+        .mapToDouble(
+            node -> held(placement, node).stream().mapToDouble(load::get).sum() / node.threads())
         .max()
         .orElseThrow();
   }
@@ -261,7 +263,9 @@ class BalancerTest {
     for (int nodes : new int[] {1, 2, 3, 5, 7, 13}) {
       for (int experts : new int[] {1, 2, 3, 7, 8, 11, 13}) {
         List<NodeInfo> all =
-            IntStream.range(0, nodes).mapToObj(n -> RandomCluster.node(99 - n, "n" + n, 2, 0)).toList();
+            IntStream.range(0, nodes)
+                .mapToObj(n -> RandomCluster.node(99 - n, "n" + n, 2, 0))
+                .toList();
         Placement placement =
             Balancer.place(RandomCluster.config(1, experts, 1), all, null, Map.of(), ANY);
         List<Integer> counts = all.stream().map(node -> held(placement, node).size()).toList();
@@ -276,8 +280,7 @@ class BalancerTest {
   void shouldFavourNodesWithoutRanksWhenExpertsDoNotDivide() {
     List<NodeInfo> nodes =
         List.of(RandomCluster.node(1, "a", 2, 0), RandomCluster.node(2, "b", 2, 0));
-    Placement placement =
-        Balancer.place(RandomCluster.config(1, 3, 1), nodes, null, Map.of(), ANY);
+    Placement placement = Balancer.place(RandomCluster.config(1, 3, 1), nodes, null, Map.of(), ANY);
     assertEquals(List.of(1), placement.ranks());
     assertEquals(1, held(placement, nodes.get(0)).size());
   }

@@ -61,7 +61,8 @@ public final class RandomCluster {
   }
 
   public NodeInfo join(int threads, long memoryBytes) {
-    NodeInfo node = node(random.nextInt(Integer.MAX_VALUE), "node-" + ++named, threads, memoryBytes);
+    NodeInfo node =
+        node(random.nextInt(Integer.MAX_VALUE), "node-" + ++named, threads, memoryBytes);
     nodes.add(random.nextInt(nodes.size() + 1), node);
     return node;
   }

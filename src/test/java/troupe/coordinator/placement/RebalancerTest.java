@@ -26,9 +26,11 @@ class RebalancerTest {
     Rebalancer rebalancer = rebalancer(Rebalance.LOAD, ANY);
     Placement placement = placement(7, 7, 7, 3);
     for (int step = 1; step < PATIENCE; step++) {
-      assertEquals(Optional.empty(), rebalancer.onStep(rows(50, 60, 40, 50), placement, List.of(A, B)));
+      assertEquals(
+          Optional.empty(), rebalancer.onStep(rows(50, 60, 40, 50), placement, List.of(A, B)));
     }
-    Placement better = rebalancer.onStep(rows(50, 60, 40, 50), placement, List.of(A, B)).orElseThrow();
+    Placement better =
+        rebalancer.onStep(rows(50, 60, 40, 50), placement, List.of(A, B)).orElseThrow();
     Moves moves = Moves.between(placement, better);
     assertEquals(1, moves.size());
     assertEquals(3, moves.experts().getFirst().to());
@@ -94,13 +96,11 @@ class RebalancerTest {
     for (long seed = 0; seed < 60; seed++) {
       RandomCluster cluster = new RandomCluster(seed);
       Rebalancer rebalancer = rebalancer(Rebalance.LOAD, ANY);
-      Placement placement =
-          Balancer.place(cluster.config(), cluster.nodes(), null, Map.of(), ANY);
+      Placement placement = Balancer.place(cluster.config(), cluster.nodes(), null, Map.of(), ANY);
       SortedMap<Integer, long[]> rows = new TreeMap<>();
       for (int layer = 0; layer < cluster.config().model().layers(); layer++) {
         rows.put(
-            layer,
-            cluster.random().longs(cluster.config().experts().count(), 0, 1000).toArray());
+            layer, cluster.random().longs(cluster.config().experts().count(), 0, 1000).toArray());
       }
       int proposals = 0;
       for (int n = 0; n < 10; n++) {
@@ -109,7 +109,8 @@ class RebalancerTest {
         if (better.isPresent()) {
           proposals++;
           double after = imbalance(better.get(), rows, cluster.nodes());
-          assertTrue(before > BOUND && after < before, "seed " + seed + ": " + before + " " + after);
+          assertTrue(
+              before > BOUND && after < before, "seed " + seed + ": " + before + " " + after);
           assertEquals(placement.ranks(), better.get().ranks());
           assertFalse(Moves.between(placement, better.get()).experts().isEmpty());
           placement = better.get();

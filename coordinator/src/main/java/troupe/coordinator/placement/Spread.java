@@ -132,8 +132,8 @@ final class Spread {
   }
 
   /**
-   * Moves items to nodes that had none, at the start all: always the one that helps most, until each
-   * has its share or no move helps.
+   * Moves items to nodes that had none, at the start all: always the one that helps most, until
+   * each has its share or no move helps.
    */
   private void fill(int[] newcomers) {
     double sum = items.stream().mapToDouble(item -> item.load).sum();
