@@ -122,9 +122,7 @@ public final class EpochPlanner {
   private Comparator<NodeInfo> preferenceOf(ShardId shard, List<NodeInfo> lacking) {
     return Comparator.<NodeInfo>comparingLong(
             source ->
-                lacking.stream()
-                    .filter(owner -> !owner.machine().equals(source.machine()))
-                    .count())
+                lacking.stream().filter(owner -> !owner.machine().equals(source.machine())).count())
         .thenComparingInt(source -> asked.getOrDefault(source, 0))
         .thenComparing(source -> !isInMemory(source, shard))
         .thenComparing(OwnerNode.ORDER);

@@ -31,8 +31,7 @@ public final class ReplicaRing {
    * as a majority can lose at once, but never more than there are; none if nothing is replicated.
    */
   public static int copies(RunConfig.Replicate config, int nodes) {
-    int wanted =
-        config.copies() > 0 ? config.copies() : Math.min(MOST_BY_DEFAULT, (nodes - 1) / 2);
+    int wanted = config.copies() > 0 ? config.copies() : Math.min(MOST_BY_DEFAULT, (nodes - 1) / 2);
     return config.every() == 0 ? 0 : Math.min(wanted, nodes - 1);
   }
 
@@ -42,8 +41,8 @@ public final class ReplicaRing {
   }
 
   /**
-   * Nodes that a node sends the trunk to. Every node with a rank has it anyway; if these are too few
-   * the first of them sends it to more.
+   * Nodes that a node sends the trunk to. Every node with a rank has it anyway; if these are too
+   * few the first of them sends it to more.
    */
   public List<Integer> trunkTargets(int node) {
     int missing = copies + 1 - withRanks.size();
