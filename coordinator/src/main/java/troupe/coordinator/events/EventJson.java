@@ -19,17 +19,18 @@ import troupe.coordinator.placement.ExpertId;
  * case. JSON knows no NaN or infinity: both are written as null.
  */
 final class EventJson {
+  private static final JsonSerializer<Double> FINITE =
+      (value, type, context) ->
+          Double.isFinite(value) ? new JsonPrimitive(value) : JsonNull.INSTANCE;
+
   private static final Gson GSON =
       new GsonBuilder()
           .setFieldNamingPolicy(FieldNamingPolicy.LOWER_CASE_WITH_UNDERSCORES)
           .registerTypeAdapter(
               ExpertId.class,
               (JsonSerializer<ExpertId>) (id, type, context) -> new JsonPrimitive(id.toString()))
-          .registerTypeAdapter(
-              double.class,
-              (JsonSerializer<Double>)
-                  (value, type, context) ->
-                      Double.isFinite(value) ? new JsonPrimitive(value) : JsonNull.INSTANCE)
+          .registerTypeAdapter(double.class, FINITE)
+          .registerTypeAdapter(Double.class, FINITE)
           .disableHtmlEscaping()
           .serializeNulls()
           .create();

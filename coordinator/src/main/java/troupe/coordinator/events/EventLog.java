@@ -11,8 +11,8 @@ import troupe.coordinator.files.LineLog;
 
 /**
  * Tells what happens to a run: a line of JSON in its folder, and one for people. A disk that is
- * full or cannot be written costs lines of the file, never the run. For one thread, and for the last
- * process that took it over.
+ * full or cannot be written costs lines of the file, never the run. For one thread, and for the
+ * last process that took it over.
  */
 public final class EventLog implements AutoCloseable {
   /** The name of the file in the folder of a run. */
