@@ -62,7 +62,6 @@ public final class ShardCopy {
     }
   }
 
-
   @Override
   public String toString() {
     return shard + " at step " + step;

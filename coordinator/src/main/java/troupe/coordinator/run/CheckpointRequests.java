@@ -41,12 +41,7 @@ final class CheckpointRequests implements Coordinator.Checkpoints {
     boolean begun =
         writer.begin(
             new CheckpointRequest(
-                epoch,
-                step,
-                configHash,
-                Long.toHexString(runId),
-                config.seed(),
-                files.names()));
+                epoch, step, configHash, Long.toHexString(runId), config.seed(), files.names()));
     if (begun) {
       owners
           .experts()

@@ -104,8 +104,7 @@ public final class TrainingSession {
   private Outcome train(Corpus corpus, Model model) {
     long runId = new SecureRandom().nextLong();
     try (MetricsLog metrics = openMetrics(model.committedStep());
-        ShardMemory memory =
-            new ShardMemory(new ShardCatalog(config, model.device().dtype()));
+        ShardMemory memory = new ShardMemory(new ShardCatalog(config, model.device().dtype()));
         CheckpointWriter writer =
             CheckpointWriter.start(
                 folder.checkpoints(), config.checkpoint().keep(), this::onCheckpoint)) {
