@@ -169,8 +169,8 @@ public final class Courier {
     long nowNs = nanoTime.getAsLong();
     for (Destination destination : List.copyOf(destinations.values())) {
       for (Transfer transfer : List.copyOf(destination.sent)) {
-        if (isLate(transfer, nowNs)) {
-          destination.sent.remove(transfer);
+        // Whoever was told of an earlier one may have begun an epoch meanwhile.
+        if (isLate(transfer, nowNs) && destination.sent.remove(transfer)) {
           retry(destination, transfer, nowNs);
         }
       }
