@@ -609,8 +609,20 @@ public final class Coordinator {
     if (!beginCheckpoint()) {
       timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
     } else if (checkpoints.hasEnded(committedStep)) {
-      finish(outcome);
+      finishIfWritten();
     }
+  }
+
+  private void finishIfWritten() {
+    if (checkpoints.written() == committedStep) {
+      finish(ending);
+      return;
+    }
+    CheckpointEnded failed = checkpoints.lastFailure();
+    fail(
+        "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
+            .formatted(committedStep, failed.failure(), checkpoints.written()),
+        failed.hint());
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
@@ -622,16 +634,8 @@ public final class Coordinator {
           "checkpoint of step %d failed: %s. HINT: %s"
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
-    if (phase != Phase.ENDING || !checkpoints.hasEnded(committedStep)) {
-      return;
-    }
-    if (checkpoints.written() == committedStep) {
-      finish(ending);
-    } else {
-      fail(
-          "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-              .formatted(committedStep, ended.failure(), checkpoints.written()),
-          ended.hint());
+    if (phase == Phase.ENDING && checkpoints.hasEnded(committedStep)) {
+      finishIfWritten();
     }
   }
 

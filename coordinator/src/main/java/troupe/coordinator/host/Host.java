@@ -469,6 +469,7 @@ public final class Host {
     settings.receiver().disconnect();
     arrivals.epoch(epoch);
     courier.epoch(epoch);
+    memory.trim();
     bundler = null;
     round = null;
     stepAtHand = 0;
@@ -779,13 +780,8 @@ public final class Host {
     if (plan == null || plan.epoch() != epoch) {
       return;
     }
-    Integer from =
-        phase == Phase.RESTORE
-            ? plan.sources().get(shard)
-            : (Integer) CopyRound.sender(plan, shard, phase);
-    if (from != null) {
-      hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node()));
-    }
+    plan.sender(phase, shard)
+        .ifPresent(from -> hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node())));
   }
 
   private void onArrived(Arrived arrived) {
