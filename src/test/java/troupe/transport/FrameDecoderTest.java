@@ -4,13 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import java.util.function.Consumer;
+import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Stream;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class FrameDecoderTest {
@@ -51,12 +53,31 @@ class FrameDecoderTest {
     assertEquals(Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, heap, 64, bytes.length));
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void shouldCarryEveryPhase(Phase phase) {
+    BatchHeader header = new BatchHeader(Batches.RUN_ID, 1, 2, 3, 4, 5, 6, phase, 1, 1, 7);
+    assertEquals(Verdict.ACCEPTED, decode(Frames.at(header, ID, STRIDE, 0)));
+    assertEquals(header, frame.batch());
+  }
+
+  @Test
+  void shouldKeepTheCodesOfPhases() {
+    // They are in frames of other versions too.
+    assertEquals(
+        List.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+        Arrays.stream(Phase.values()).map(Phase::code).toList());
+    assertEquals(Phase.REPLICA, Phase.of(8));
+    assertEquals(Phase.RESTORE, Phase.of(9));
+    assertEquals(Phase.CHECKPOINT, Phase.of(10));
+  }
+
   static Stream<Arguments> contradictions() {
     return Stream.of(
         change("flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 1)),
         change("other flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 0x80)),
         change("phase 0", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 0)),
-        change("phase 8", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 8)),
+        change("phase 11", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 11)),
         change("phase -1", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) -1)),
         change("dtype 0", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 0)),
         change("dtype 3", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 3)),

@@ -28,8 +28,8 @@ class FrameFuzzTest {
   private static final int FRAMES = 120_000;
   private static final int GUARD = 256;
   private static final byte CANARY = 0x5a;
-  private static final AeronSettings.Inbound BOUNDS =
-      new AeronSettings.Inbound(1 << 19, 8, 1 << 18, Duration.ofNanos(2_000));
+  private static final TransportSettings.Inbound BOUNDS =
+      new TransportSettings.Inbound(1 << 19, 8, 1 << 18, Duration.ofNanos(2_000));
 
   private final long seed = Long.getLong("fuzz.seed", ThreadLocalRandom.current().nextLong());
   private final SplittableRandom random = new SplittableRandom(seed);
@@ -96,7 +96,7 @@ class FrameFuzzTest {
       byte[] frame = nextFrame();
       int offset = 8 * random.nextInt(16);
       buffer.putBytes(offset, frame);
-      Verdict verdict = assembler.onFrame(buffer, offset, frame.length, now);
+      Verdict verdict = assembler.onFrame(Way.IPC, buffer, offset, frame.length, now);
       verdicts.merge(verdict, 1L, Long::sum);
       remember(frame, verdict);
       if (now % 512 == 0) {
@@ -119,7 +119,7 @@ class FrameFuzzTest {
     assertEquals(verdict(Verdict.FOREIGN), counters.foreignFrames.sum(), hint);
     assertEquals(verdict(Verdict.DUPLICATE), counters.duplicateFrames.sum(), hint);
     assertEquals(verdict(Verdict.DISCARDED), counters.discardedFrames.sum(), hint);
-    assertEquals(numCompleted, counters.batchesReceived.sum(), hint);
+    assertEquals(numCompleted, counters.of(Way.IPC).snapshot().batchesReceived(), hint);
     assertEquals(payloads.size(), numCompleted + counters.abandonedBatches.sum(), hint);
     assertTrue(payloads.stream().allMatch(payload -> payload.releases() == 1), hint);
     // A fuzzer that reaches only the first check proves nothing.
@@ -204,7 +204,7 @@ class FrameFuzzTest {
             random.nextInt(4),
             random.nextInt(30),
             random.nextInt(8),
-            Phase.of(random.nextInt(1, 8)),
+            Phase.of(random.nextInt(1, 11)),
             random.nextInt(1, 3),
             rows,
             columns);
