@@ -28,6 +28,13 @@ class UdpLossTest {
           DebugChannelEndpointConfiguration.RECEIVE_DATA_LOSS_SEED_PROP_NAME,
           "7");
 
+  /** The same for another JVM. */
+  static String[] flags() {
+    return LOSS.entrySet().stream()
+        .map(property -> "-D" + property.getKey() + "=" + property.getValue())
+        .toArray(String[]::new);
+  }
+
   @BeforeEach
   void lose() {
     LOSS.forEach(System::setProperty);
