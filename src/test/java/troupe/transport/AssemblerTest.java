@@ -33,7 +33,8 @@ class AssemblerTest {
         }
       };
   private RecordingReceiver receiver = new RecordingReceiver();
-  private Assembler assembler = assembler(new TransportSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
+  private Assembler assembler =
+      assembler(new TransportSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
   private long nowNs;
 
   private Assembler assembler(TransportSettings.Inbound bounds) {
@@ -46,7 +47,7 @@ class AssemblerTest {
   }
 
   private Verdict show(byte[] frame) {
-    return assembler.onFrame(Way.IPC, new UnsafeBuffer(frame), 0, frame.length, nowNs);
+    return assembler.onFrame(Way.UDP, new UnsafeBuffer(frame), 0, frame.length, nowNs);
   }
 
   /** The frames of a batch of {@code numFrames} chunks, numbered {@code sequence}. */
@@ -66,7 +67,7 @@ class AssemblerTest {
     RecordingReceiver.Arrival arrival = receiver.take();
     assertArrayEquals(
         Batches.rows(header(1, 5)), arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
-    assertEquals(1, counters.of(Way.IPC).snapshot().batchesReceived());
+    assertEquals(1, counters.of(Way.UDP).snapshot().batchesReceived());
   }
 
   @Test

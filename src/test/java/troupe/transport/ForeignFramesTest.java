@@ -27,10 +27,12 @@ class ForeignFramesTest {
 
   private final long seed = Long.getLong("fuzz.seed", ThreadLocalRandom.current().nextLong());
   private final SplittableRandom random = new SplittableRandom(seed);
+  private Way way;
 
   @ParameterizedTest
   @EnumSource(mode = Mode.EXCLUDE, names = "HAND_OFF")
-  void shouldRejectEveryFrameThatIsNotItsOwn(Way way) throws Exception {
+  void shouldRejectEveryFrameThatIsNotItsOwn(Way comingBy) throws Exception {
+    way = comingBy;
     System.out.println("ForeignFramesTest way=" + way + " -Dfuzz.seed=" + seed);
     Path directory = Files.createTempDirectory(DriverDirectory.defaultParent(), "troupe-foreign");
     try (NodeTransport transport =
@@ -38,8 +40,7 @@ class ForeignFramesTest {
                 NodeMain.settings(TransportSettings.Mode.AUTO, 1, directory),
                 new RecordingReceiver(),
                 new RecordingEvents());
-        NodeProcess other =
-            NodeProcess.start(TransportSettings.Mode.AUTO, NODE, directory)) {
+        NodeProcess other = NodeProcess.start(TransportSettings.Mode.AUTO, NODE, directory)) {
       other.setEpoch(EPOCH);
       boolean isIpc = way == Way.IPC;
       String driver = isIpc ? other.endpoint().directory() : transport.local().directory();
@@ -96,11 +97,12 @@ class ForeignFramesTest {
             1,
             random.nextInt(4),
             random.nextInt(1, 80));
-    return Frames.at(header, new BatchId(random.nextLong(), random.nextInt(4)), STRIDE, 0);
+    return Frames.at(way, header, new BatchId(random.nextLong(), random.nextInt(4)), STRIDE, 0);
   }
 
   private byte[] flipped(byte[] frame) {
-    frame[random.nextInt(frame.length)] ^= (byte) (1 << random.nextInt(8));
+    int covered = FrameFlyweight.checksummedLength(way, frame.length);
+    frame[random.nextInt(covered)] ^= (byte) (1 << random.nextInt(8));
     return frame;
   }
 
@@ -118,6 +120,6 @@ class ForeignFramesTest {
         };
     UnsafeBuffer buffer = new UnsafeBuffer(frame);
     buffer.putInt(at, buffer.getInt(at) ^ random.nextInt(1, Integer.MAX_VALUE));
-    return Frames.seal(frame);
+    return Frames.seal(way, frame);
   }
 }

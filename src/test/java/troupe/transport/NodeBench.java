@@ -131,8 +131,7 @@ final class NodeBench {
   private static void receive(String[] args) throws Exception {
     int size = Integer.parseInt(args[1]);
     BlockingQueue<BatchHeader> asked = new ArrayBlockingQueue<>(4);
-    Sink sink =
-        new Sink();
+    Sink sink = new Sink();
     BatchReceiver receiver =
         new BatchReceiver() {
           @Override

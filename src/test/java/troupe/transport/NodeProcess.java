@@ -58,7 +58,10 @@ final class NodeProcess implements AutoCloseable {
     ask(
         "connect "
             + Stream.of(peers)
-                .map(p -> "%d\t%s\t%s\t%s".formatted(p.node(), p.channel(), p.machine(), p.directory()))
+                .map(
+                    p ->
+                        "%d\t%s\t%s\t%s"
+                            .formatted(p.node(), p.channel(), p.machine(), p.directory()))
                 .collect(Collectors.joining("\t")));
   }
 

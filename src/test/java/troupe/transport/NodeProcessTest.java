@@ -115,8 +115,7 @@ class NodeProcessTest {
           accepted.size(), transport.counters().batchesSent() + events.count("NOT_CONNECTED"));
       assertTrue(events.count("NOT_CONNECTED") > 0);
       CountedPayload refused = new CountedPayload(4);
-      assertEquals(
-          Offer.NOT_CONNECTED, transport.offer(OTHER, Batches.header(1, 1, 1), refused));
+      assertEquals(Offer.NOT_CONNECTED, transport.offer(OTHER, Batches.header(1, 1, 1), refused));
       assertEquals(0, refused.releases());
       Path dead = other.endpoint().driver().getParent();
       Eventually.await("unmapping", () -> !isMapped(dead));
@@ -160,12 +159,13 @@ class NodeProcessTest {
     }
   }
 
-  @Test
-  void shouldGoOnAfterAProcessStoodStillForLongerThanItsDriverWaits() {
-    try (NodeTransport transport = open(Mode.AUTO);
+  @ParameterizedTest
+  @EnumSource(names = {"AUTO", "UDP"})
+  void shouldGoOnAfterAProcessStoodStillForLongerThanItsDriverWaits(Mode mode) {
+    try (NodeTransport transport = open(mode);
         NodeProcess other =
             NodeProcess.start(
-                Mode.AUTO, OTHER, directory, "-Daeron.client.liveness.timeout=2000000000")) {
+                mode, OTHER, directory, "-Daeron.client.liveness.timeout=2000000000")) {
       connect(transport, other);
       assertEchoes(transport, OTHER, Batches.header(1, 100, 100));
       other.signal("STOP");

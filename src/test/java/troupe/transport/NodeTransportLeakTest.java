@@ -36,11 +36,12 @@ class NodeTransportLeakTest {
 
   private static void startAndStop(Path parent, boolean isUdp) {
     TransportSettings settings =
-        isUdp ? TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP) : TransportSettings.of(Batches.RUN_ID, 0, Mode.IPC);
+        isUdp
+            ? TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP)
+            : TransportSettings.of(Batches.RUN_ID, 0, Mode.IPC);
     RecordingReceiver receiver = new RecordingReceiver();
     try (NodeTransport transport =
-        NodeTransport.open(
-            settings.with(parent, 8192, 1 << 16), receiver, TransportEvents.NONE)) {
+        NodeTransport.open(settings.with(parent, 8192, 1 << 16), receiver, TransportEvents.NONE)) {
       BatchHeader header = Batches.header(1, 3, 3);
       Eventually.send(transport, 0, header, Batches.payload(header));
       assertEquals(header, receiver.take().header());

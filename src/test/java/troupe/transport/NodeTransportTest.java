@@ -19,7 +19,8 @@ import troupe.transport.TransportSettings.Mode;
 
 class NodeTransportTest {
   private static final Duration CONNECT_TIMEOUT = Duration.ofMillis(300);
-  private static final TransportSettings.Outbound OUTBOUND = new TransportSettings.Outbound(16, 1 << 20);
+  private static final TransportSettings.Outbound OUTBOUND =
+      new TransportSettings.Outbound(16, 1 << 20);
   private static final TransportSettings.Inbound INBOUND =
       new TransportSettings.Inbound(1 << 26, 4, 1 << 22, Duration.ofSeconds(10));
 
@@ -157,8 +158,7 @@ class NodeTransportTest {
 
   @Test
   void shouldGiveBackABatchWhoseMemoryCannotBeRead() {
-    try (NodeTransport transport =
-        NodeTransport.open(ipc(0), new RecordingReceiver(), events)) {
+    try (NodeTransport transport = NodeTransport.open(ipc(0), new RecordingReceiver(), events)) {
       BatchHeader header = Batches.header(1, 10, 10);
       CountedPayload confined =
           new CountedPayload(Arena.ofConfined().allocate(header.payloadBytes()));
@@ -218,8 +218,7 @@ class NodeTransportTest {
     assertEquals(released, counters.abandonedBatches());
   }
 
-  private static void offerUntilClosed(
-      NodeTransport transport, Map<CountedPayload, Offer> offers) {
+  private static void offerUntilClosed(NodeTransport transport, Map<CountedPayload, Offer> offers) {
     Offer offer = null;
     for (int i = 0; offer != Offer.CLOSED; i++) {
       BatchHeader header = Batches.header(i, i % 70, 301);
@@ -231,8 +230,7 @@ class NodeTransportTest {
 
   @Test
   void shouldReportAPeerThatCannotBeReached() {
-    try (NodeTransport transport =
-        NodeTransport.open(udp(0), new RecordingReceiver(), events)) {
+    try (NodeTransport transport = NodeTransport.open(udp(0), new RecordingReceiver(), events)) {
       transport.connect(
           List.of(new Endpoint(1, "aeron:udp?endpoint=127.0.0.1:0x", Machine.id(), "/nowhere")));
       Eventually.await("event", () -> events.lines().stream().anyMatch(l -> l.contains("error")));

@@ -41,10 +41,14 @@ class TransportWaysTest {
                 TransportEvents.NONE);
         case IPC ->
             NodeTransport.open(
-                TransportSettings.of(Batches.RUN_ID, NODE, Mode.IPC), receiver, TransportEvents.NONE);
+                TransportSettings.of(Batches.RUN_ID, NODE, Mode.IPC),
+                receiver,
+                TransportEvents.NONE);
         case UDP ->
             NodeTransport.open(
-                TransportSettings.of(Batches.RUN_ID, NODE, Mode.UDP), receiver, TransportEvents.NONE);
+                TransportSettings.of(Batches.RUN_ID, NODE, Mode.UDP),
+                receiver,
+                TransportEvents.NONE);
       };
     }
   }
@@ -96,9 +100,7 @@ class TransportWaysTest {
       assertEquals(!way.isCopying() ? all : none, counters.handOff());
       assertEquals(way == Opened.IPC ? all : none, counters.ipc());
       assertEquals(way == Opened.UDP ? all : none, counters.udp());
-      assertTrue(
-          !way.isCopying()
-              || counters.busyNs() > 0 && counters.driverBusyNs() > 0);
+      assertTrue(!way.isCopying() || counters.busyNs() > 0 && counters.driverBusyNs() > 0);
     }
   }
 

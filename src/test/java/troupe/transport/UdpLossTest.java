@@ -48,9 +48,9 @@ class UdpLossTest {
   @Test
   void shouldDeliverEveryByteWhenPacketsAreLost() {
     RecordingReceiver receiver = new RecordingReceiver();
-    TransportSettings settings = TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP).with(null, 8192, 1 << 20);
-    try (NodeTransport transport =
-        NodeTransport.open(settings, receiver, TransportEvents.NONE)) {
+    TransportSettings settings =
+        TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP).with(null, 8192, 1 << 20);
+    try (NodeTransport transport = NodeTransport.open(settings, receiver, TransportEvents.NONE)) {
       for (int i = 0; i < 10; i++) {
         BatchHeader header = Batches.header(i, 501, 503); // 1 MB, 124 packets
         Eventually.send(transport, 0, header, Batches.payload(header));

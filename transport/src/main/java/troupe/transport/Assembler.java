@@ -46,7 +46,7 @@ final class Assembler {
 
   /** Takes a frame that came that way and counts it, unless it is held. */
   Verdict onFrame(Way way, DirectBuffer buffer, int offset, int length, long nowNs) {
-    Verdict verdict = FrameDecoder.decode(frame, memory, buffer, offset, length);
+    Verdict verdict = FrameDecoder.decode(frame, memory, way, buffer, offset, length);
     if (verdict == Verdict.ACCEPTED) {
       verdict =
           frame.runId() == runId && frame.epoch() >= epoch

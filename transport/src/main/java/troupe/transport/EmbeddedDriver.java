@@ -51,8 +51,7 @@ final class EmbeddedDriver implements AutoCloseable {
     MediaDriver driver = null;
     DriverClient client = null;
     try {
-      Preflight.checkSpace(
-          parent, Preflight.neededBytes(settings), Preflight.usableBytes(parent));
+      Preflight.checkSpace(parent, Preflight.neededBytes(settings), Preflight.usableBytes(parent));
       TransportSettings fitted = Preflight.fitWindow(settings, Preflight.maxReceiveBufferBytes());
       IdleStrategy idle = new BusyTime(idleStrategy(settings), counters.driverBusyNs, clock);
       driver = MediaDriver.launch(context(fitted, directory.aeron(), idle, events));

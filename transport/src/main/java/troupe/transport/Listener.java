@@ -10,7 +10,7 @@ import org.agrona.concurrent.NanoClock;
 /** Where a node listens; opened again whenever the client of its driver is made anew. */
 final class Listener {
   private static final String IPC = "aeron:ipc";
-  private static final long REOPEN_INTERVAL_NS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long REOPEN_INTERVAL_NS = TimeUnit.SECONDS.toNanos(1);
   private static final long START_TIMEOUT_NS = TimeUnit.SECONDS.toNanos(10);
   private static final long POLL_INTERVAL_NS = 100_000;
 
@@ -55,8 +55,7 @@ final class Listener {
     try {
       int node = settings.node();
       Subscription any = client.aeron().addSubscription(settings.udpChannel(), node);
-      return new Listener(
-          Way.UDP, node, client, events, any, resolve(any, client, clock));
+      return new Listener(Way.UDP, node, client, events, any, resolve(any, client, clock));
     } catch (RegistrationException e) {
       throw new IllegalStateException(
           """

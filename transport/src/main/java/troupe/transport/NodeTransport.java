@@ -113,6 +113,7 @@ public final class NodeTransport implements Transport {
    *
    * @throws IllegalStateException if one cannot be reached in the mode that is set, or this machine
    *     has no memory for so many; the message names the fix, and nothing has changed
+   * @throws IllegalArgumentException if a channel is none of Aeron's; nothing has changed
    */
   public synchronized void connect(Collection<Endpoint> endpoints) {
     Map<Integer, Endpoint> wanted = new HashMap<>();
@@ -121,6 +122,7 @@ public final class NodeTransport implements Transport {
     List<Endpoint> added =
         wanted.values().stream().filter(endpoint -> !endpoint.equals(known(endpoint))).toList();
     checkSpace(added);
+    List<Peer> newPeers = added.stream().map(this::peerAt).toList();
     for (Peer peer : peers.values()) {
       boolean isItself = peer.node() == settings.node();
       if (!isItself && !peer.endpoint().equals(wanted.get(peer.node()))) {
@@ -128,8 +130,7 @@ public final class NodeTransport implements Transport {
         peer.remove();
       }
     }
-    added.forEach(
-        endpoint -> add(endpoint, Route.to(endpoint, settings, driver.client(), events)));
+    newPeers.forEach(this::add);
     LockSupport.unpark(thread);
   }
 
@@ -240,8 +241,8 @@ public final class NodeTransport implements Transport {
     DriverClient client = driver.client();
     switch (settings.mode()) {
       case AUTO -> {}
-      case IPC -> add(local, Route.ipc(settings, client));
-      case UDP -> add(local, Route.udp(settings, local.channel(), client));
+      case IPC -> add(peer(local, Route.ipc(settings, client)));
+      case UDP -> add(peer(local, Route.udp(settings, local.channel(), client)));
     }
     if (!awaitConnected(settings.node(), START_TIMEOUT)) {
       close();
@@ -271,10 +272,17 @@ public final class NodeTransport implements Transport {
     Preflight.checkSpace(parent, needed, Preflight.usableBytes(parent));
   }
 
-  private synchronized void add(Endpoint endpoint, Route route) {
+  private Peer peerAt(Endpoint endpoint) {
+    return peer(endpoint, Route.to(endpoint, settings, driver.client(), events));
+  }
+
+  private Peer peer(Endpoint endpoint, Route route) {
+    return new Peer(endpoint, route, settings.outbound());
+  }
+
+  private synchronized void add(Peer peer) {
     if (!closed) {
-      Peer peer = new Peer(endpoint, route, settings.outbound());
-      peers.put(endpoint.node(), peer);
+      peers.put(peer.node(), peer);
       sendAgent.add(peer);
     }
   }

@@ -207,7 +207,15 @@ final class PeerSender {
     }
     try {
       FrameEncoder.encode(
-          memory, claim.buffer(), claim.offset(), batch.header(), id, stride, rows, sentBytes);
+          memory,
+          claim.buffer(),
+          claim.offset(),
+          route.way(),
+          batch.header(),
+          id,
+          stride,
+          rows,
+          sentBytes);
     } catch (RuntimeException e) {
       // The sender took its memory back: another thread's arena, or one that is closed.
       claim.abort();

@@ -185,7 +185,8 @@ public record TransportSettings(
   }
 
   /** The same with other bounds. */
-  public TransportSettings with(Outbound newOutbound, Inbound newInbound, Duration newConnectTimeout) {
+  public TransportSettings with(
+      Outbound newOutbound, Inbound newInbound, Duration newConnectTimeout) {
     return new TransportSettings(
         runId,
         node,
