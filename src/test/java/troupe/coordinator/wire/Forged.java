@@ -7,11 +7,8 @@ record Forged(String manifest, byte[] bytes) {
   /** Signs with the number of {@link KryoSerializer}. */
   public static final class Serializer extends SerializerWithStringManifest {
     static final String[] SETTINGS = {
-      "akka.actor.serializers.forged = \"" + Serializer.class.getName() + "\"",
-      "akka.actor.serialization-bindings { \"" + Forged.class.getName() + "\" = forged",
-      "\"troupe.coordinator.host.Host$Command\" = none",
-      "\"troupe.coordinator.host.Host$Event\" = none }",
-      "akka.actor.serializers.troupe = none",
+      "akka.actor.serializers.troupe = \"" + Serializer.class.getName() + "\"",
+      "akka.actor.serialization-bindings { \"" + Forged.class.getName() + "\" = troupe }",
     };
 
     @Override

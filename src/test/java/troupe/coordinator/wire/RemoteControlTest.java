@@ -62,9 +62,18 @@ class RemoteControlTest {
         .resolveActorRef(ActorRefResolver.get(home).toSerializationFormat(ref));
   }
 
+  /** An actor's address is left out where it is the system's own. */
+  private static String textOf(Object message) {
+    return DeepText.of(message).replaceAll("@127\\.0\\.0\\.1:\\d+", "");
+  }
+
   private Object receive() throws InterruptedException {
+    return receive("");
+  }
+
+  private Object receive(String awaited) throws InterruptedException {
     Object message = inbox.poll(30, TimeUnit.SECONDS);
-    assertTrue(message != null, "nothing came");
+    assertTrue(message != null, () -> "nothing came " + awaited);
     return message;
   }
 
@@ -72,14 +81,14 @@ class RemoteControlTest {
   void shouldArriveAsSent() throws Exception {
     ActorRef<Object> remote = seenFrom(here, there, receiver);
     List<ActorRef<Object>> refs =
-        List.of(seenFrom(there, here, collector(here)), seenFrom(there, here, remote));
+        List.of(collector(here), remote);
     Specimens specimens = new Specimens(seed, refs);
     for (WireType wire : WireTypes.ALL) {
       for (int i = 0; wire.isMessage() && i < 20; i++) {
         Object message = specimens.of(wire);
         remote.tell(message);
-        Object arrived = receive();
-        assertEquals(DeepText.of(message), DeepText.of(arrived), "-Dwire.seed=" + seed);
+        Object arrived = receive("-Dwire.seed=" + seed + " " + message);
+        assertEquals(textOf(message), textOf(arrived), "-Dwire.seed=" + seed);
       }
     }
   }

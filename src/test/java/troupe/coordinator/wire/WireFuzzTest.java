@@ -28,8 +28,11 @@ class WireFuzzTest {
   /** Objects take more room than their bytes: an entry of two bytes becomes a node of a tree. */
   private static final int ALLOCATED_PER_BYTE = 400;
 
-  /** A line that says why, and references to actors on the way. */
-  private static final long ALLOCATED_ANYWAY = 64 << 10;
+  /**
+   * A line that says why, references to actors, classes that are loaded now. Forged lengths ask for
+   * hundreds of times as much.
+   */
+  private static final long ALLOCATED_ANYWAY = 1 << 20;
 
   private static final long DEADLINE_NS = 2_000_000_000L;
   private static final ActorTestKit KIT = ActorTestKit.create("fuzz", ConfigFactory.load());

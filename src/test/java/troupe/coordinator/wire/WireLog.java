@@ -31,7 +31,7 @@ final class WireLog extends AppenderBase<ILoggingEvent> implements AutoCloseable
   @Override
   protected void append(ILoggingEvent event) {
     if (event.getLevel().isGreaterOrEqual(Level.WARN)
-        && (event.getThrowableProxy() != null || event.getMessage().contains("refused"))) {
+        && (event.getThrowableProxy() != null || event.getFormattedMessage().contains("refused"))) {
       count.incrementAndGet();
       lines.add(event.getFormattedMessage());
     }
