@@ -24,7 +24,6 @@ class ControlTrafficTest {
 
   @Test
   void shouldRefuseEmptyShapes() {
-    assertThrows(
-        IllegalArgumentException.class, () -> new ControlTraffic.Shape(8, 0, 1, 1));
+    assertThrows(IllegalArgumentException.class, () -> new ControlTraffic.Shape(8, 0, 1, 1));
   }
 }

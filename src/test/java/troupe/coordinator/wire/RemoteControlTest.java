@@ -80,8 +80,7 @@ class RemoteControlTest {
   @Test
   void shouldArriveAsSent() throws Exception {
     ActorRef<Object> remote = seenFrom(here, there, receiver);
-    List<ActorRef<Object>> refs =
-        List.of(collector(here), remote);
+    List<ActorRef<Object>> refs = List.of(collector(here), remote);
     Specimens specimens = new Specimens(seed, refs);
     for (WireType wire : WireTypes.ALL) {
       for (int i = 0; wire.isMessage() && i < 20; i++) {
@@ -171,7 +170,6 @@ class RemoteControlTest {
     while (failure.getCause() != null && !(failure instanceof UserException)) {
       failure = failure.getCause();
     }
-    assertEquals(
-        "akka.actor.allow-java-serialization: on (expected: off)", failure.getMessage());
+    assertEquals("akka.actor.allow-java-serialization: on (expected: off)", failure.getMessage());
   }
 }

@@ -25,7 +25,9 @@ final class Specimens {
   private static final double[] DOUBLES = {
     0, -0.0, 1, Double.MIN_VALUE, Double.MAX_VALUE, Double.NaN, Double.NEGATIVE_INFINITY, 0.1
   };
-  private static final String[] TEXTS = {"", "a", "10.0.0.1:25520", "\u00e4\u4e2d\ud83d\ude00\n", "x".repeat(300)};
+  private static final String[] TEXTS = {
+    "", "a", "10.0.0.1:25520", "\u00e4\u4e2d\ud83d\ude00\n", "x".repeat(300)
+  };
 
   private final SplittableRandom random;
   private final List<? extends ActorRef<?>> refs;
@@ -100,7 +102,9 @@ final class Specimens {
       return map;
     }
     Collection<Object> values =
-        raw == SortedSet.class ? new TreeSet<>() : raw == Set.class ? new LinkedHashSet<>() : new ArrayList<>();
+        raw == SortedSet.class
+            ? new TreeSet<>()
+            : raw == Set.class ? new LinkedHashSet<>() : new ArrayList<>();
     for (int i = 0; i < size; i++) {
       values.add(of(arguments[0]));
     }

@@ -107,7 +107,11 @@ class WireFormatTest {
             roundTrip(
                 new Host.Prepare(
                     new EpochPlan(
-                        3, 7, List.of(), new Placement(new TreeMap<>(), List.of(1)), new TreeMap<>()),
+                        3,
+                        7,
+                        List.of(),
+                        new Placement(new TreeMap<>(), List.of(1)),
+                        new TreeMap<>()),
                     Map.of(5, KIT.<Host.Command>createTestProbe().getRef())));
     assertThrows(UnsupportedOperationException.class, () -> read.hosts().clear());
     assertEquals(Set.of(5), read.hosts().keySet());
@@ -193,8 +197,17 @@ class WireFormatTest {
   void shouldRefuseManifestsOfOthers() {
     String fingerprint = WireTypes.fingerprint();
     for (String manifest :
-        List.of("", "@", "16", "16@", "16@00000000", "@" + fingerprint, "x", "16@" + "0".repeat(9_000))) {
-      assertRefused("(expected: NUMBER@" + fingerprint, () -> format.read(manifest, new byte[4], 4));
+        List.of(
+            "",
+            "@",
+            "16",
+            "16@",
+            "16@00000000",
+            "@" + fingerprint,
+            "x",
+            "16@" + "0".repeat(9_000))) {
+      assertRefused(
+          "(expected: NUMBER@" + fingerprint, () -> format.read(manifest, new byte[4], 4));
     }
     for (String number : List.of("15", "9999999999", "-1", "1 6", "61", "0")) {
       assertRefused(
@@ -222,9 +235,11 @@ class WireFormatTest {
   void shouldWriteNothingWhereThereIsNoRoom() {
     KryoSerializer serializer =
         new KryoSerializer(
-            (akka.actor.ExtendedActorSystem) akka.actor.typed.javadsl.Adapter.toClassic(KIT.system()));
+            (akka.actor.ExtendedActorSystem)
+                akka.actor.typed.javadsl.Adapter.toClassic(KIT.system()));
     Host.ToExperts message =
-        new Host.ToExperts(1, new troupe.expert.ExpertActor.Apply(1, new AdamWStep(1, 2, 3, 4, 5, 6)));
+        new Host.ToExperts(
+            1, new troupe.expert.ExpertActor.Apply(1, new AdamWStep(1, 2, 3, 4, 5, 6)));
     byte[] bytes = serializer.toBinary(message);
     ByteBuffer tight = ByteBuffer.allocate(bytes.length - 1);
     assertRefused("Host.ToExperts of " + bytes.length, () -> serializer.toBinary(message, tight));

@@ -51,11 +51,12 @@ class WireTypesTest {
       assertEquals(
           wire.type().getName(),
           known.get(wire.id()),
-          "number " + wire.id() + ": add a new type as a new line to wire-ids.tsv, with a number"
+          "number "
+              + wire.id()
+              + ": add a new type as a new line to wire-ids.tsv, with a number"
               + " that was never there");
     }
-    assertEquals(
-        WireTypes.ALL.size(), WireTypes.ALL.stream().map(WireType::id).distinct().count());
+    assertEquals(WireTypes.ALL.size(), WireTypes.ALL.stream().map(WireType::id).distinct().count());
   }
 
   @Test

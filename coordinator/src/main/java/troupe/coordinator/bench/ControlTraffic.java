@@ -25,11 +25,10 @@ public final class ControlTraffic {
 
   private static final int EPOCH = 5;
   private static final long STEP = 100_000;
-  private static final int WARM_UPS = 50;
+  private static final long WARM_UP_NS = 50_000_000;
   private static final int TIMED = 20;
 
-  private final WireFormat format =
-      WireFormat.withoutActors(WireLimits.of(ConfigFactory.load()));
+  private final WireFormat format = WireFormat.withoutActors(WireLimits.of(ConfigFactory.load()));
   private final SplittableRandom random = new SplittableRandom(1);
   private final Shape shape;
 
@@ -88,14 +87,13 @@ public final class ControlTraffic {
                 (long) routerHosts * shape.layers(),
                 new Host.ToRouters(
                     EPOCH,
-                    new RouterActor.Load(EPOCH, STEP, 1, random.doubles(shape.experts()).toArray()))),
+                    new RouterActor.Load(
+                        EPOCH, STEP, 1, random.doubles(shape.experts()).toArray()))),
             kind(routerHosts, new Host.ToRouters(EPOCH, new RouterActor.Apply(EPOCH, hyper))),
             kind(hosts, new Host.ToExperts(EPOCH, new ExpertActor.Apply(EPOCH, hyper))));
     List<Kind> received =
         List.of(
-            kind(
-                (long) shape.ranks() * shape.layers(),
-                bundle(List.of(routed()), List.of())),
+            kind((long) shape.ranks() * shape.layers(), bundle(List.of(routed()), List.of())),
             kind(hosts, bundle(routers(this::ready), experts(this::expertReady))),
             kind(
                 hosts,
@@ -128,7 +126,8 @@ public final class ControlTraffic {
 
   /** Of several times, since others run on this machine too. */
   private static double fastestNs(Runnable work) {
-    for (int i = 0; i < WARM_UPS; i++) {
+    long warmUpBegin = System.nanoTime();
+    while (System.nanoTime() - warmUpBegin < WARM_UP_NS) {
       work.run();
     }
     long fastest = Long.MAX_VALUE;
@@ -179,8 +178,7 @@ public final class ControlTraffic {
   }
 
   /** Of the experts of the fullest host: the last ones, whose numbers are the longest. */
-  private List<ExpertActor.Event> experts(
-      BiFunction<Integer, Integer, ExpertActor.Event> event) {
+  private List<ExpertActor.Event> experts(BiFunction<Integer, Integer, ExpertActor.Event> event) {
     int total = shape.layers() * shape.experts();
     int count = Math.ceilDiv(total, shape.hosts());
     List<ExpertActor.Event> events = new ArrayList<>(count);

@@ -27,7 +27,8 @@ final class BenchCommand implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "bench: nothing named (expected: train or control)");
+    throw new ParameterException(
+        spec.commandLine(), "bench: nothing named (expected: train or control)");
   }
 
   /** {@code troupe bench train}: whole steps through the real actors. */

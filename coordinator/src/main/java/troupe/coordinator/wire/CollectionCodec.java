@@ -49,8 +49,7 @@ final class CollectionCodec extends Serializer<Collection<Object>> {
   }
 
   @Override
-  public Collection<Object> read(
-      Kryo kryo, Input input, Class<? extends Collection<Object>> type) {
+  public Collection<Object> read(Kryo kryo, Input input, Class<? extends Collection<Object>> type) {
     int count = Bounds.readCount(input, 1);
     List<Object> values = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {

@@ -27,7 +27,8 @@ public final class RefusalFilter extends TurboFilter {
     }
     long silent = throttle.ask(System.nanoTime());
     if (silent >= 0) {
-      LOG.warn("{} {}{}", format, cause.getMessage(), silent == 0 ? "" : " (and " + silent + " more)");
+      LOG.warn(
+          "{} {}{}", format, cause.getMessage(), silent == 0 ? "" : " (and " + silent + " more)");
     }
     return FilterReply.DENY;
   }

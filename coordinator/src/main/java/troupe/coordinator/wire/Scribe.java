@@ -35,8 +35,8 @@ final class Scribe {
   }
 
   /**
-   * Over the number of the type and its bytes: what arrives damaged and could still be read must not
-   * change what is computed.
+   * Over the number of the type and its bytes: what arrives damaged and could still be read must
+   * not change what is computed.
    */
   int checksum(int id, byte[] bytes, int length) {
     crc.reset();
