@@ -7,7 +7,6 @@ import akka.actor.typed.javadsl.Adapter;
 import akka.serialization.SerializerWithStringManifest;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
-import com.google.gson.JsonParseException;
 import com.google.gson.TypeAdapter;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonWriter;
@@ -85,7 +84,8 @@ public final class DoorSerializer extends SerializerWithStringManifest {
       return manifest.startsWith(ASK)
           ? ask(json, manifest.substring(ASK.length()))
           : whole(gson.fromJson(json, known(MESSAGES, manifest)), manifest);
-    } catch (JsonParseException | NullPointerException | IllegalArgumentException e) {
+    } catch (RuntimeException e) {
+      // Gson's own, and what constructors of records and the resolver of references throw.
       throw unreadable(manifest, e.getMessage());
     }
   }

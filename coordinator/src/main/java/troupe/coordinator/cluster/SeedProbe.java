@@ -8,6 +8,7 @@ import java.net.NoRouteToHostException;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.security.NoSuchAlgorithmException;
 import java.util.Optional;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
@@ -27,7 +28,6 @@ final class SeedProbe {
   private static final int ANSWER_TIMEOUT_MS = 400;
 
   private static final int TLS_HANDSHAKE_TIMEOUT_MS = 2000;
-  private static final int TLS_ALERT = 0x15;
 
   private final Optional<SSLContext> tls;
 
@@ -64,7 +64,7 @@ final class SeedProbe {
     }
     try (Socket socket = new Socket()) {
       socket.connect(target, CONNECT_TIMEOUT_MS);
-      return tls.isPresent() ? greetInTls(socket, target) : greet(socket);
+      return tls.isPresent() ? greetInTls(socket, target) : greet(socket, target);
     } catch (SocketTimeoutException | NoRouteToHostException e) {
       return new Finding(Kind.NOBODY, "host not reached");
     } catch (ConnectException e) {
@@ -81,29 +81,55 @@ final class SeedProbe {
         address.substring(0, colon), Integer.parseInt(address.substring(colon + 1)));
   }
 
-  private static Finding greet(Socket socket) {
+  private static Finding greet(Socket socket, InetSocketAddress target) {
+    String stranger;
     try {
-      int answer = answer(socket);
-      if (answer == TLS_ALERT) {
-        return new Finding(Kind.STRANGER, "speaks TLS, this node does not (cluster.tls_directory)");
-      }
-      return new Finding(
-          Kind.STRANGER, "is not Troupe: " + (answer < 0 ? "it hangs up" : "it answers otherwise"));
+      stranger = answer(socket) < 0 ? "it hangs up" : "it answers otherwise";
     } catch (SocketTimeoutException e) {
       return new Finding(Kind.LISTENER, "silent");
     } catch (IOException e) {
-      return new Finding(Kind.STRANGER, "is not Troupe: it hangs up");
+      stranger = "it hangs up";
+    }
+    return speaksTls(target)
+        ? new Finding(Kind.STRANGER, "speaks TLS, this node does not (cluster.tls_directory)")
+        : new Finding(Kind.STRANGER, "is not Troupe: " + stranger);
+  }
+
+  /** Akka's TLS hangs up on plain text without a word, so it is spoken to once more in TLS. */
+  private static boolean speaksTls(InetSocketAddress target) {
+    try (Socket socket = new Socket()) {
+      socket.connect(target, CONNECT_TIMEOUT_MS);
+      SSLContext anyone = SSLContext.getDefault();
+      try (SSLSocket secure = secured(anyone, socket, target)) {
+        secure.startHandshake();
+        return true;
+      }
+    } catch (SSLException e) {
+      return isAboutTrust(e);
+    } catch (IOException | NoSuchAlgorithmException e) {
+      return false;
     }
   }
 
-  private Finding greetInTls(Socket socket, InetSocketAddress target) throws IOException {
-    boolean shaken = false;
-    try (SSLSocket secure =
+  private static SSLSocket secured(SSLContext tls, Socket socket, InetSocketAddress target)
+      throws IOException {
+    SSLSocket secure =
         (SSLSocket)
-            tls.orElseThrow()
-                .getSocketFactory()
-                .createSocket(socket, target.getHostString(), target.getPort(), true)) {
-      secure.setSoTimeout(TLS_HANDSHAKE_TIMEOUT_MS);
+            tls.getSocketFactory()
+                .createSocket(socket, target.getHostString(), target.getPort(), true);
+    secure.setSoTimeout(TLS_HANDSHAKE_TIMEOUT_MS);
+    return secure;
+  }
+
+  /** Both sides spoke TLS, and one of them did not like the other's certificate. */
+  private static boolean isAboutTrust(SSLException e) {
+    String text = String.valueOf(e.getMessage());
+    return text.contains("PKIX") || text.contains("certif") || text.contains("alert");
+  }
+
+  private Finding greetInTls(Socket socket, InetSocketAddress target) {
+    boolean shaken = false;
+    try (SSLSocket secure = secured(tls.orElseThrow(), socket, target)) {
       secure.startHandshake();
       shaken = true;
       answer(secure);
@@ -115,7 +141,7 @@ final class SeedProbe {
       if (shaken || text.contains("alert")) {
         return new Finding(Kind.STRANGER, "does not trust this node's certificate: " + text);
       }
-      if (text.contains("PKIX") || text.contains("certif")) {
+      if (isAboutTrust(e)) {
         return new Finding(Kind.STRANGER, "has a certificate of another CA: " + text);
       }
       return new Finding(Kind.STRANGER, "does not speak TLS: " + text);

@@ -2,7 +2,6 @@ package troupe.coordinator.cluster;
 
 import akka.pki.pem.DERPrivateKeyLoader;
 import akka.pki.pem.PEMDecoder;
-import akka.pki.pem.PEMLoadingException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -12,13 +11,12 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.PrivateKey;
-import java.security.PublicKey;
-import java.security.Signature;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.CertificateNotYetValidException;
 import java.security.cert.X509Certificate;
+import java.security.interfaces.RSAKey;
 import java.util.Map;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -27,8 +25,8 @@ import troupe.core.UserException;
 
 /**
  * The folder of mutual TLS: {@code ca.crt}, {@code node.crt}, signed by that CA, and {@code
- * node.key}, in PEM. Checked before Akka reads it, for Akka would only log what is wrong at the
- * first connection.
+ * node.key}, in PEM; an RSA key, for Akka reads no other kind. Checked before Akka reads it, which would only
+ * log what is wrong at the first connection.
  */
 final class Tls {
   private static final String CA = "ca.crt";
@@ -114,7 +112,9 @@ final class Tls {
     } catch (GeneralSecurityException e) {
       throw mistake(CERTIFICATE, "is not signed by " + CA, "one that is", e);
     }
-    if (!fits(certificate.getPublicKey())) {
+    if (!(certificate.getPublicKey() instanceof RSAKey half)
+        || !(key instanceof RSAKey other)
+        || !half.getModulus().equals(other.getModulus())) {
       throw mistake(KEY, "is the key of another certificate", "that of " + CERTIFICATE, null);
     }
   }
@@ -127,32 +127,6 @@ final class Tls {
     } catch (CertificateNotYetValidException e) {
       throw mistake(
           name, "is valid from " + certificate.getNotBefore(), "one that is valid now", e);
-    }
-  }
-
-  /** Whether what this key signs can be verified by that one. */
-  private boolean fits(PublicKey other) {
-    try {
-      String family = key.getAlgorithm();
-      if (!family.equals(other.getAlgorithm())) {
-        return false;
-      }
-      String scheme =
-          switch (family) {
-            case "EC" -> "SHA256withECDSA";
-            case "EdDSA" -> "EdDSA";
-            default -> "SHA256with" + family;
-          };
-      byte[] text = KEY.getBytes(StandardCharsets.US_ASCII);
-      Signature signature = Signature.getInstance(scheme);
-      signature.initSign(key);
-      signature.update(text);
-      byte[] signed = signature.sign();
-      signature.initVerify(other);
-      signature.update(text);
-      return signature.verify(signed);
-    } catch (GeneralSecurityException e) {
-      throw mistake(KEY, "cannot sign: " + e.getMessage(), "an RSA or EC key", e);
     }
   }
 
@@ -170,8 +144,11 @@ final class Tls {
   private PrivateKey key() {
     try {
       return DERPrivateKeyLoader.load(PEMDecoder.decode(text(KEY)));
-    } catch (PEMLoadingException e) {
-      throw mistake(KEY, "is no private key: " + e.getMessage(), "PEM, PKCS#8, unencrypted", e);
+    } catch (UserException e) {
+      throw e;
+    } catch (Exception e) {
+      // Not only PEMLoadingException: Scala does not declare what it throws.
+      throw mistake(KEY, "is no such key: " + e.getMessage(), "PEM, RSA, unencrypted", e);
     }
   }
 
