@@ -43,8 +43,6 @@ final class NodeReceiver implements BatchReceiver {
         header.dtypeCode() == device.dtype().code()
             && header.rank() >= 0
             && header.rank() < config.train().ranks()
-            && header.microBatch() >= 0
-            && header.microBatch() < config.train().microBatches()
             && sizeFits(header);
     return fits ? TensorPayload.given(device.allocate(header.rows(), header.columns())) : null;
   }
@@ -54,17 +52,22 @@ final class NodeReceiver implements BatchReceiver {
       case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE ->
           header.columns() == config.model().dModel()
               && header.rows() <= (long) config.train().batch() * config.model().seq()
+              && header.microBatch() >= 0
+              && header.microBatch() < config.train().microBatches()
               && experts.containsKey(new ExpertId(header.layer(), header.expert()));
-      case TRUNK_GRADIENT -> header.rows() == 1 && isSlice(header, header.expert());
-      case TRUNK_PARAMETERS -> header.rows() == 1 && isSlice(header, header.rank());
+      case TRUNK_GRADIENT ->
+          header.rows() == 1
+              && anyRank
+                  .segments()
+                  .isSegment(header.expert(), header.microBatch(), header.columns());
+      case TRUNK_PARAMETERS ->
+          header.rows() == 1
+              && header.microBatch() == 0
+              && header.expert() >= 0
+              && header.expert() < config.train().ranks()
+              && header.columns() == anyRank.slices().count(header.rank());
       case REPLICA, RESTORE, CHECKPOINT -> false;
     };
-  }
-
-  private boolean isSlice(BatchHeader header, int owner) {
-    return header.expert() >= 0
-        && header.expert() < config.train().ranks()
-        && header.columns() == anyRank.slices().count(owner);
   }
 
   @Override
