@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiPredicate;
 import java.util.stream.IntStream;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterLayout;
@@ -49,11 +50,15 @@ public final class Segments {
       return to - from < SHORT;
     }
 
+    boolean isFinalWith(Piece next) {
+      return finalAfter == next.finalAfter;
+    }
+
     boolean goesWith(Piece next) {
-      return isShort() && next.isShort()
-          || isShort() && next.finalAfter <= finalAfter
-          || next.isShort() && finalAfter <= next.finalAfter
-          || finalAfter == next.finalAfter;
+      return isFinalWith(next)
+          || isShort() && next.isShort()
+          || isShort() && next.finalAfter < finalAfter
+          || next.isShort() && finalAfter < next.finalAfter;
     }
 
     Piece with(Piece next) {
@@ -74,8 +79,9 @@ public final class Segments {
   Segments(ParameterLayout layout, Slices slices, Map<String, Integer> finalAfter) {
     List<Piece> parameters = parameters(layout, finalAfter);
     for (int owner = 0; owner < slices.ranks(); owner++) {
-      ofOwner.add(
-          cut(owner, joined(within(parameters, slices.from(owner), slices.from(owner + 1)))));
+      List<Piece> slice = within(parameters, slices.from(owner), slices.from(owner + 1));
+      // First whole layers, so that one of many short parameters counts as what it is.
+      ofOwner.add(cut(owner, joined(joined(slice, Piece::isFinalWith), Piece::goesWith)));
     }
   }
 
@@ -106,11 +112,11 @@ public final class Segments {
         .toList();
   }
 
-  private static List<Piece> joined(List<Piece> pieces) {
+  private static List<Piece> joined(List<Piece> pieces, BiPredicate<Piece, Piece> goTogether) {
     List<Piece> joined = new ArrayList<>();
     for (Piece next : pieces) {
       Piece last = next;
-      while (!joined.isEmpty() && joined.getLast().goesWith(last)) {
+      while (!joined.isEmpty() && goTogether.test(joined.getLast(), last)) {
         last = joined.removeLast().with(last);
       }
       joined.add(last);
