@@ -59,7 +59,6 @@ public final class Coordinator {
   public sealed interface Command
       permits HostsChanged,
           FromHost,
-          Request,
           Stop,
           CheckpointEnded,
           CheckProgress,
@@ -76,25 +75,6 @@ public final class Coordinator {
 
   /** An event of a host. */
   public record FromHost(Host.Event event) implements Command {}
-
-  /** Something that a user asks of a run under way; answered with a {@link Reply}. */
-  public sealed interface Request extends Command permits MoveExpert {
-    /** Who asks. */
-    ActorRef<Reply> replyTo();
-  }
-
-  /** Have an expert live on the node of that name from the next step on. */
-  public record MoveExpert(int layer, int expert, String node, ActorRef<Reply> replyTo)
-      implements Request {}
-
-  /** The answer to a {@link Request}. */
-  public sealed interface Reply permits Accepted, Refused {}
-
-  /** It will be done; {@code line} says what. */
-  public record Accepted(String line) implements Reply {}
-
-  /** It cannot be done. */
-  public record Refused(String message, String hint) implements Reply {}
 
   /** Finish the step at hand, write a checkpoint and end. */
   public record Stop() implements Command {}
@@ -278,7 +258,6 @@ public final class Coordinator {
     switch (command) {
       case HostsChanged changed -> onHostsChanged(changed.hosts());
       case FromHost from -> onHost(from.event());
-      case MoveExpert move -> onMoveExpert(move);
       case Stop stop -> onStop();
       case CheckProgress check -> onCheckProgress();
       case CheckpointEnded ended -> onCheckpointEnded(ended);
@@ -390,6 +369,12 @@ public final class Coordinator {
       }
       case Host.Failed failed -> fail(failed.message(), failed.hint());
       case Host.Leaving leaving -> onLeaving(leaving.node());
+      case Host.MoveAsked move -> move.replyTo().tell(onMove(move));
+      case Host.StopAsked stop -> {
+        stop.replyTo()
+            .tell(new Host.Accepted("the run ends with a checkpoint of the step at hand"));
+        onStop();
+      }
       case Host.Replicated replicated -> onReplicated(replicated);
       case Host.Bundle bundle -> {
         bundle.routers().forEach(this::onRouter);
@@ -503,29 +488,23 @@ public final class Coordinator {
     }
   }
 
-  private void onMoveExpert(MoveExpert move) {
+  private Host.Answer onMove(Host.MoveAsked move) {
     ExpertId expert = new ExpertId(move.layer(), move.expert());
-    Integer to = group == null ? null : group.node(move.node());
-    if (group == null) {
-      move.replyTo().tell(new Refused("training has not begun yet", "try again in a moment"));
-    } else if (!group.hasExpert(expert)) {
-      move.replyTo()
-          .tell(
-              new Refused(
-                  "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
-                  "metrics.jsonl names all experts in the line of each placement"));
-    } else if (to == null || wishes.isLeaving(to)) {
-      move.replyTo()
-          .tell(
-              new Refused(
-                  "node: " + move.node() + " (expected: one of " + group.names() + ")",
-                  "nodes.json of the run names all nodes"));
-    } else {
-      wishes.move(expert, to);
-      move.replyTo()
-          .tell(new Accepted("expert " + expert + " moves to " + move.node() + " after this step"));
-      regroupAtBoundary("expert " + expert + " moves to " + move.node());
+    Integer to = group.node(move.toNode());
+    if (!group.hasExpert(expert)) {
+      return new Host.Refused(
+          "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
+          "metrics.jsonl names all experts in the line of each placement");
     }
+    if (to == null || wishes.isLeaving(to)) {
+      return new Host.Refused(
+          "node: " + move.toNode() + " (expected: one of " + group.names() + ")",
+          "nodes.json of the run names all nodes");
+    }
+    wishes.move(expert, to);
+    String cause = "expert " + expert + " moves to " + move.toNode();
+    regroupAtBoundary(cause);
+    return new Host.Accepted(cause + " after the step at hand");
   }
 
   // What to do next.
