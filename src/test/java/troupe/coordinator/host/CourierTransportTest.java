@@ -15,13 +15,14 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import troupe.core.tensor.DType;
-import troupe.transport.AeronSettings;
-import troupe.transport.AeronTransport;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
+import troupe.transport.Mode;
+import troupe.transport.NodeTransport;
 import troupe.transport.Phase;
 import troupe.transport.Transport;
 import troupe.transport.TransportEvents;
+import troupe.transport.TransportSettings;
 
 /** Shards travel over every real way, with the threads that a node has. */
 final class CourierTransportTest {
@@ -43,13 +44,14 @@ final class CourierTransportTest {
     Transport open(BatchReceiver receiver) {
       return switch (this) {
         case INPROCESS -> new InProcessTransport(NODE, receiver);
-        case IPC -> aeron(AeronSettings.ipc(RUN_ID, NODE), receiver);
-        case UDP -> aeron(AeronSettings.udp(RUN_ID, NODE), receiver);
+        case IPC -> aeron(Mode.IPC, receiver);
+        case UDP -> aeron(Mode.UDP, receiver);
       };
     }
 
-    private static Transport aeron(AeronSettings settings, BatchReceiver receiver) {
-      return AeronTransport.loopback(settings, receiver, TransportEvents.NONE);
+    private static Transport aeron(Mode mode, BatchReceiver receiver) {
+      return NodeTransport.open(
+          TransportSettings.of(RUN_ID, NODE, mode), receiver, TransportEvents.NONE);
     }
   }
 

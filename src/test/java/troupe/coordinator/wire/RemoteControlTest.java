@@ -105,7 +105,7 @@ class RemoteControlTest {
                 }),
             "coordinator",
             Props.empty());
-    remote.tell(new Host.Report(7, coordinator));
+    remote.tell(new Host.Report(7, false, coordinator));
     Host.Report report = assertInstanceOf(Host.Report.class, receive());
     assertEquals(
         ActorRefResolver.get(here).toSerializationFormat(coordinator),
