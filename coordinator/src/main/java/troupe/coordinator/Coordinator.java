@@ -59,6 +59,7 @@ public final class Coordinator {
   public sealed interface Command
       permits HostsChanged,
           FromHost,
+          Noticed,
           Stop,
           CheckpointEnded,
           CheckProgress,
@@ -75,6 +76,9 @@ public final class Coordinator {
 
   /** An event of a host. */
   public record FromHost(Host.Event event) implements Command {}
+
+  /** Something that happened to a node, for those who watch. */
+  public record Noticed(RunEvent event) implements Command {}
 
   /** Finish the step at hand, write a checkpoint and end. */
   public record Stop() implements Command {}
@@ -258,6 +262,7 @@ public final class Coordinator {
     switch (command) {
       case HostsChanged changed -> onHostsChanged(changed.hosts());
       case FromHost from -> onHost(from.event());
+      case Noticed noticed -> tell(noticed.event());
       case Stop stop -> onStop();
       case CheckProgress check -> onCheckProgress();
       case CheckpointEnded ended -> onCheckpointEnded(ended);
@@ -424,7 +429,14 @@ public final class Coordinator {
       checkpoints.rolledBack(committedStep);
     }
     listener.epochBegan(plan, group.name(settings.node()));
-    tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+    if (change.hasBegun()) {
+      if (before == null) {
+        tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
+      }
+      tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+    } else {
+      tell(new RunEvent.Began(committedStep, group.nodeNames()));
+    }
     if (before != null && committedStep < from) {
       validationDue = false;
       tell(new RunEvent.RolledBack(committedStep, from));

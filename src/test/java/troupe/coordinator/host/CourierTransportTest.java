@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import troupe.core.tensor.DType;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
-import troupe.transport.Mode;
+import troupe.transport.TransportSettings.Mode;
 import troupe.transport.NodeTransport;
 import troupe.transport.Phase;
 import troupe.transport.Transport;

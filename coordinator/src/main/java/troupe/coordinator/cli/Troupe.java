@@ -43,6 +43,8 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       TrainCommand.class,
+      NodeCommand.class,
+      MoveCommand.class,
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,

@@ -17,7 +17,7 @@ import troupe.transport.TransportSettings;
 import troupe.transport.TransportSettings.Mode;
 
 /** Opens the data plane that a config asks for. */
-final class DataPlane {
+public final class DataPlane {
   private static final Logger LOG = LoggerFactory.getLogger(DataPlane.class);
 
   private DataPlane() {}
@@ -35,7 +35,27 @@ final class DataPlane {
     };
   }
 
-  private static Transport aeron(
+  /**
+   * Opens the way of one node of many.
+   *
+   * @throws UserException if the machine lacks what the way needs
+   */
+  public static NodeTransport openNode(
+      RunConfig config, long runId, int node, BatchReceiver receiver) {
+    Mode mode =
+        switch (config.transport().mode()) {
+          case AUTO -> Mode.AUTO;
+          case IPC -> Mode.IPC;
+          case UDP -> Mode.UDP;
+        };
+    return aeron(
+        TransportSettings.of(runId, node, mode)
+            .at(config.cluster().host(), config.cluster().dataPort()),
+        config.transport(),
+        receiver);
+  }
+
+  private static NodeTransport aeron(
       TransportSettings settings, RunConfig.Transport config, BatchReceiver receiver) {
     Path directory = config.directory().isEmpty() ? null : Path.of(config.directory());
     try {
