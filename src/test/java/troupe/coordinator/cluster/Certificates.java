@@ -14,8 +14,7 @@ final class Certificates {
   static Path make(Path parent, String name) throws IOException, InterruptedException {
     Path directory = parent.resolve(name);
     Process process =
-        new ProcessBuilder(
-                List.of("bash", script().toString(), directory.toString()))
+        new ProcessBuilder(List.of("bash", script().toString(), directory.toString()))
             .redirectErrorStream(true)
             .start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

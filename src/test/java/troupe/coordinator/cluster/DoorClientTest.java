@@ -31,13 +31,18 @@ class DoorClientTest {
     String gone = "127.0.0.1:" + TestNode.freePort();
     assertEquals(
         "1/2 to node-3",
-        client().ask(List.of(gone, node.address()), new Door.MoveExpert(1, 2, "node-3"), PATIENCE).what());
+        client()
+            .ask(List.of(gone, node.address()), new Door.MoveExpert(1, 2, "node-3"), PATIENCE)
+            .what());
   }
 
   @Test
   void shouldPassOnWhatTheRunRefuses() {
     assertMistake(
-        "--to: nowhere (expected: a node)", client(), new Door.MoveExpert(0, 0, "nowhere"), node.address());
+        "--to: nowhere (expected: a node)",
+        client(),
+        new Door.MoveExpert(0, 0, "nowhere"),
+        node.address());
   }
 
   @Test
@@ -53,7 +58,9 @@ class DoorClientTest {
   void shouldSayWhatEachNodeDidWhenNoneAnswers() {
     String gone = "127.0.0.1:" + TestNode.freePort();
     assertMistake(
-        "no node of run cluster-test answers: " + gone + " nobody listens (expected: one that does)",
+        "no node of run cluster-test answers: "
+            + gone
+            + " nobody listens (expected: one that does)",
         client(),
         new Door.Leave("node-1"),
         gone);
@@ -78,8 +85,7 @@ class DoorClientTest {
   private static void assertMistake(
       String message, DoorClient client, Door.Request request, String address) {
     UserException mistake =
-        assertThrows(
-            UserException.class, () -> client.ask(List.of(address), request, PATIENCE));
+        assertThrows(UserException.class, () -> client.ask(List.of(address), request, PATIENCE));
     assertEquals(message, mistake.getMessage());
   }
 }

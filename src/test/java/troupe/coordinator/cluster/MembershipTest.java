@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import troupe.coordinator.cluster.Membership.Changed;
 import troupe.coordinator.cluster.Membership.Expelled;
@@ -81,11 +82,11 @@ class MembershipTest {
     return event instanceof Changed changed ? changed.hosts().size() : -1;
   }
 
-  private static java.util.function.Predicate<Membership.Event> is(RunEvent event) {
+  private static Predicate<Membership.Event> is(RunEvent event) {
     return is(event, true);
   }
 
-  private static java.util.function.Predicate<Membership.Event> is(RunEvent event, boolean news) {
+  private static Predicate<Membership.Event> is(RunEvent event, boolean news) {
     return new Happened(event, news)::equals;
   }
 

@@ -86,8 +86,7 @@ class TlsTest {
   }
 
   private static void assertMistake(String expected, Path directory) {
-    UserException mistake =
-        assertThrows(UserException.class, () -> Tls.read(directory.toString()));
+    UserException mistake = assertThrows(UserException.class, () -> Tls.read(directory.toString()));
     assertTrue(mistake.getMessage().contains(expected), mistake.getMessage());
     assertTrue(mistake.hint().contains("make-test-certificates"));
   }

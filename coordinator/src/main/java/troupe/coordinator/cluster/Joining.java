@@ -46,7 +46,7 @@ public final class Joining {
   /** A door that is there has answered by then, even on a busy machine. */
   private static final Duration GRACE = Duration.ofSeconds(2);
 
-  /** Longer than a killed node stays unsuspected (2.9 s): its name is free for its successor. */
+  /** Longer than a killed node stays unsuspected (2.4 s): its name is free for its successor. */
   private static final Duration NAME_PATIENCE = Duration.ofSeconds(5);
 
   private static final Duration ENTER_PATIENCE = Duration.ofSeconds(5);
@@ -60,6 +60,7 @@ public final class Joining {
   private final SeedProbe probe;
   private final Executor threads = Executors.newVirtualThreadPerTaskExecutor();
   private final ActorRef<Door.Reply> replies;
+  private final Consumer<Result> done;
   private boolean graceOver;
   private String lastTold = "";
 
@@ -133,8 +134,6 @@ public final class Joining {
     this.replies = context.messageAdapter(Door.Reply.class, Heard::new);
     this.done = done;
   }
-
-  private final Consumer<Result> done;
 
   /**
    * Begins to knock at once.

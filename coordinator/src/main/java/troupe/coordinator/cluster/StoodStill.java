@@ -18,7 +18,7 @@ public final class StoodStill implements AutoCloseable {
    * The failure detector's patience: heartbeat-interval and acceptable-heartbeat-pause of
    * cluster.conf. Whoever was away for less is not even suspected.
    */
-  public static final Duration PATIENCE = Duration.ofMillis(2500);
+  public static final Duration PATIENCE = Duration.ofMillis(1750);
 
   private static final Logger LOG = LoggerFactory.getLogger(StoodStill.class);
   private static final Duration LOOK_EVERY = Duration.ofMillis(100);

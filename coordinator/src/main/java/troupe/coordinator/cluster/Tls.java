@@ -25,8 +25,8 @@ import troupe.core.UserException;
 
 /**
  * The folder of mutual TLS: {@code ca.crt}, {@code node.crt}, signed by that CA, and {@code
- * node.key}, in PEM; an RSA key, for Akka reads no other kind. Checked before Akka reads it, which would only
- * log what is wrong at the first connection.
+ * node.key}, in PEM; an RSA key, for Akka reads no other kind. Checked before Akka reads it, which
+ * would only log what is wrong at the first connection.
  */
 final class Tls {
   private static final String CA = "ca.crt";
