@@ -3,7 +3,6 @@ package troupe.coordinator.launch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.Collectors;
 import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
@@ -45,9 +44,8 @@ public record LaunchPlan(
       throw new UserException("--nodes: " + nodes + " (expected: >= 1)", "--nodes 3");
     }
     RunConfig run = ConfigLoader.load(config, overrides);
-    Set<String> keys = keys(overrides);
     for (String key : GIVEN_BY_LAUNCH) {
-      if (keys.contains(key)) {
+      if (sets(overrides, key)) {
         throw new UserException(
             key + ": one value for " + nodes + " nodes (expected: left to launch)",
             "leave it out, or start each node with troupe node");
@@ -55,7 +53,7 @@ public record LaunchPlan(
     }
     String host = run.cluster().host();
     List<Integer> ports =
-        keys.contains(PORT)
+        sets(overrides, PORT)
             ? Ports.from(PORT, host, run.cluster().port(), nodes)
             : Ports.free(host, nodes);
     return new LaunchPlan(run, config, overrides, ports);
@@ -86,8 +84,7 @@ public record LaunchPlan(
     List<String> arguments = new ArrayList<>();
     arguments.addAll(List.of("node", config.toString(), ParentWatch.OPTION));
     arguments.addAll(overrides);
-    Set<String> given = keys(overrides);
-    if (!given.contains("cluster.nodes")) {
+    if (!sets(overrides, "cluster.nodes")) {
       arguments.add("cluster.nodes=" + nodes());
     }
     if (run.cluster().threads() == 0) {
@@ -109,9 +106,8 @@ public record LaunchPlan(
         .collect(Collectors.joining(",", "cluster.seeds=[", "]"));
   }
 
-  private static Set<String> keys(List<String> overrides) {
-    return overrides.stream()
-        .map(override -> override.split("=", 2)[0].strip())
-        .collect(Collectors.toUnmodifiableSet());
+  /** Whether one of the overrides is of this key. */
+  public static boolean sets(List<String> overrides, String key) {
+    return overrides.stream().anyMatch(override -> override.split("=", 2)[0].strip().equals(key));
   }
 }
