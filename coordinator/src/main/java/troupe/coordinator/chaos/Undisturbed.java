@@ -31,7 +31,9 @@ final class Undisturbed {
       "$0" "$@" </dev/null &
       training=$!
       { read -r word <&3; kill "$training"; } 2>/dev/null &
+      watch=$!
       wait "$training"
+      kill "$watch"
       """;
 
   /** No run is so slow that no step comes for so long. */
@@ -78,6 +80,7 @@ final class Undisturbed {
             "run.resume=false",
             "run.dir=" + folder,
             "checkpoint.every=" + step,
+            "checkpoint.keep=2",
             "faults.expert_throws=[]",
             "evaluate.every=0",
             "generate.prompts=[]"));

@@ -43,6 +43,8 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       TrainCommand.class,
+      LaunchCommand.class,
+      ChaosCommand.class,
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,
