@@ -257,7 +257,7 @@ final class ChaosRun {
             hash,
             expected,
             problems);
-    Path file = plan.runFolder().resolve(ChaosVerdict.FILE_NAME);
+    Path file = Files.createDirectories(plan.runFolder()).resolve(ChaosVerdict.FILE_NAME);
     Files.writeString(file, verdict.json() + "\n");
     return verdict;
   }

@@ -122,7 +122,7 @@ final class Saboteur {
     List<String> arguments =
         List.of("move", plan.runFolder().toString(), "--expert", expert, "--to", target);
     Process process =
-        new ProcessBuilder(java.words(List.of(), arguments))
+        new ProcessBuilder(java.words(arguments))
             .redirectErrorStream(true)
             .redirectOutput(
                 ProcessBuilder.Redirect.appendTo(
@@ -138,7 +138,7 @@ final class Saboteur {
   /** The layers that have experts. */
   static List<Integer> expertLayers(RunConfig run) {
     return IntStream.range(0, run.model().layers())
-        .filter(layer -> (layer + 1) % run.model().moeEvery() == 0)
+        .filter(run.model()::isMoe)
         .boxed()
         .toList();
   }

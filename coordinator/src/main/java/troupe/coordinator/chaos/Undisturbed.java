@@ -26,7 +26,7 @@ final class Undisturbed {
   /** Ends the training when this process ends, however it does; it does not watch its input. */
   private static final String TIED_TO_THIS_PROCESS =
       """
-      trap '' INT HUP QUIT
+      trap '' INT HUP
       exec 3<&0
       "$0" "$@" </dev/null &
       training=$!
@@ -60,7 +60,7 @@ final class Undisturbed {
     Path folder = plan.runFolder().resolve(FOLDER);
     Path output = plan.runFolder().resolve(FOLDER + ".log");
     List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", TIED_TO_THIS_PROCESS));
-    command.addAll(java.words(List.of(), arguments(step, folder)));
+    command.addAll(java.words(arguments(step, folder)));
     Process process = start(command, output);
     try {
       return await(process, step, folder, output, onStep);

@@ -31,11 +31,11 @@ public final class ChildNode {
    * A signal that is ignored when a JVM starts stays ignored; exec keeps the process.
    */
   private static final List<String> DEAF_TO_TERMINAL =
-      List.of("/bin/sh", "-c", "trap '' INT HUP QUIT; exec \"$0\" \"$@\"");
+      List.of("/bin/sh", "-c", "trap '' INT HUP; exec \"$0\" \"$@\"");
 
   /** Ends the pause by itself if this process dies: the end of its input is as good as a word. */
   private static final String PAUSE =
-      "trap '' INT HUP QUIT; kill -STOP \"$0\" || exit 1; echo; read -r word; kill -CONT \"$0\"";
+      "trap '' INT HUP; kill -STOP \"$0\" || exit 1; echo; read -r word; kill -CONT \"$0\"";
 
   private static final int KEPT_ERROR_LINES = 20;
 
@@ -94,13 +94,14 @@ public final class ChildNode {
 
   /** Kills it where it stands, as kill -9 does. */
   public void kill() {
-    process.destroyForcibly();
+    process.toHandle().destroyForcibly();
     resume();
   }
 
   /** Asks it to leave in good order, as kill -TERM does. */
   public void terminate() {
-    process.destroy();
+    // Not Process.destroy: that closes the pipes, too, and with them the node's last words.
+    process.toHandle().destroy();
     resume();
   }
 

@@ -33,12 +33,18 @@ public record JavaCommand(Path java, List<String> flags, String classPath, Strin
         mainClass);
   }
 
-  /** The words of the command; of two flags that contradict each other Java takes the later. */
-  public List<String> words(List<String> moreFlags, List<String> arguments) {
+  /** The same with more flags; of two that contradict each other Java takes the later. */
+  public JavaCommand with(List<String> moreFlags) {
+    List<String> all = new ArrayList<>(flags);
+    all.addAll(moreFlags);
+    return new JavaCommand(java, all, classPath, mainClass);
+  }
+
+  /** The words of the command. */
+  public List<String> words(List<String> arguments) {
     List<String> words = new ArrayList<>();
     words.add(java.toString());
     words.addAll(flags);
-    words.addAll(moreFlags);
     words.addAll(List.of("-cp", classPath, mainClass));
     words.addAll(arguments);
     return words;

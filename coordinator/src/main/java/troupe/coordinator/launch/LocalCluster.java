@@ -138,7 +138,7 @@ public final class LocalCluster implements AutoCloseable {
   private synchronized ChildNode startNode(
       int number, List<String> flags, List<String> overrides) {
     ChildNode node =
-        ChildNode.start(number, java.words(flags, plan.arguments(number, overrides)), new Ears());
+        ChildNode.start(number, java.with(flags).words(plan.arguments(number, overrides)), new Ears());
     if (number > nodes.size()) {
       nodes.add(node);
     } else {
