@@ -5,10 +5,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import troupe.coordinator.events.EventLog;
+import troupe.coordinator.events.NodesFile;
+import troupe.coordinator.events.RunEvent;
 
 /**
  * Nodes that keep each other alive by a file each in the folder of the run, of which the lowest
@@ -35,7 +40,7 @@ final class FakeRun {
   private SortedSet<String> nodes = new TreeSet<>();
   private boolean leads;
   private long step;
-  private int epoch;
+  private EventLog events;
 
   FakeRun(Path folder, String name, int awaited, boolean neverRecovers) throws IOException {
     this.folder = folder;
@@ -91,22 +96,23 @@ final class FakeRun {
       long committed = Files.exists(folder.resolve("metrics.jsonl")) ? lastStep() : 0;
       step = Math.max(0, committed - ROLLED_BACK);
       rewriteWithout(step);
+      events =
+          EventLog.takeOver(
+              folder.resolve(EventLog.FILE_NAME), System.out::println, InstantSource.system());
     }
     leads = true;
     nodes = found;
-    epoch++;
-    StringBuilder table = new StringBuilder("[");
+    Path file = folder.resolve(NodesFile.FILE_NAME);
+    int epoch = Files.exists(file) ? NodesFile.read(file).epoch() + 1 : 1;
+    List<NodesFile.Node> table = new ArrayList<>();
     for (String node : found) {
-      table
-          .append(table.length() > 1 ? "," : "")
-          .append("{\"name\":\"%s\",\"pid\":%s,".formatted(node, Files.readString(beats.resolve(node))))
-          .append("\"state\":\"up\",\"coordinator\":%b}".formatted(node.equals(name)));
+      long pid = Long.parseLong(Files.readString(beats.resolve(node)));
+      table.add(
+          new NodesFile.Node(
+              node, 1, pid, "here:1", NodesFile.State.UP, node.equals(name)));
     }
-    replace(folder.resolve("nodes.json"), table.append("]").toString());
-    append(
-        "events.jsonl",
-        "{\"event\":\"epoch_began\",\"by\":\"%s\",\"epoch\":%d,\"at\":%d}"
-            .formatted(name, epoch, System.currentTimeMillis()));
+    new NodesFile(epoch, table).write(file);
+    events.append(new RunEvent.EpochBegan(epoch, "nodes are " + found, step));
   }
 
   private synchronized void stop() {
@@ -145,8 +151,6 @@ final class FakeRun {
             ? Files.readAllLines(metrics).stream().limit(after).toList()
             : List.of();
     replace(metrics, kept.isEmpty() ? "" : String.join("\n", kept) + "\n");
-    Path events = folder.resolve("events.jsonl");
-    replace(events, Files.exists(events) ? Files.readString(events) : "");
   }
 
   private void append(String file, String line) throws IOException {

@@ -10,19 +10,18 @@ import java.util.List;
 import java.util.Optional;
 import troupe.coordinator.chaos.Observation.Committed;
 import troupe.coordinator.chaos.Observation.Happened;
+import troupe.coordinator.events.EventLog;
 import troupe.coordinator.metrics.MetricsLog;
 
 /** Looks on from the outside, through the files that the run writes. */
 final class RunWatch {
-  static final String EVENTS = "events.jsonl";
-
   private final LineTail metrics;
   private final LineTail events;
   private long highestStep;
 
   RunWatch(Path runFolder) {
     metrics = new LineTail(runFolder.resolve(MetricsLog.FILE_NAME));
-    events = new LineTail(runFolder.resolve(EVENTS));
+    events = new LineTail(runFolder.resolve(EventLog.FILE_NAME));
   }
 
   /**

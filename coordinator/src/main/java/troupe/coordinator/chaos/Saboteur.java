@@ -5,16 +5,17 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.launch.ChildNode;
 import troupe.coordinator.launch.JavaCommand;
 import troupe.coordinator.launch.LaunchPlan;
 import troupe.coordinator.launch.LocalCluster;
+import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
 /** Finds whom a fault hits and does it to them. */
@@ -143,11 +144,15 @@ final class Saboteur {
         .toList();
   }
 
+  /** Empty as long as nobody of the living is known to have it. */
   private Optional<ChildNode> coordinator(List<ChildNode> alive) {
-    OptionalLong pid = NodesFile.coordinatorPid(plan.runFolder());
-    return alive.stream()
-        .filter(node -> pid.isPresent() && node.pid() == pid.getAsLong())
-        .findFirst();
+    try {
+      return NodesFile.read(plan.runFolder().resolve(NodesFile.FILE_NAME))
+          .coordinator()
+          .flatMap(node -> alive.stream().filter(child -> child.pid() == node.pid()).findFirst());
+    } catch (UserException e) {
+      return Optional.empty();
+    }
   }
 
   private static List<ChildNode> pick(List<ChildNode> from, int pick, int count) {
