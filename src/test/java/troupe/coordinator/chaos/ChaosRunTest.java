@@ -124,13 +124,11 @@ final class ChaosRunTest {
   @Test
   void shouldGiveUpWithAClearVerdictWhenTheRunDoesNotRecover() throws Exception {
     ChaosRun.Limits impatient =
-        new ChaosRun.Limits(
-            LIMITS.begin(), Duration.ofSeconds(2), LIMITS.zombie(), LIMITS.stop());
+        new ChaosRun.Limits(LIMITS.begin(), Duration.ofSeconds(2), LIMITS.zombie(), LIMITS.stop());
     ChaosVerdict verdict =
         chaos(impatient, "same", "-Dnever.recovers=true").run(faults(Kind.KILL_WORKER));
     assertFalse(verdict.holds(), verdict::text);
-    assertTrue(
-        verdict.text().contains("no new step within 2 s"), () -> verdict.text() + console);
+    assertTrue(verdict.text().contains("no new step within 2 s"), () -> verdict.text() + console);
     assertEquals(
         0, verdict.faults().stream().filter(FaultResult::isRecovered).count(), verdict::text);
   }
@@ -152,8 +150,7 @@ final class ChaosRunTest {
     ChaosVerdict verdict = chaos(LIMITS, "same", flags).run(faults(Kind.KILL_WORKER));
     assertFalse(verdict.holds());
     assertTrue(verdict.problems().contains("no step was ever committed"), verdict::text);
-    assertTrue(
-        verdict.problems().contains("node-4 failed (exit code 1) by itself"), verdict::text);
+    assertTrue(verdict.problems().contains("node-4 failed (exit code 1) by itself"), verdict::text);
   }
 
   @Test
@@ -163,8 +160,7 @@ final class ChaosRunTest {
         CompletableFuture.supplyAsync(
             () -> {
               try {
-                return chaos.run(
-                    new ChaosPlan(1, 5, false, ChaosPlan.Pace.USUAL));
+                return chaos.run(new ChaosPlan(1, 5, false, ChaosPlan.Pace.USUAL));
               } catch (IOException e) {
                 throw new UncheckedIOException(e);
               } catch (InterruptedException e) {

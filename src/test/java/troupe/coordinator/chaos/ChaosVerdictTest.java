@@ -23,18 +23,12 @@ final class ChaosVerdictTest {
 
   private static FaultResult fault(Kind kind, double at, double seconds, long replayed) {
     return new FaultResult(
-        kind,
-        "node-2",
-        at,
-        OptionalDouble.of(seconds),
-        OptionalDouble.of(seconds + 0.5),
-        replayed);
+        kind, "node-2", at, OptionalDouble.of(seconds), OptionalDouble.of(seconds + 0.5), replayed);
   }
 
   private static ChaosVerdict verdict(
       List<FaultResult> faults, String hash, String expected, String... problems) {
-    return new ChaosVerdict(
-        7, 5, 120, 431, 0.8125, 10, faults, hash, expected, List.of(problems));
+    return new ChaosVerdict(7, 5, 120, 431, 0.8125, 10, faults, hash, expected, List.of(problems));
   }
 
   @Test
@@ -58,8 +52,7 @@ final class ChaosVerdictTest {
 
   @Test
   void shouldTellMachinesTheSameAndEveryFault() {
-    JsonObject json =
-        JsonParser.parseString(verdict(FAULTS, HASH, HASH).json()).getAsJsonObject();
+    JsonObject json = JsonParser.parseString(verdict(FAULTS, HASH, HASH).json()).getAsJsonObject();
     assertTrue(json.get("held").getAsBoolean());
     assertTrue(json.get("hash_equal").getAsBoolean());
     assertEquals(431, json.get("steps_committed").getAsLong());

@@ -31,10 +31,10 @@ public final class FakeNode {
     JavaCommand java = JavaCommand.ofThisJvm(FakeNode.class.getName());
     List<String> light = List.of("-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
     return new JavaCommand(
-        java.java(),
-        java.flags().stream().filter(flag -> !flag.startsWith("-Xmx")).toList(),
-        java.classPath(),
-        java.mainClass())
+            java.java(),
+            java.flags().stream().filter(flag -> !flag.startsWith("-Xmx")).toList(),
+            java.classPath(),
+            java.mainClass())
         .with(light)
         .with(List.of(flags));
   }

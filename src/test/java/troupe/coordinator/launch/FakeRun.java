@@ -107,9 +107,7 @@ final class FakeRun {
     List<NodesFile.Node> table = new ArrayList<>();
     for (String node : found) {
       long pid = Long.parseLong(Files.readString(beats.resolve(node)));
-      table.add(
-          new NodesFile.Node(
-              node, 1, pid, "here:1", NodesFile.State.UP, node.equals(name)));
+      table.add(new NodesFile.Node(node, 1, pid, "here:1", NodesFile.State.UP, node.equals(name)));
     }
     new NodesFile(epoch, table).write(file);
     events.append(new RunEvent.EpochBegan(epoch, "nodes are " + found, step));

@@ -54,8 +54,7 @@ final class LaunchPlanTest {
       assertEquals(plan.ports().get(number - 1), cluster.port());
       assertEquals(seeds, cluster.seeds());
       assertEquals(3, cluster.nodes());
-      assertEquals(
-          Math.max(1, Runtime.getRuntime().availableProcessors() / 3), cluster.threads());
+      assertEquals(Math.max(1, Runtime.getRuntime().availableProcessors() / 3), cluster.threads());
       assertEquals(7, asRead(plan, number).train().steps());
     }
   }
@@ -72,8 +71,7 @@ final class LaunchPlanTest {
   void shouldTakePortsInARowWhenTheFirstIsNamed() {
     int first = Ports.free("127.0.0.1", 1).getFirst();
     assertEquals(List.of(first), plan(1, "cluster.port=" + first).ports());
-    UserException e =
-        assertThrows(UserException.class, () -> plan(3, "cluster.port=65534"));
+    UserException e = assertThrows(UserException.class, () -> plan(3, "cluster.port=65534"));
     assertEquals(
         "cluster.port: 65534 (expected: from 1 to 65533, for 3 nodes take a port each from there"
             + " on)",
@@ -84,8 +82,7 @@ final class LaunchPlanTest {
   void shouldNotTakePortsOfOthers() throws IOException {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
       UserException e =
-          assertThrows(
-              UserException.class, () -> plan(1, "cluster.port=" + taken.getLocalPort()));
+          assertThrows(UserException.class, () -> plan(1, "cluster.port=" + taken.getLocalPort()));
       assertTrue(e.getMessage().contains("port " + taken.getLocalPort() + " "), e.getMessage());
     }
     Random same = new Random(3);
@@ -115,8 +112,7 @@ final class LaunchPlanTest {
     LaunchChecks.checkMemory(3, 1200L << 20);
     UserException e =
         assertThrows(UserException.class, () -> LaunchChecks.checkMemory(3, (1200L << 20) - 1));
-    assertEquals(
-        "free memory: 1199 MiB (expected: >= 1200 MiB for 3 nodes)", e.getMessage());
+    assertEquals("free memory: 1199 MiB (expected: >= 1200 MiB for 3 nodes)", e.getMessage());
     assertTrue(e.hint().startsWith("--nodes 2"), e.hint());
   }
 
@@ -128,8 +124,7 @@ final class LaunchPlanTest {
     assertEquals(0, LaunchChecks.sharedBytes(plan.run(), 1));
     LaunchChecks.checkShared(plan, folder, needed);
     UserException e =
-        assertThrows(
-            UserException.class, () -> LaunchChecks.checkShared(plan, folder, needed - 1));
+        assertThrows(UserException.class, () -> LaunchChecks.checkShared(plan, folder, needed - 1));
     assertTrue(e.getMessage().startsWith("free bytes in " + folder), e.getMessage());
     assertTrue(e.hint().startsWith("transport.term_bytes=4194304"), e.hint());
   }

@@ -69,9 +69,7 @@ final class LaunchTest {
                 false,
                 "-Dnode-1=file:" + told + ";exit:0",
                 "-Dnode-2=error:out of luck;exit:134"));
-    Eventually.await(
-        console,
-        () -> console.err().contains("node-2 was killed (SIGABRT)"));
+    Eventually.await(console, () -> console.err().contains("node-2 was killed (SIGABRT)"));
     assertTrue(console.err().contains("out of luck"), console::toString);
     assertFalse(ended.isDone());
     Files.createFile(told);

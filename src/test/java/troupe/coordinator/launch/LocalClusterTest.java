@@ -94,8 +94,7 @@ final class LocalClusterTest {
   @Test
   void shouldFailWhenTheLastToSpeakFailed() throws Exception {
     Path left = folder.resolve("left");
-    try (LocalCluster cluster =
-        start(2, "-Dnode-1=exit:0", "-Dnode-2=file:" + left + ";exit:1")) {
+    try (LocalCluster cluster = start(2, "-Dnode-1=exit:0", "-Dnode-2=file:" + left + ";exit:1")) {
       assertTrue(cluster.node(1).awaitExit(SOON));
       Files.createFile(left);
       assertTrue(cluster.awaitEnd(SOON));
@@ -159,11 +158,9 @@ final class LocalClusterTest {
       awaitLine("node-2: again");
       assertNotEquals(first.pid(), cluster.node(2).pid());
       assertTrue(cluster.node(2).awaitExit(SOON));
-      assertThrows(
-          IllegalStateException.class, () -> cluster.restart(1, List.of(), List.of()));
+      assertThrows(IllegalStateException.class, () -> cluster.restart(1, List.of(), List.of()));
       cluster.stop();
-      assertThrows(
-          IllegalStateException.class, () -> cluster.restart(2, List.of(), List.of()));
+      assertThrows(IllegalStateException.class, () -> cluster.restart(2, List.of(), List.of()));
     }
   }
 

@@ -76,8 +76,7 @@ public final class Chaos {
   public ChaosVerdict run() throws InterruptedException, IOException {
     boolean lossy = plan.run().transport().mode() == RunConfig.Mode.UDP;
     try (RunLock lock = RunLock.acquire(plan.runFolder(), LOCK)) {
-      return run.run(
-          new ChaosPlan(settings.seed(), plan.nodes(), lossy, ChaosPlan.Pace.USUAL));
+      return run.run(new ChaosPlan(settings.seed(), plan.nodes(), lossy, ChaosPlan.Pace.USUAL));
     }
   }
 
@@ -101,10 +100,7 @@ public final class Chaos {
               + String.join(
                   "\",\"",
                   ChaosPlan.expertThrows(
-                      seed,
-                      Saboteur.expertLayers(run),
-                      run.experts().count(),
-                      EXPERT_THROWS))
+                      seed, Saboteur.expertLayers(run), run.experts().count(), EXPERT_THROWS))
               + "\"]");
     }
     return all;

@@ -126,8 +126,7 @@ final class Saboteur {
         new ProcessBuilder(java.words(arguments))
             .redirectErrorStream(true)
             .redirectOutput(
-                ProcessBuilder.Redirect.appendTo(
-                    plan.runFolder().resolve("moves.log").toFile()))
+                ProcessBuilder.Redirect.appendTo(plan.runFolder().resolve("moves.log").toFile()))
             .start();
     if (!process.waitFor(MOVE_TIMEOUT.toSeconds(), TimeUnit.SECONDS)) {
       process.destroyForcibly();
@@ -138,10 +137,7 @@ final class Saboteur {
 
   /** The layers that have experts. */
   static List<Integer> expertLayers(RunConfig run) {
-    return IntStream.range(0, run.model().layers())
-        .filter(run.model()::isMoe)
-        .boxed()
-        .toList();
+    return IntStream.range(0, run.model().layers()).filter(run.model()::isMoe).boxed().toList();
   }
 
   /** Empty as long as nobody of the living is known to have it. */

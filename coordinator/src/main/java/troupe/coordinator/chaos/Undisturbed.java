@@ -39,7 +39,7 @@ final class Undisturbed {
   /** No run is so slow that no step comes for so long. */
   private static final Duration PATIENCE = Duration.ofMinutes(3);
 
-  private static final long POLL_MS = 200;
+  private static final long POLL_MS = 50;
 
   private final JavaCommand java;
   private final LaunchPlan plan;
@@ -80,7 +80,8 @@ final class Undisturbed {
             "run.resume=false",
             "run.dir=" + folder,
             "checkpoint.every=" + step,
-            "checkpoint.keep=2",
+            // A small model is many times as far before it hears that it may stop.
+            "checkpoint.keep=1000",
             "faults.expert_throws=[]",
             "evaluate.every=0",
             "generate.prompts=[]"));

@@ -100,8 +100,7 @@ final class ChaosCommand implements Callable<Integer> {
           "take what troupe hash RUN prints");
     }
     PrintWriter out = spec.commandLine().getOut();
-    MergedLog log =
-        new MergedLog(out, spec.commandLine().getErr(), MergedLog.onTerminal(), nodes);
+    MergedLog log = new MergedLog(out, spec.commandLine().getErr(), MergedLog.onTerminal(), nodes);
     Chaos chaos =
         new Chaos(
             JavaCommand.ofThisJvm(Troupe.class.getName()),

@@ -114,8 +114,7 @@ public final class ChildNode {
     if (pause != null) {
       return;
     }
-    Process shell =
-        start(List.of("/bin/sh", "-c", PAUSE, Long.toString(process.pid())));
+    Process shell = start(List.of("/bin/sh", "-c", PAUSE, Long.toString(process.pid())));
     try {
       if (shell.getInputStream().read() < 0) {
         throw new IllegalStateException(name() + " is gone (expected: a process to pause)");

@@ -50,7 +50,9 @@ public record Exit(int code) {
       case STOPPED -> "stopped";
       default ->
           code > SIGNAL && code <= SIGNAL + 64
-              ? "was killed (" + SIGNALS.getOrDefault(code - SIGNAL, "signal " + (code - SIGNAL)) + ")"
+              ? "was killed ("
+                  + SIGNALS.getOrDefault(code - SIGNAL, "signal " + (code - SIGNAL))
+                  + ")"
               : "ended with exit code " + code;
     };
   }

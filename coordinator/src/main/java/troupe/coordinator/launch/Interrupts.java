@@ -8,8 +8,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Ctrl-C while a cluster runs, as often as it is pressed. A shutdown hook would hear only the first;
- * it is there for the other signals that end a JVM.
+ * Ctrl-C while a cluster runs, as often as it is pressed. A shutdown hook would hear only the
+ * first; it is there for the other signals that end a JVM.
  */
 public final class Interrupts implements AutoCloseable {
   /** How long a JVM that is told to end waits for its nodes to write their checkpoint. */

@@ -144,7 +144,9 @@ public final class Launch {
                   last.isEmpty() ? " none" : "\n           " + String.join("\n           ", last)));
     }
 
-    /** Blocks the thread that watches the dead process: the cluster counts it as living till then. */
+    /**
+     * Blocks the thread that watches the dead process: the cluster counts it as living till then.
+     */
     private void restart(ChildNode node) throws InterruptedException {
       int early = node.age().compareTo(FIRM) < 0 ? ++earlyDeaths[node.number()] : 0;
       earlyDeaths[node.number()] = early;

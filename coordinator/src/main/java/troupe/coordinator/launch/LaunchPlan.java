@@ -17,8 +17,7 @@ import troupe.core.config.RunConfig;
  * @param overrides the user's, each {@code KEY=VALUE}
  * @param ports of control messages, one for each node
  */
-public record LaunchPlan(
-    RunConfig run, Path config, List<String> overrides, List<Integer> ports) {
+public record LaunchPlan(RunConfig run, Path config, List<String> overrides, List<Integer> ports) {
   private static final String PORT = "cluster.port";
 
   /** Keys that must differ from node to node, so that one value for all cannot be right. */

@@ -54,7 +54,8 @@ public final class LocalCluster implements AutoCloseable {
   }
 
   /**
-   * Starts a node again whose process is gone: the same name and port, but a new node to the others.
+   * Starts a node again whose process is gone: the same name and port, but a new node to the
+   * others.
    *
    * @param flags of its JVM beside those of all
    * @param overrides for it alone, each {@code KEY=VALUE}
@@ -66,7 +67,8 @@ public final class LocalCluster implements AutoCloseable {
         throw new IllegalStateException(LaunchPlan.name(number) + " is there (expected: gone)");
       }
       if (stopping) {
-        throw new IllegalStateException("all nodes were told to stop (expected: a running cluster)");
+        throw new IllegalStateException(
+            "all nodes were told to stop (expected: a running cluster)");
       }
       return startNode(number, flags, overrides);
     }
@@ -135,10 +137,10 @@ public final class LocalCluster implements AutoCloseable {
     }
   }
 
-  private synchronized ChildNode startNode(
-      int number, List<String> flags, List<String> overrides) {
+  private synchronized ChildNode startNode(int number, List<String> flags, List<String> overrides) {
     ChildNode node =
-        ChildNode.start(number, java.with(flags).words(plan.arguments(number, overrides)), new Ears());
+        ChildNode.start(
+            number, java.with(flags).words(plan.arguments(number, overrides)), new Ears());
     if (number > nodes.size()) {
       nodes.add(node);
     } else {
