@@ -45,6 +45,8 @@ import picocli.CommandLine.Spec;
       TrainCommand.class,
       NodeCommand.class,
       MoveCommand.class,
+      LaunchCommand.class,
+      ChaosCommand.class,
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,
