@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -35,11 +36,13 @@ import troupe.transport.Transport;
  *   IDLE:       Step                        -> PASSING     (training pass)
  *   IDLE:       Evaluate, Generate          -> PASSING     (forward alone)
  *   PASSING:    answer of an expert, Load   -> PASSING     (runs the pieces that can run)
- *   PASSING:    training pass finished      -> REDUCING    (sends each rank its slice of the trunk's gradient)
- *   REDUCING:   slices of all ranks         -> REDUCED     (sums them in rank order, reports GradientReady)
+ *   PASSING:    backward of a layer is over -> PASSING     (sends each rank its segments of the trunk's gradient)
+ *   PASSING:    segments of other ranks     -> PASSING     (sums them in rank order)
+ *   PASSING:    training pass finished      -> REDUCING
+ *   REDUCING:   segments of all ranks       -> REDUCED     (reports GradientReady)
  *   REDUCED:    Apply                       -> GATHERING   (updates its slice, sends it to all ranks)
  *   GATHERING:  slices of all ranks         -> IDLE        (reports Applied)
- *   any:        BeginEpoch, exception       -> IDLE        (forgets the step at hand)
+ *   any:        exception                   -> IDLE        (forgets the step at hand)
  * </pre>
  *
  * What was sent in a step is kept until the next one begins, so that it can be sent again. Batches
@@ -51,7 +54,6 @@ public final class RouterActor {
       permits Step,
           Load,
           Apply,
-          BeginEpoch,
           Resend,
           Evaluate,
           Generate,
@@ -60,17 +62,18 @@ public final class RouterActor {
           CheckProgress,
           RetrySend {}
 
-  /** Run the forward and backward pass of a step. */
-  public record Step(int epoch, long step) implements Command {}
+  /**
+   * Run the forward and backward pass of a step.
+   *
+   * @param replyTimeout how long to wait for an answer before asking again
+   */
+  public record Step(int epoch, long step, Duration replyTimeout) implements Command {}
 
   /** The load of a layer over all ranks. The array is not written to once sent. */
   public record Load(int epoch, long step, int layer, double[] load_E) implements Command {}
 
   /** Step {@code hyper.step()} is decided: update the parameters. May be repeated. */
   public record Apply(int epoch, AdamWStep hyper) implements Command {}
-
-  /** A new placement epoch: forget the step at hand. */
-  public record BeginEpoch(int epoch) implements Command {}
 
   /** An expert has lost the batches of the step at hand. */
   public record Resend(int epoch, int layer, int expert) implements Command {}
@@ -168,8 +171,9 @@ public final class RouterActor {
    * What a router is given at birth.
    *
    * @param runId stamped on every batch
-   * @param epoch the first epoch
-   * @param replyTimeout how long to wait for an answer before asking again
+   * @param epoch the epoch it works in, to its end
+   * @param replyTimeout how long to wait for an answer before asking again, until a step says
+   *     otherwise
    * @param events where {@link Event}s go
    */
   public record Settings(
@@ -189,6 +193,9 @@ public final class RouterActor {
    */
   private static final Duration RETRY = Duration.ofMillis(1);
 
+  /** A pass forward alone has no gradients. */
+  private static final IntConsumer NOTHING_IS_FINAL = layer -> {};
+
   private static final int MAX_RESTARTS = 3;
   private static final Duration RESTART_WINDOW = Duration.ofMinutes(1);
 
@@ -203,6 +210,7 @@ public final class RouterActor {
   private RankPass pass;
 
   private Runnable onPassFinished;
+  private Duration replyTimeout;
   private long deliveries;
   private long deliveriesAtLastCheck;
 
@@ -217,7 +225,7 @@ public final class RouterActor {
             state,
             () -> timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY));
     this.trunk = new TrunkExchange(state, mail);
-    timers.startTimerWithFixedDelay(new CheckProgress(), settings.replyTimeout());
+    expectAnswersWithin(settings.replyTimeout());
   }
 
   /** A router over {@code state}, restarted from it when it throws. */
@@ -252,7 +260,6 @@ public final class RouterActor {
         case Step begin -> onStep(begin);
         case Load load -> onLoad(load);
         case Apply apply -> onApply(apply);
-        case BeginEpoch begin -> onBeginEpoch(begin.epoch());
         case Resend resend -> onResend(resend);
         case Evaluate evaluate -> onEvaluate(evaluate);
         case Generate generate -> onGenerate(generate);
@@ -276,6 +283,7 @@ public final class RouterActor {
       return;
     }
     endPass();
+    expectAnswersWithin(begin.replyTimeout());
     long tokensOfRank =
         (long) config.train().batch() / config.train().ranks() * config.model().seq();
     trunk.begin(begin.step());
@@ -292,12 +300,21 @@ public final class RouterActor {
             state.rank() * tokensOfRank,
             config.train().ranks() * tokensOfRank,
             settings.draws(),
-            mail.ofPass(begin.step())),
-        () -> trunk.sendGradients(pass.lossSum()));
+            mail.ofPass(begin.step(), trunk::gradientsFinal)),
+        () -> trunk.passEnded(pass.lossSum()));
+  }
+
+  private void expectAnswersWithin(Duration timeout) {
+    if (!timeout.equals(replyTimeout)) {
+      replyTimeout = timeout;
+      timers.startTimerWithFixedDelay(CheckProgress.class, new CheckProgress(), timeout);
+    }
   }
 
   private void onLoad(Load load) {
     if (load.epoch() == epoch() && pass != null && pass.step() == load.step()) {
+      // A load is a sum over all ranks: each of them is in this step.
+      trunk.allHaveBegun();
       pass.load(load.layer(), load.load_E());
       advance();
     }
@@ -320,7 +337,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = evaluate.id() + index;
     begin(
-        RankPass.evaluation(state, List.of(micro), id, mail.ofPass(id)),
+        RankPass.evaluation(state, List.of(micro), id, mail.ofPass(id, NOTHING_IS_FINAL)),
         () -> {
           double sum = lossSum + pass.lossSum();
           endPass();
@@ -349,7 +366,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = generate.id() + generated;
     begin(
-        RankPass.generation(state, micro, id, mail.ofPass(id)),
+        RankPass.generation(state, micro, id, mail.ofPass(id, NOTHING_IS_FINAL)),
         () -> {
           double[] logits = state.trunk().nextTokenLogits(micro);
           endPass();
@@ -431,12 +448,6 @@ public final class RouterActor {
       }
     } else {
       trunk.resend();
-    }
-  }
-
-  private void onBeginEpoch(int next) {
-    if (state.incarnations().advance(next)) {
-      abandonStep();
     }
   }
 

@@ -1,5 +1,6 @@
 package troupe.coordinator.host;
 
+import troupe.coordinator.placement.NodeInfo;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;

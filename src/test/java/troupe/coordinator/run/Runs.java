@@ -1,11 +1,12 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import troupe.coordinator.Coordinator;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
@@ -50,6 +51,16 @@ final class Runs {
     return ConfigLoader.parse("", all);
   }
 
+  /**
+   * The same, wide enough for the trunk's gradient to travel in several segments: matrices of a
+   * layer, the head and the embeddings have 64 KiB of float32 each.
+   */
+  static RunConfig wide(String... overrides) {
+    List<String> all = new ArrayList<>(List.of("model.d_model=64", "model.vocab=256"));
+    all.addAll(List.of(overrides));
+    return tiny(all.toArray(String[]::new));
+  }
+
   /** What a run told its listener. */
   static final class Heard implements RunListener {
     final List<StepReport> steps = new ArrayList<>();
@@ -76,6 +87,13 @@ final class Runs {
     @Override
     public void notice(String line) {
       notices.add(line);
+    }
+
+    @Override
+    public void happened(RunEvent event) {
+      if (event instanceof RunEvent.Restarted restarted) {
+        notices.add(restarted.who() + " restarted: " + restarted.cause());
+      }
     }
 
     @Override
@@ -124,8 +142,6 @@ final class Runs {
     };
   }
 
-  static final Coordinator.Checkpoints NO_CHECKPOINTS = Coordinator.Checkpoints.NONE;
-
   /** Trains {@code model} to the config's last step. */
   static Heard train(Model model) throws Exception {
     RunConfig config = model.config();
@@ -141,7 +157,7 @@ final class Runs {
     Heard heard = new Heard();
     try (LocalRun run =
         LocalRun.start(
-            new LocalRun.Parts(model, 1, batches, draws, tasks, NO_CHECKPOINTS, heard))) {
+            LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
       heard.outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }
     return heard;

@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.EpochPlan;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -19,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.StepMetrics;
 import troupe.core.checkpoint.Checkpoints;
@@ -65,7 +66,10 @@ final class TrainingSessionTest {
     private LongConsumer onStep;
 
     @Override
-    public void started(Model model, Corpus corpus, long committedStep) {}
+    public void opened(Corpus corpus) {}
+
+    @Override
+    public void placed(EpochPlan plan, String coordinator) {}
 
     @Override
     public synchronized void committed(StepMetrics metrics) {

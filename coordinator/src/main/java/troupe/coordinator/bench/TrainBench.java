@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import troupe.coordinator.Coordinator;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
 import troupe.coordinator.run.LocalRun;
-import troupe.coordinator.run.Model;
+import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
@@ -97,13 +97,12 @@ public final class TrainBench {
     try (Model model = new Model(device, config)) {
       Clock clock = new Clock(warmUp, whenWarm);
       LocalRun.Parts parts =
-          new LocalRun.Parts(
+          LocalRun.Parts.withoutDisk(
               model,
               1,
               new RandomBatches(config),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               List.of(new RunTask.Train(warmUp + steps)),
-              Coordinator.Checkpoints.NONE,
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {

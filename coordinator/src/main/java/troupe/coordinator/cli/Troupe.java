@@ -43,6 +43,8 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       TrainCommand.class,
+      NodeCommand.class,
+      MoveCommand.class,
       LaunchCommand.class,
       ChaosCommand.class,
       GenerateCommand.class,

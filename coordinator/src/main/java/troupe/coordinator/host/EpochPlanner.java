@@ -13,6 +13,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.OwnerNode;
 import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;

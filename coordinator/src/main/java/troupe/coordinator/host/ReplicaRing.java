@@ -2,6 +2,7 @@ package troupe.coordinator.host;
 
 import java.util.ArrayList;
 import java.util.List;
+import troupe.coordinator.placement.NodeInfo;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import troupe.core.config.RunConfig;

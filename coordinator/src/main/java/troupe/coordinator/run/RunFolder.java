@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,6 +51,18 @@ public record RunFolder(Path path) {
         throw new UserException(
             file + " cannot be written: " + e, "free space, or set run.dir to another disk", e);
       }
+    }
+    return folder;
+  }
+
+  /** The folder of a run that other nodes have begun; made if it is not on a disk they share. */
+  public static RunFolder joined(RunConfig config) {
+    RunFolder folder = new RunFolder(Path.of(config.run().dir()));
+    try {
+      Files.createDirectories(folder.path);
+    } catch (IOException e) {
+      throw new UserException(
+          folder.path + " cannot be made: " + e, "set run.dir to a folder that you may write", e);
     }
     return folder;
   }

@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,7 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import troupe.coordinator.Coordinator;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.core.UserException;
@@ -158,13 +159,12 @@ public final class TrainedRun implements AutoCloseable {
           }
         };
     LocalRun.Parts parts =
-        new LocalRun.Parts(
+        LocalRun.Parts.withoutDisk(
             model,
             RUN_ID,
             batches,
             (step, layer, first) -> null,
             tasks,
-            Coordinator.Checkpoints.NONE,
             listener);
     try (LocalRun run = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {
