@@ -18,7 +18,7 @@ import troupe.router.gate.CounterDraws;
 import troupe.router.pass.DrawsSource;
 
 /** Runs real actors to their end, for tests. */
-final class Runs {
+public final class Runs {
   private static final long TIMEOUT_SECONDS = 60;
 
   private Runs() {}
@@ -44,7 +44,8 @@ final class Runs {
           "schedule.warmup_steps=2",
           "seed=7");
 
-  static RunConfig tiny(String... overrides) {
+  /** {@link #TINY} with other values. */
+  public static RunConfig tiny(String... overrides) {
     List<String> all = new ArrayList<>(TINY);
     all.addAll(List.of(overrides));
     return ConfigLoader.parse("", all);
@@ -85,12 +86,12 @@ final class Runs {
   }
 
   /** Draws as a run makes them. */
-  static DrawsSource draws(RunConfig config) {
+  public static DrawsSource draws(RunConfig config) {
     return (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first);
   }
 
   /** Random tokens as a pure function of where they are. */
-  static BatchSource randomBatches(RunConfig config) {
+  public static BatchSource randomBatches(RunConfig config) {
     int perMicro = config.train().batch() / config.train().ranks() / config.train().microBatches();
     return new BatchSource() {
       @Override

@@ -1,0 +1,86 @@
+package troupe.simulation;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.HashSet;
+import java.util.Set;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import troupe.coordinator.run.Runs;
+import troupe.core.config.RunConfig;
+
+/**
+ * Plays schedules in which batches are delayed, doubled, overtaken and lost, in which owners throw,
+ * and in which the transport refuses; each has to end with the bits of the run in which nothing
+ * happened. {@code -Dsimulation.seed=N} plays one again and prints what happens in it.
+ */
+final class SimulationTest {
+  private static final String SEED = "simulation.seed";
+  private static final int SCHEDULES = 2_000;
+  private static final int MANY_SCHEDULES = 100_000;
+  private static final RunConfig CONFIG =
+      Runs.tiny(
+          "device=reference",
+          "model.d_model=8",
+          "model.d_ff=8",
+          "model.seq=4",
+          "model.vocab=16",
+          "experts.count=3",
+          "train.batch=4",
+          "train.micro_batches=2",
+          "train.steps=3",
+          "cluster.reply_timeout_seconds=2");
+
+  private static SimulatedSystem system;
+  private static Undisturbed undisturbed;
+
+  @BeforeAll
+  static void start() {
+    system = new SimulatedSystem();
+    undisturbed = Undisturbed.of(system, CONFIG);
+  }
+
+  @AfterAll
+  static void stop() {
+    system.close();
+  }
+
+  private static Schedule.Played play(long seed) {
+    return new Schedule(system, CONFIG, undisturbed, seed).play();
+  }
+
+  @Test
+  void shouldEndWithTheSameBitsWhateverTheSchedule() {
+    if (Long.getLong(SEED) == null) {
+      for (long seed = 0; seed < SCHEDULES; seed++) {
+        play(seed);
+      }
+    } else {
+      system.loop().trace().copyTo(System.out::println);
+      System.out.println(play(Long.getLong(SEED)));
+    }
+  }
+
+  @Test
+  @Tag("slow")
+  void shouldEndWithTheSameBitsWhateverTheSchedules() {
+    for (long seed = SCHEDULES; seed < MANY_SCHEDULES; seed++) {
+      play(seed);
+    }
+  }
+
+  @Test
+  void shouldRepeatAScheduleEventForEvent() {
+    Assumptions.assumeTrue(Long.getLong(SEED) == null);
+    Set<Long> traces = new HashSet<>();
+    for (long seed = 0; seed < 50; seed++) {
+      Schedule.Played played = play(seed);
+      assertEquals(played, play(seed), "seed=" + seed);
+      traces.add(played.trace());
+    }
+    assertEquals(50, traces.size(), "seeds that play the same schedule");
+  }
+}
