@@ -28,10 +28,6 @@ final class ScatteredOwners implements Coordinator.Owners {
     experts.put(id, expert);
   }
 
-  int count() {
-    return routers.size() + experts.size();
-  }
-
   ActorRef<RouterActor.Command> router(int rank) {
     return routers.get(rank);
   }

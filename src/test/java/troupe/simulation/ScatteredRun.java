@@ -38,6 +38,7 @@ final class ScatteredRun {
   private final ScatteredOwners owners = new ScatteredOwners(this::beginEpoch);
   private final ScatteredReceiver receiver;
   private final EventLoop loop;
+  private int nodesReady;
 
   private ScatteredRun(
       SimulatedCluster cluster,
@@ -123,7 +124,8 @@ final class ScatteredRun {
                 "router-" + rank.rank()));
       }
     }
-    if (owners.count() == model.ranks().size() + model.experts().size()) {
+    nodesReady++;
+    if (nodesReady == transports.length) {
       coordinator.tell(new Coordinator.Start(owners));
     }
   }

@@ -78,8 +78,10 @@ public final class SimulatedMailbox implements MailboxType {
     public Envelope dequeue() {
       Envelope envelope = messages.poll();
       if (envelope != null && node != EventLoop.NOBODY) {
-        Object message = envelope.message();
-        loop.trace().add(loop.nowNs(), node, name, message.getClass().getName(), message);
+        Class<?> type = envelope.message().getClass();
+        // The names of lambdas differ from process to process.
+        String what = type.isHidden() ? "task" : type.getSimpleName();
+        loop.trace().add(loop.nowNs(), node, name, what, envelope.message());
       }
       return envelope;
     }
