@@ -1,5 +1,6 @@
 package troupe.coordinator;
 
+import troupe.coordinator.events.Outcome;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -4,6 +4,7 @@ package troupe.coordinator;
 final class CheckpointProgress {
   private final Coordinator.Checkpoints checkpoints;
   private long considered;
+  private int begunEpoch;
   private long begun;
   private long ended;
   private long written;
@@ -27,13 +28,21 @@ final class CheckpointProgress {
     return due;
   }
 
-  /** Returns whether the checkpoint of {@code step} is begun by now, or not wanted. */
-  boolean begin(int epoch, long step, Coordinator.Owners owners) {
+  /**
+   * Returns whether the checkpoint of {@code step} is begun by now, or not wanted.
+   *
+   * @param collect has all owners copy their state; called if it begins now
+   */
+  boolean begin(int epoch, long step, Runnable collect) {
     if (begun == step) {
       return true;
     }
-    switch (checkpoints.begin(epoch, step, owners)) {
-      case STARTED -> begun = step;
+    switch (checkpoints.begin(epoch, step)) {
+      case STARTED -> {
+        begun = step;
+        begunEpoch = epoch;
+        collect.run();
+      }
       case UNWANTED -> {
         begun = step;
         ended = step;
@@ -44,11 +53,32 @@ final class CheckpointProgress {
     return begun == step;
   }
 
-  void onEnded(Coordinator.CheckpointEnded end) {
-    ended = Math.max(ended, end.step());
-    if (end.failure() == null) {
-      written = Math.max(written, end.step());
+  /** The epoch ends: what its owners have not handed over yet will not come. */
+  void abandon() {
+    if (begun > ended) {
+      checkpoints.abort(begunEpoch, begun, "a new epoch began before all shards had come");
     }
+    begun = written;
+    ended = written;
+  }
+
+  /** Steps after this one are done again. */
+  void rolledBack(long step) {
+    considered = Math.min(considered, step);
+  }
+
+  /** Takes the end of a checkpoint; returns whether it counts, which given-up ones do not. */
+  boolean onEnded(Coordinator.CheckpointEnded end) {
+    boolean failed = end.failure() != null;
+    if (failed && (end.epoch() != begunEpoch || end.step() > begun)) {
+      return false;
+    }
+    ended = Math.max(ended, end.step());
+    if (!failed) {
+      written = Math.max(written, end.step());
+      begun = Math.max(begun, end.step());
+    }
+    return true;
   }
 
   boolean hasEnded(long step) {

@@ -2,16 +2,28 @@ package troupe.coordinator;
 
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
+import akka.actor.typed.PostStop;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.TimerScheduler;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Queue;
+import java.util.Set;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.host.EpochPlan;
+import troupe.coordinator.host.EpochPlanner;
+import troupe.coordinator.host.Host;
+import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Moves;
+import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
 import troupe.core.optim.LearningRate;
 import troupe.core.tensor.AdamWStep;
@@ -19,44 +31,70 @@ import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
 /**
- * Decides what everybody does next: which step, with what learning rate and clipping, when to
- * validate and when to write a checkpoint.
+ * Decides what everybody does next: who lives where, which step, with what learning rate and
+ * clipping, when to validate, when to copy the state and when to write a checkpoint.
  *
  * <pre>
- *   IDLE:       task to train        -> COLLECTING  (Step to all routers)
- *   COLLECTING: Routed of all ranks  -> COLLECTING  (Load of the layer to all routers)
- *   COLLECTING: GradientReady of all -> APPLYING    (the step is decided: Apply to all)
- *   APPLYING:   Applied of all       -> IDLE        (the step is committed)
- *   IDLE:       task to evaluate     -> EVALUATING  -> IDLE
- *   IDLE:       task to generate     -> GENERATING  -> IDLE
- *   any:        divergence, an owner that stopped, or no progress for {@value #MAX_IDLE_CHECKS} reply timeouts -> STOPPED (Failed)
+ *   GATHERING:  enough hosts                 -> REPORTING   (Report to all hosts: the fence of a new epoch)
+ *   REPORTING:  Reported of all              -> PREPARING   (the epoch is planned: Prepare to all)
+ *   PREPARING:  Prepared of all              -> IDLE        (everybody is at the plan's step)
+ *   IDLE:       task to train                -> COLLECTING  (Step to all routers)
+ *   COLLECTING: Routed of all ranks          -> COLLECTING  (Load of the layer to all routers)
+ *   COLLECTING: GradientReady of all         -> APPLYING    (the step is decided: Apply to all)
+ *   APPLYING:   Applied of all               -> IDLE        (the step is committed)
+ *   IDLE:       task to evaluate, generate   -> EVALUATING, GENERATING -> IDLE
+ *   IDLE:       a host came or wants to go, experts are to move -> REPORTING
+ *   any:        a host of the epoch is gone, a router lost its pass, nobody answers -> REPORTING
+ *   any:        divergence, an owner that stopped, too many tries for one step -> STOPPED (Failed)
  * </pre>
  *
- * A step is decided only when every owner has its gradient, and a decided step is always finished:
- * whoever is restarted in the middle is told to apply again. An owner restarted before the decision
- * is helped to catch up: routers send an expert its batches again; for a router the whole step
- * begins anew in the next epoch.
+ * A step is decided only when every owner has its gradient. Within an epoch a decided step is
+ * always finished: whoever is restarted in the middle is told to apply again, and an expert
+ * restarted before the decision gets its batches again. Whatever an epoch cannot mend, a new epoch
+ * does: from the newest step that all of the state is held at by somebody. What a coordinator knows
+ * it has from hosts, so one that starts on another node simply begins an epoch.
  */
 public final class Coordinator {
   /** What the coordinator is told. */
   public sealed interface Command
-      permits FromRouter,
-          FromExpert,
-          Start,
+      permits HostsChanged,
+          FromHost,
+          Request,
           Stop,
           CheckpointEnded,
-          OwnerStopped,
           CheckProgress,
-          RetryCheckpoint {}
+          RetryCheckpoint,
+          Regroup {}
 
-  /** An event of a router. */
-  public record FromRouter(RouterActor.Event event) implements Command {}
+  /** These hosts are there: nobody has given them up. */
+  public record HostsChanged(Set<ActorRef<Host.Command>> hosts) implements Command {
+    /** Copies the set. */
+    public HostsChanged {
+      hosts = Set.copyOf(hosts);
+    }
+  }
 
-  /** An event of an expert. */
-  public record FromExpert(ExpertActor.Event event) implements Command {}
+  /** An event of a host. */
+  public record FromHost(Host.Event event) implements Command {}
 
-  /** All owners are there: begin. */
-  public record Start(Owners owners) implements Command {}
+  /** Something that a user asks of a run under way; answered with a {@link Reply}. */
+  public sealed interface Request extends Command permits MoveExpert {
+    /** Who asks. */
+    ActorRef<Reply> replyTo();
+  }
+
+  /** Have an expert live on the node of that name from the next step on. */
+  public record MoveExpert(int layer, int expert, String node, ActorRef<Reply> replyTo)
+      implements Request {}
+
+  /** The answer to a {@link Request}. */
+  public sealed interface Reply permits Accepted, Refused {}
+
+  /** It will be done; {@code line} says what. */
+  public record Accepted(String line) implements Reply {}
+
+  /** It cannot be done. */
+  public record Refused(String message, String hint) implements Reply {}
 
   /** Finish the step at hand, write a checkpoint and end. */
   public record Stop() implements Command {}
@@ -64,38 +102,34 @@ public final class Coordinator {
   /**
    * A checkpoint that was begun is on the disk, or is not.
    *
+   * @param epoch the epoch in which it was begun
    * @param failure why it is not, in one line; {@code null} if it is
    */
-  public record CheckpointEnded(long step, String failure, String hint) implements Command {}
+  public record CheckpointEnded(long epoch, long step, String failure, String hint)
+      implements Command {}
 
-  /** A router or expert has stopped for good. */
-  record OwnerStopped(String name) implements Command {}
-
-  /** The reply deadline has come round. */
+  /** Time to look whether anything moves. */
   record CheckProgress() implements Command {}
 
   /** The checkpoint writer was busy; try again. */
   record RetryCheckpoint() implements Command {}
 
-  /** Everyone who owns parameters. */
-  public interface Owners {
-    /** All routers, by rank. */
-    List<ActorRef<RouterActor.Command>> routers();
+  /** Whoever wants to leave has said so by now. */
+  record Regroup() implements Command {}
 
-    /** All experts, in any order. */
-    List<ActorRef<ExpertActor.Command>> experts();
-
-    /** One expert. */
-    ActorRef<ExpertActor.Command> expert(int layer, int expert);
-
-    /** Makes the data plane drop what is from another epoch. */
-    void epoch(int epoch);
-  }
-
-  /** Asks owners for snapshots and sees to it that they are written. */
+  /** Collects checkpoints; hosts offer their shards to it. */
   public interface Checkpoints {
     /** For runs that keep nothing, such as benchmarks. */
-    Checkpoints NONE = (epoch, step, owners) -> Begun.UNWANTED;
+    Checkpoints NONE =
+        new Checkpoints() {
+          @Override
+          public Begun begin(int epoch, long step) {
+            return Begun.UNWANTED;
+          }
+
+          @Override
+          public void abort(int epoch, long step, String reason) {}
+        };
 
     /** What became of a request. */
     enum Begun {
@@ -108,26 +142,31 @@ public final class Coordinator {
     }
 
     /** Begins the checkpoint of the committed {@code step}. */
-    Begun begin(int epoch, long step, Owners owners);
+    Begun begin(int epoch, long step);
+
+    /** Not all shards of a checkpoint will come. */
+    void abort(int epoch, long step, String reason);
   }
 
   /**
    * What the coordinator is given at birth.
    *
-   * @param committedStep the step that the owners' parameters are the result of
+   * @param node the node it lives on, which writes checkpoints
    * @param tasks what to do, in order
-   * @param nanoTime the clock of step times
+   * @param nanoTime the clock of step times and deadlines
    */
   public record Settings(
       RunConfig config,
-      int epoch,
-      long committedStep,
+      int node,
       List<RunTask> tasks,
       Checkpoints checkpoints,
       RunListener listener,
       LongSupplier nanoTime) {}
 
   private enum Phase {
+    GATHERING,
+    REPORTING,
+    PREPARING,
     IDLE,
     COLLECTING,
     APPLYING,
@@ -139,11 +178,20 @@ public final class Coordinator {
 
   private static final Logger LOG = LoggerFactory.getLogger(Coordinator.class);
 
-  /** Reply timeouts without any event before a run is given up; routers ask again at each. */
-  private static final int MAX_IDLE_CHECKS = 3;
+  /** How often to look whether anything moves: late ones are named so much after their deadline. */
+  private static final Duration CHECK_INTERVAL = Duration.ofMillis(500);
+
+  /** Deadlines in a row that pass without any event before a new epoch is tried. */
+  private static final int MAX_DEADLINES = 3;
+
+  /** Epochs that begin without a step committed between them before a run is given up. */
+  private static final int MAX_TRIES = 4;
 
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
+
+  /** When one node is asked to go, others often are: within this time they count as together. */
+  private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
 
   /**
    * Evaluations and generations number their passes from here up, so that no step has the same
@@ -154,16 +202,25 @@ public final class Coordinator {
   /** Most passes of one evaluation or generation. */
   private static final long EVALUATION_IDS = 1L << 24;
 
-  private final ActorContext<Command> context;
   private final TimerScheduler<Command> timers;
   private final Settings settings;
   private final RunConfig config;
+  private final RunListener listener;
   private final Queue<RunTask> tasks;
-  private Owners owners;
-  private Phase phase = Phase.IDLE;
+  private final ActorRef<Host.Event> hostEvents;
+  private final Patience patience;
+  private final PlacementWishes wishes;
+  private final Replication replication;
+  private Set<ActorRef<Host.Command>> present = Set.of();
+  private Phase phase = Phase.GATHERING;
   private int epoch;
+  private EpochChange change;
+  private Group group;
+  private String regroupCause;
+  private int tries;
+  private Recovery recovery;
   private long committedStep;
-  private final CheckpointProgress checkpoints;
+  private CheckpointProgress checkpoints;
   private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
   private Outcome ending;
@@ -172,34 +229,33 @@ public final class Coordinator {
   private EvaluationTally evaluation;
   private AdamWStep decided;
   private long stepBeganNs;
-  private long events;
-  private long eventsAtLastCheck;
-  private int idleChecks;
 
   private Coordinator(
       ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
-    this.context = context;
     this.timers = timers;
     this.settings = settings;
     this.config = settings.config();
+    this.listener = settings.listener();
     this.tasks = new ArrayDeque<>(settings.tasks());
-    this.epoch = settings.epoch();
-    this.committedStep = settings.committedStep();
-    this.checkpoints = new CheckpointProgress(settings.checkpoints(), committedStep);
-    timers.startTimerWithFixedDelay(
-        new CheckProgress(),
-        Duration.ofNanos((long) (config.cluster().replyTimeoutSeconds() * 1e9)));
+    this.hostEvents = context.messageAdapter(Host.Event.class, FromHost::new);
+    this.patience = new Patience(config.cluster().replyTimeoutSeconds(), now());
+    this.wishes = new PlacementWishes(config);
+    this.replication = new Replication(config.replicate().every());
+    timers.startTimerWithFixedDelay(new CheckProgress(), CHECK_INTERVAL);
   }
 
-  /** A coordinator that waits for {@link Start}. */
+  /** A coordinator that waits for hosts. */
   public static Behavior<Command> create(Settings settings) {
     return Behaviors.setup(
         context ->
             Behaviors.withTimers(
-                timers ->
-                    Behaviors.receive(Command.class)
-                        .onAnyMessage(new Coordinator(context, timers, settings)::onCommand)
-                        .build()));
+                timers -> {
+                  Coordinator coordinator = new Coordinator(context, timers, settings);
+                  return Behaviors.receive(Command.class)
+                      .onAnyMessage(coordinator::onCommand)
+                      .onSignal(PostStop.class, signal -> coordinator.onPostStop())
+                      .build();
+                }));
   }
 
   private Behavior<Command> onCommand(Command command) {
@@ -220,34 +276,270 @@ public final class Coordinator {
 
   private void obey(Command command) {
     switch (command) {
-      case Start start -> onStart(start.owners());
-      case FromRouter from -> onRouter(from.event());
-      case FromExpert from -> onExpert(from.event());
+      case HostsChanged changed -> onHostsChanged(changed.hosts());
+      case FromHost from -> onHost(from.event());
+      case MoveExpert move -> onMoveExpert(move);
       case Stop stop -> onStop();
-      case OwnerStopped stopped ->
-          fail(
-              stopped.name() + " stopped after repeated failures",
-              "the run's log has the stack traces; resume=true goes on from the last checkpoint");
       case CheckProgress check -> onCheckProgress();
       case CheckpointEnded ended -> onCheckpointEnded(ended);
       case RetryCheckpoint retry -> next();
+      case Regroup regroup -> onRegroup();
     }
   }
 
-  private void onStart(Owners all) {
-    owners = all;
-    owners.routers().forEach(this::watch);
-    owners.experts().forEach(this::watch);
+  // Who is there, and the way into an epoch.
+
+  private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
+    present = hosts;
+    boolean lost =
+        group != null
+            && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
+    switch (phase) {
+      case GATHERING, REPORTING -> regroup(lost ? lostCause() : "nodes joined");
+      case PREPARING -> {
+        if (!hosts.containsAll(change.hosts().values())) {
+          regroup(lostCause());
+        } else {
+          regroupAtBoundary("nodes joined");
+        }
+      }
+      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> {
+        if (lost) {
+          regroup(lostCause());
+        } else if (hosts.size() > group.nodes().size()) {
+          regroupAtBoundary("nodes joined");
+        }
+      }
+      case STOPPED -> {}
+    }
+  }
+
+  private String lostCause() {
+    List<String> lost =
+        group == null
+            ? List.of()
+            : group.nodes().stream()
+                .filter(node -> !present.contains(group.host(node)))
+                .map(group::name)
+                .sorted()
+                .toList();
+    return lost.isEmpty() ? "a node was lost" : "lost " + String.join(", ", lost);
+  }
+
+  /** Has a new epoch begin once the step at hand is committed. */
+  private void regroupAtBoundary(String cause) {
+    regroupCause = cause;
+    if (phase == Phase.IDLE) {
+      next();
+    }
+  }
+
+  private void regroup(String cause) {
+    // Looking at disks takes a while, and only who has nothing in memory needs it.
+    regroup(cause, group == null);
+  }
+
+  private void regroup(String cause, boolean withDisk) {
+    regroupCause = null;
+    if (present.isEmpty()) {
+      phase = Phase.GATHERING;
+      return;
+    }
+    if (recovery == null && group != null) {
+      recovery = new Recovery(committedStep, patience.lastMoved());
+    }
+    if (checkpoints != null) {
+      checkpoints.abandon();
+    }
+    timers.cancel(RetryCheckpoint.class);
+    tally = null;
+    evaluation = null;
+    ending = null;
+    epoch++;
+    phase = Phase.REPORTING;
+    change = new EpochChange(epoch, cause, withDisk, present);
+    patience.moved(now());
+    LOG.info("epoch={} reporting hosts={} cause={}", epoch, present.size(), cause);
+    present.forEach(host -> host.tell(new Host.Report(epoch, withDisk, hostEvents)));
+  }
+
+  private void onHost(Host.Event event) {
+    if (event.epoch() != epoch) {
+      return;
+    }
+    if (!(event instanceof Host.Bundle)) {
+      patience.moved(now());
+    }
+    switch (event) {
+      case Host.Reported reported -> onReported(reported);
+      case Host.Stale stale -> {
+        // A coordinator before this one had got further.
+        epoch = Math.max(epoch, stale.newest());
+        regroup(change.cause(), change.withDisk());
+      }
+      case Host.Preparing preparing ->
+          LOG.info(
+              "epoch={} node={} waits for {}",
+              epoch,
+              preparing.node(),
+              preparing.waitingFor());
+      case Host.Prepared prepared -> {
+        if (phase == Phase.PREPARING && change.onPrepared(prepared.node())) {
+          beginEpoch();
+        }
+      }
+      case Host.Failed failed -> fail(failed.message(), failed.hint());
+      case Host.Leaving leaving -> onLeaving(leaving.node());
+      case Host.Replicated replicated -> onReplicated(replicated);
+      case Host.Bundle bundle -> {
+        bundle.routers().forEach(this::onRouter);
+        bundle.experts().forEach(this::onExpert);
+      }
+    }
+  }
+
+  private void onReported(Host.Reported reported) {
+    if (phase != Phase.REPORTING || !change.onReported(reported)) {
+      return;
+    }
+    wishes.reported(change.reports().values());
+    if (!change.hasBegun() && present.size() < config.cluster().nodes()) {
+      phase = Phase.GATHERING;
+      return;
+    }
+    if (wishes.allLeave() && group == null) {
+      finish(new Outcome.Stopped(committedStep));
+      return;
+    }
+    EpochPlan plan =
+        EpochPlanner.plan(
+            config, epoch, change.inventories(), wishes.placement(change.inventories().keySet()));
+    if (plan.step() == 0 && !change.withDisk()) {
+      regroup(change.cause(), true);
+      return;
+    }
+    change.planned(plan);
+    phase = Phase.PREPARING;
+    change
+        .hosts()
+        .values()
+        .forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
+  }
+
+  private void beginEpoch() {
+    Group before = group;
+    EpochPlan plan = change.plan();
+    group = new Group(plan, change.hosts());
+    long from = committedStep;
+    committedStep = plan.step();
+    if (before == null) {
+      checkpoints = new CheckpointProgress(settings.checkpoints(), committedStep);
+    } else {
+      checkpoints.rolledBack(committedStep);
+    }
+    listener.epochBegan(plan, group.name(settings.node()));
+    tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+    if (before != null && committedStep < from) {
+      validationDue = false;
+      tell(new RunEvent.RolledBack(committedStep, from));
+    }
+    tellMoves();
+    replication.restart(committedStep, group.nodes().size() > 1);
+    tries++;
+    if (tries > MAX_TRIES) {
+      fail(
+          "step %d was tried %d times, the last time after: %s"
+              .formatted(committedStep + 1, MAX_TRIES, change.cause()),
+          "the run's log says what happened each time; resume=true goes on from the last checkpoint");
+      return;
+    }
+    releaseLeaving();
     next();
   }
 
-  private void watch(ActorRef<?> owner) {
-    context.watchWith(owner, new OwnerStopped(owner.path().name()));
+  private void tellMoves() {
+    Placement before = wishes.begin(group.plan());
+    if (before == null) {
+      return;
+    }
+    Moves moves = Moves.between(before, group.placement());
+    moves
+        .experts()
+        .forEach(
+            move ->
+                tell(
+                    new RunEvent.ExpertMoved(
+                        move.expert(), wishes.name(move.from()), wishes.name(move.to()))));
+    moves
+        .ranks()
+        .forEach(
+            move ->
+                tell(
+                    new RunEvent.RankMoved(
+                        move.rank(), wishes.name(move.from()), wishes.name(move.to()))));
   }
+
+  private void onLeaving(int node) {
+    if (wishes.leaving(node)) {
+      timers.startSingleTimer(Regroup.class, new Regroup(), LEAVING_TOGETHER);
+    }
+  }
+
+  private void onRegroup() {
+    if (wishes.allLeave()) {
+      onStop();
+    } else if (group != null) {
+      regroupAtBoundary("leaving: " + wishes.leavingNames());
+    }
+  }
+
+  /** Whoever wants to go and has nothing any more may. */
+  private void releaseLeaving() {
+    for (NodeInfo node : group.plan().nodes()) {
+      if (wishes.isLeaving(node.node()) && group.isEmpty(node.node())) {
+        group.tell(node.node(), new Host.Release(epoch));
+      }
+    }
+  }
+
+  private void onMoveExpert(MoveExpert move) {
+    ExpertId expert = new ExpertId(move.layer(), move.expert());
+    Integer to = group == null ? null : group.node(move.node());
+    if (group == null) {
+      move.replyTo().tell(new Refused("training has not begun yet", "try again in a moment"));
+    } else if (!group.hasExpert(expert)) {
+      move.replyTo()
+          .tell(
+              new Refused(
+                  "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
+                  "metrics.jsonl names all experts in the line of each placement"));
+    } else if (to == null || wishes.isLeaving(to)) {
+      move.replyTo()
+          .tell(
+              new Refused(
+                  "node: " + move.node() + " (expected: one of " + group.names() + ")",
+                  "nodes.json of the run names all nodes"));
+    } else {
+      wishes.move(expert, to);
+      move.replyTo()
+          .tell(new Accepted("expert " + expert + " moves to " + move.node() + " after this step"));
+      regroupAtBoundary("expert " + expert + " moves to " + move.node());
+    }
+  }
+
+  // What to do next.
 
   /** Begins what comes next once nothing is at hand. */
   private void next() {
+    if (group == null || phase == Phase.REPORTING || phase == Phase.PREPARING) {
+      return;
+    }
     phase = Phase.IDLE;
+    patience.moved(now());
+    if (regroupCause != null) {
+      regroup(regroupCause);
+      return;
+    }
     if (stopping) {
       finishWithCheckpoint(new Outcome.Stopped(committedStep));
       return;
@@ -256,28 +548,41 @@ public final class Coordinator {
     switch (task) {
       case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
       case RunTask.Train train -> nextOfTraining(train);
-      case RunTask.Evaluate evaluate -> {
-        tasks.remove();
-        evaluate(evaluate.batches());
-      }
-      case RunTask.Generate generate -> {
-        tasks.remove();
-        generate(generate);
-      }
+      case RunTask.Evaluate evaluate -> evaluate(evaluate.batches());
+      case RunTask.Generate generate -> generate(generate);
     }
   }
 
   private void nextOfTraining(RunTask.Train train) {
     if (validationDue) {
-      validationDue = false;
       evaluate(config.evaluate().batches());
     } else if (committedStep < train.lastStep()) {
       checkpointIfDue();
-      beginStep();
+      replicateIfDue();
+      if (!replication.mustWait(committedStep)) {
+        beginStep();
+      }
     } else {
       tasks.remove();
       beginCheckpoint();
       next();
+    }
+  }
+
+  private void replicateIfDue() {
+    if (replication.isDue(committedStep)) {
+      replication.begin(committedStep, group.nodes());
+      group.tellAll(new Host.Replicate(epoch, committedStep));
+    }
+  }
+
+  private void onReplicated(Host.Replicated replicated) {
+    if (group != null
+        && replication.onReplicated(replicated.node(), replicated.step(), committedStep)) {
+      group.tellAll(new Host.Keep(epoch, replicated.step()));
+      if (phase == Phase.IDLE) {
+        next();
+      }
     }
   }
 
@@ -290,7 +595,10 @@ public final class Coordinator {
   }
 
   private boolean beginCheckpoint() {
-    return checkpoints.begin(epoch, committedStep, owners);
+    return checkpoints.begin(
+        epoch,
+        committedStep,
+        () -> group.tellAll(new Host.Checkpoint(epoch, committedStep, settings.node())));
   }
 
   /** Ends once the last committed step is on the disk, or cannot be. */
@@ -298,14 +606,16 @@ public final class Coordinator {
     phase = Phase.ENDING;
     ending = outcome;
     if (!beginCheckpoint()) {
-      timers.startSingleTimer(new RetryCheckpoint(), CHECKPOINT_RETRY);
+      timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
     } else if (checkpoints.hasEnded(committedStep)) {
       finish(outcome);
     }
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
-    checkpoints.onEnded(ended);
+    if (checkpoints == null || !checkpoints.onEnded(ended)) {
+      return;
+    }
     if (ended.failure() != null) {
       notice(
           "checkpoint of step %d failed: %s. HINT: %s"
@@ -324,16 +634,22 @@ public final class Coordinator {
     }
   }
 
+  // A step.
+
   private void beginStep() {
     phase = Phase.COLLECTING;
-    stepBeganNs = settings.nanoTime().getAsLong();
+    stepBeganNs = now();
     tally = new StepTally(config, committedStep + 1);
-    tellRouters(new RouterActor.Step(epoch, tally.step()));
+    tellStep();
+  }
+
+  private void tellStep() {
+    group.tellRouters(new RouterActor.Step(epoch, tally.step(), patience.timeout()));
   }
 
   private void onRouter(RouterActor.Event event) {
     if (!(event instanceof RouterActor.Late)) {
-      events++; // Whoever is late has not moved.
+      patience.moved(now()); // Whoever is late has not moved.
     }
     switch (event) {
       case RouterActor.Routed routed -> onRouted(routed);
@@ -359,15 +675,14 @@ public final class Coordinator {
   }
 
   private void onExpert(ExpertActor.Event event) {
-    events++;
+    patience.moved(now());
     switch (event) {
       case ExpertActor.GradientReady ready -> {
         if (isCurrent(ready.epoch(), ready.step())) {
           tally.ready(ready);
           if (phase == Phase.APPLYING) {
-            owners
-                .expert(ready.layer(), ready.expert())
-                .tell(new ExpertActor.Apply(epoch, decided));
+            group.tellExpert(
+                ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
           } else {
             decideIfReady();
           }
@@ -396,7 +711,7 @@ public final class Coordinator {
     }
     double[] load_E = tally.routed(routed);
     if (load_E != null) {
-      tellRouters(new RouterActor.Load(epoch, tally.step(), routed.layer(), load_E));
+      group.tellRouters(new RouterActor.Load(epoch, tally.step(), routed.layer(), load_E));
     }
   }
 
@@ -429,8 +744,8 @@ public final class Coordinator {
   }
 
   private void apply() {
-    tellExperts(new ExpertActor.Apply(epoch, decided));
-    tellRouters(new RouterActor.Apply(epoch, decided));
+    group.tellExperts(new ExpertActor.Apply(epoch, decided));
+    group.tellRouters(new RouterActor.Apply(epoch, decided));
   }
 
   private void commitIfApplied() {
@@ -438,20 +753,31 @@ public final class Coordinator {
       return;
     }
     committedStep = tally.step();
+    tries = 0;
     int every = config.evaluate().every();
     validationDue =
         every > 0 && (committedStep % every == 0 || committedStep == config.train().steps());
-    settings
-        .listener()
-        .committed(
-            tally.report(decided.learningRate(), settings.nanoTime().getAsLong() - stepBeganNs));
+    long stepTimeNs = now() - stepBeganNs;
+    patience.took(stepTimeNs);
+    StepReport report = tally.report(decided.learningRate(), stepTimeNs);
+    listener.committed(report);
+    if (recovery != null) {
+      tell(recovery.ended(committedStep, now()));
+      recovery = null;
+    }
+    String rebalance = wishes.committed(report);
+    if (rebalance != null) {
+      regroupCause = rebalance;
+    }
     next();
   }
+
+  // Validation and generation.
 
   private void evaluate(int batches) {
     phase = Phase.EVALUATING;
     evaluation = new EvaluationTally(nextEvaluationId(), config.train().ranks());
-    tellRouters(new RouterActor.Evaluate(epoch, evaluation.id(), batches));
+    group.tellRouters(new RouterActor.Evaluate(epoch, evaluation.id(), batches));
   }
 
   private void onEvaluated(RouterActor.Evaluated evaluated) {
@@ -461,28 +787,32 @@ public final class Coordinator {
         || !evaluation.add(evaluated)) {
       return;
     }
-    settings.listener().evaluated(committedStep, evaluation.loss(), evaluation.tokens());
+    if (tasks.peek() instanceof RunTask.Evaluate) {
+      tasks.remove();
+    } else {
+      validationDue = false;
+    }
+    listener.evaluated(committedStep, evaluation.loss(), evaluation.tokens());
     next();
   }
 
   private void generate(RunTask.Generate task) {
     phase = Phase.GENERATING;
-    owners
-        .routers()
-        .getFirst()
-        .tell(
-            new RouterActor.Generate(
-                epoch,
-                nextEvaluationId(),
-                task.prompt(),
-                task.count(),
-                task.stop(),
-                task.sampling()));
+    group.tellRouter(
+        0,
+        new RouterActor.Generate(
+            epoch,
+            nextEvaluationId(),
+            task.prompt(),
+            task.count(),
+            task.stop(),
+            task.sampling()));
   }
 
   private void onGenerated(RouterActor.Generated generated) {
     if (phase == Phase.GENERATING && generated.epoch() == epoch) {
-      settings.listener().generated(generated.tokens());
+      tasks.remove();
+      listener.generated(generated.tokens());
       next();
     }
   }
@@ -492,53 +822,55 @@ public final class Coordinator {
     return evaluationId;
   }
 
+  // What goes wrong.
+
   private void onExpertRestarted(ExpertActor.Restarted restarted) {
-    notice(
-        "layer=%d expert=%d restarted incarnation=%d cause=%s"
-            .formatted(
-                restarted.layer(), restarted.expert(), restarted.incarnation(), restarted.cause()));
+    tell(
+        new RunEvent.Restarted(
+            "layer=" + restarted.layer() + " expert=" + restarted.expert(),
+            restarted.incarnation(),
+            restarted.cause()));
     boolean hasGradient = tally != null && restarted.gradientStep() == tally.step();
     if (phase == Phase.APPLYING && hasGradient) {
-      owners
-          .expert(restarted.layer(), restarted.expert())
-          .tell(new ExpertActor.Apply(epoch, decided));
+      group.tellExpert(
+          restarted.layer(), restarted.expert(), new ExpertActor.Apply(epoch, decided));
     } else if (phase != Phase.IDLE && phase != Phase.ENDING) {
-      tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
     }
   }
 
   private void onRouterRestarted(RouterActor.Restarted restarted) {
-    notice(
-        "rank=%d restarted incarnation=%d cause=%s"
-            .formatted(restarted.rank(), restarted.incarnation(), restarted.cause()));
+    String who = "rank=" + restarted.rank();
+    tell(new RunEvent.Restarted(who, restarted.incarnation(), restarted.cause()));
     switch (phase) {
       case APPLYING -> apply();
       case COLLECTING -> {
-        beginEpoch();
-        beginStep();
+        if (tries >= MAX_TRIES) {
+          fail(
+              "%s: step %d failed %d times: %s"
+                  .formatted(who, committedStep + 1, tries, restarted.cause()),
+              "the run's log has the stack traces; resume=true goes on from the last checkpoint");
+        } else {
+          regroup(who + " restarted");
+        }
       }
       case EVALUATING, GENERATING ->
           fail(
-              "rank=" + restarted.rank() + " failed in evaluation: " + restarted.cause(),
+              who + " failed in evaluation: " + restarted.cause(),
               "the run's log has the stack trace");
-      case IDLE, ENDING, STOPPED -> {}
+      case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
 
-  private void beginEpoch() {
-    epoch++;
-    owners.epoch(epoch);
-    tellExperts(new ExpertActor.BeginEpoch(epoch));
-    tellRouters(new RouterActor.BeginEpoch(epoch));
-  }
-
   private void onLate(RouterActor.Late late) {
-    if (late.epoch() == epoch) {
-      notice(
+    if (late.epoch() == epoch && group != null) {
+      String who =
           late.expert() < 0
-              ? "rank=%d waits for the load of layer=%d".formatted(late.rank(), late.layer())
-              : "rank=%d waits for layer=%d expert=%d: asked again"
-                  .formatted(late.rank(), late.layer(), late.expert()));
+              ? "load of layer=" + late.layer()
+              : group.whereIs(late.layer(), late.expert());
+      tell(
+          new RunEvent.Late(
+              who + ", asked again by rank=" + late.rank(), patience.timeout().toMillis() / 1e3));
     }
   }
 
@@ -556,39 +888,106 @@ public final class Coordinator {
 
   private void onStop() {
     stopping = true;
-    if (phase == Phase.IDLE && owners != null) {
+    if (group == null) {
+      finish(new Outcome.Stopped(committedStep));
+    } else if (phase == Phase.IDLE) {
       next();
     }
   }
 
   private void onCheckProgress() {
-    boolean moved = events != eventsAtLastCheck || phase == Phase.IDLE || phase == Phase.ENDING;
-    eventsAtLastCheck = events;
-    idleChecks = moved ? 0 : idleChecks + 1;
-    if (idleChecks == MAX_IDLE_CHECKS) {
-      String missing = tally == null ? "the first answer" : tally.missing(phase == Phase.APPLYING);
-      fail(
-          "nothing has moved for %.0f s in %s of step %d: waiting for %s"
-              .formatted(
-                  idleChecks * config.cluster().replyTimeoutSeconds(),
-                  phase,
-                  committedStep + 1,
-                  missing),
-          "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+    boolean waiting =
+        switch (phase) {
+          case GATHERING, ENDING, STOPPED -> false;
+          case IDLE -> replication.mustWait(committedStep);
+          case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING -> true;
+        };
+    if (phase == Phase.GATHERING) {
+      giveUpGathering();
+    } else if (!waiting) {
+      patience.moved(now());
+    } else if (patience.isOver(now(), phase == Phase.COLLECTING || phase == Phase.APPLYING)) {
+      onDeadline();
     }
   }
 
-  private void tellRouters(RouterActor.Command command) {
-    owners.routers().forEach(router -> router.tell(command));
+  private void giveUpGathering() {
+    double seconds = (now() - patience.lastMoved()) / 1e9;
+    if (seconds > config.cluster().joinTimeoutSeconds()) {
+      fail(
+          "cluster.nodes: %d came within %.0f s (expected: %d)"
+              .formatted(present.size(), seconds, config.cluster().nodes()),
+          "start the others, see why they could not join, or lower cluster.nodes");
+    }
   }
 
-  private void tellExperts(ExpertActor.Command command) {
-    owners.experts().forEach(expert -> expert.tell(command));
+  private void onDeadline() {
+    String missing = missing();
+    tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
+    if (patience.deadlines() < MAX_DEADLINES) {
+      askAgain();
+    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING || tries >= MAX_TRIES) {
+      fail(
+          "nothing has moved for %.0f s in %s of step %d: waiting for %s"
+              .formatted(
+                  patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing),
+          "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+    } else {
+      regroup("no answer from " + missing);
+    }
+  }
+
+  private String missing() {
+    return switch (phase) {
+      case REPORTING, PREPARING -> change.missing();
+      case COLLECTING, APPLYING -> tally.missing(phase == Phase.APPLYING, group);
+      case EVALUATING -> evaluation.missing(group);
+      case GENERATING -> group.whereIs(0);
+      case IDLE ->
+          "copies of "
+              + String.join(
+                  ", ", replication.awaited().stream().map(group::name).sorted().toList());
+      case GATHERING, ENDING, STOPPED -> "nobody";
+    };
+  }
+
+  /** A message may be lost with a connection; everything may be said twice. */
+  private void askAgain() {
+    switch (phase) {
+      case REPORTING ->
+          present.forEach(
+              host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
+      case PREPARING ->
+          change
+              .hosts()
+              .values()
+              .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
+      case COLLECTING -> {
+        tellStep();
+        tally
+            .loads()
+            .forEach(
+                (layer, load_E) ->
+                    group.tellRouters(
+                        new RouterActor.Load(epoch, tally.step(), layer, load_E)));
+      }
+      case APPLYING -> apply();
+      case EVALUATING, GENERATING, GATHERING, IDLE, ENDING, STOPPED -> {}
+    }
+  }
+
+  private long now() {
+    return settings.nanoTime().getAsLong();
+  }
+
+  private void tell(RunEvent event) {
+    LOG.info("{}", event);
+    listener.happened(event);
   }
 
   private void notice(String line) {
     LOG.info(line);
-    settings.listener().notice(line);
+    listener.notice(line);
   }
 
   private void fail(String message, String hint) {
@@ -599,6 +998,17 @@ public final class Coordinator {
     phase = Phase.STOPPED;
     timers.cancelAll();
     LOG.info("finished outcome={}", outcome);
-    settings.listener().finished(outcome);
+    listener.finished(outcome);
+    Set<ActorRef<Host.Command>> all = new HashSet<>(present);
+    all.forEach(host -> host.tell(new Host.Finish(outcome)));
+  }
+
+  /** Stopped by its node, not by the end of the run: another one goes on. */
+  private Behavior<Command> onPostStop() {
+    if (phase != Phase.STOPPED) {
+      phase = Phase.STOPPED;
+      listener.handedOver();
+    }
+    return Behaviors.same();
   }
 }

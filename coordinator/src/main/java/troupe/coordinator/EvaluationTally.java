@@ -28,6 +28,11 @@ final class EvaluationTally {
     return reported.cardinality() == lossSum_R.length;
   }
 
+  /** A rank that has not reported yet and where it lives, for a message to the user. */
+  String missing(Group group) {
+    return group.whereIs(reported.nextClearBit(0));
+  }
+
   long tokens() {
     long sum = 0;
     for (long tokens : tokens_R) {

@@ -1,7 +1,11 @@
 package troupe.coordinator;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import troupe.core.config.RunConfig;
@@ -15,6 +19,9 @@ import troupe.router.trunk.LayerStats;
  * rank and layer order once all are there, so they do not depend on who was first.
  */
 final class StepTally {
+  /** More names than these help nobody. */
+  private static final int MAX_NAMED = 4;
+
   private final RunConfig config;
   private final long step;
   private final int ranks;
@@ -56,13 +63,23 @@ final class StepTally {
   double[] routed(RouterActor.Routed routed) {
     LayerStats[] stats_R = stats_LR.get(routed.layer());
     stats_R[routed.rank()] = routed.stats();
-    for (LayerStats stats : stats_R) {
-      if (stats == null) {
-        return null;
-      }
-    }
-    LayerStats total = total(routed.layer());
-    return load(total);
+    return isRouted(stats_R) ? load(total(routed.layer())) : null;
+  }
+
+  private static boolean isRouted(LayerStats[] stats_R) {
+    return Arrays.stream(stats_R).allMatch(Objects::nonNull);
+  }
+
+  /** The loads of all layers that every rank has reported. */
+  SortedMap<Integer, double[]> loads() {
+    SortedMap<Integer, double[]> loads = new TreeMap<>();
+    stats_LR.forEach(
+        (layer, stats_R) -> {
+          if (isRouted(stats_R)) {
+            loads.put(layer, load(total(layer)));
+          }
+        });
+    return loads;
   }
 
   void ready(RouterActor.GradientReady ready) {
@@ -96,20 +113,25 @@ final class StepTally {
     return sets.values().stream().allMatch(set -> set.cardinality() == experts);
   }
 
-  /** Who has not reported yet, for a message to the user. */
-  String missing(boolean applying) {
+  /** Who has not reported yet and where they live, for a message to the user. */
+  String missing(boolean applying, Group group) {
+    List<String> missing = new ArrayList<>();
     BitSet rankSet = applying ? ranksApplied : ranksReady;
-    int rank = rankSet.nextClearBit(0);
-    if (rank < ranks) {
-      return "rank=" + rank;
+    for (int rank = rankSet.nextClearBit(0); rank < ranks; rank = rankSet.nextClearBit(rank + 1)) {
+      missing.add(group.whereIs(rank));
     }
-    for (Map.Entry<Integer, BitSet> entry : (applying ? expertsApplied : expertsReady).entrySet()) {
-      int expert = entry.getValue().nextClearBit(0);
-      if (expert < experts) {
-        return "layer=" + entry.getKey() + " expert=" + expert;
-      }
-    }
-    return "nobody";
+    (applying ? expertsApplied : expertsReady)
+        .forEach(
+            (layer, set) -> {
+              for (int expert = set.nextClearBit(0);
+                  expert < experts;
+                  expert = set.nextClearBit(expert + 1)) {
+                missing.add(group.whereIs(layer, expert));
+              }
+            });
+    int more = missing.size() - MAX_NAMED;
+    return String.join(", ", missing.subList(0, Math.min(MAX_NAMED, missing.size())))
+        + (more > 0 ? " and " + more + " more" : "");
   }
 
   /** Global norm of the gradient. */

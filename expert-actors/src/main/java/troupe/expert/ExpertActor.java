@@ -31,7 +31,6 @@ import troupe.transport.Transport;
  *   WORKING: batch                                 -> WORKING   (answers; reports GradientReady when all are in)
  *   WORKING: Apply                                 -> IDLE      (commits the step, reports Applied)
  *   any:     exception                             -> IDLE      (a new incarnation over the committed state, reports Restarted)
- *   any:     BeginEpoch                            -> IDLE      (forgets the step at hand)
  * </pre>
  *
  * The committed state lives outside, in {@link ExpertState}; an incarnation owns only the work of
@@ -40,16 +39,13 @@ import troupe.transport.Transport;
  */
 public final class ExpertActor {
   /** What an expert is told. */
-  public sealed interface Command permits Deliver, Apply, BeginEpoch, TakeSnapshot, RetrySend {}
+  public sealed interface Command permits Deliver, Apply, TakeSnapshot, RetrySend {}
 
   /** A batch has arrived. The expert owns the rows now. */
   public record Deliver(BatchHeader header, TensorPayload rows) implements Command {}
 
   /** Step {@code hyper.step()} is decided: update the parameters. May be repeated. */
   public record Apply(int epoch, AdamWStep hyper) implements Command {}
-
-  /** A new placement epoch: forget the step at hand. */
-  public record BeginEpoch(int epoch) implements Command {}
 
   /** Copy the committed state for a checkpoint. */
   public record TakeSnapshot(Snapshot snapshot) implements Command {}
@@ -94,7 +90,7 @@ public final class ExpertActor {
    * What an expert is given at birth.
    *
    * @param runId stamped on every batch
-   * @param epoch the first epoch
+   * @param epoch the epoch it works in, to its end
    * @param ranks number of ranks that send batches
    * @param microBatches micro-batches of each rank in a step
    * @param transport the data plane
@@ -188,7 +184,6 @@ public final class ExpertActor {
       switch (command) {
         case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
         case Apply apply -> onApply(apply);
-        case BeginEpoch begin -> onBeginEpoch(begin.epoch());
         case TakeSnapshot take -> take.snapshot().take(state);
         case RetrySend retry -> retryIfWaiting(outbox.flush());
       }
@@ -266,14 +261,6 @@ public final class ExpertActor {
       endStep();
     }
     settings.events().tell(new Applied(epoch(), step, state.layer(), state.expert()));
-  }
-
-  private void onBeginEpoch(int next) {
-    if (state.incarnations().advance(next)) {
-      outbox.close();
-      endStep();
-      state.forgetGradient();
-    }
   }
 
   private void reportGradient() {

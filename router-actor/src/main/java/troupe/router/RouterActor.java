@@ -39,7 +39,7 @@ import troupe.transport.Transport;
  *   REDUCING:   slices of all ranks         -> REDUCED     (sums them in rank order, reports GradientReady)
  *   REDUCED:    Apply                       -> GATHERING   (updates its slice, sends it to all ranks)
  *   GATHERING:  slices of all ranks         -> IDLE        (reports Applied)
- *   any:        BeginEpoch, exception       -> IDLE        (forgets the step at hand)
+ *   any:        exception                   -> IDLE        (forgets the step at hand)
  * </pre>
  *
  * What was sent in a step is kept until the next one begins, so that it can be sent again. Batches
@@ -51,7 +51,6 @@ public final class RouterActor {
       permits Step,
           Load,
           Apply,
-          BeginEpoch,
           Resend,
           Evaluate,
           Generate,
@@ -60,17 +59,18 @@ public final class RouterActor {
           CheckProgress,
           RetrySend {}
 
-  /** Run the forward and backward pass of a step. */
-  public record Step(int epoch, long step) implements Command {}
+  /**
+   * Run the forward and backward pass of a step.
+   *
+   * @param replyTimeout how long to wait for an answer before asking again
+   */
+  public record Step(int epoch, long step, Duration replyTimeout) implements Command {}
 
   /** The load of a layer over all ranks. The array is not written to once sent. */
   public record Load(int epoch, long step, int layer, double[] load_E) implements Command {}
 
   /** Step {@code hyper.step()} is decided: update the parameters. May be repeated. */
   public record Apply(int epoch, AdamWStep hyper) implements Command {}
-
-  /** A new placement epoch: forget the step at hand. */
-  public record BeginEpoch(int epoch) implements Command {}
 
   /** An expert has lost the batches of the step at hand. */
   public record Resend(int epoch, int layer, int expert) implements Command {}
@@ -168,8 +168,9 @@ public final class RouterActor {
    * What a router is given at birth.
    *
    * @param runId stamped on every batch
-   * @param epoch the first epoch
-   * @param replyTimeout how long to wait for an answer before asking again
+   * @param epoch the epoch it works in, to its end
+   * @param replyTimeout how long to wait for an answer before asking again, until a step says
+   *     otherwise
    * @param events where {@link Event}s go
    */
   public record Settings(
@@ -203,6 +204,7 @@ public final class RouterActor {
   private RankPass pass;
 
   private Runnable onPassFinished;
+  private Duration replyTimeout;
   private long deliveries;
   private long deliveriesAtLastCheck;
 
@@ -217,7 +219,7 @@ public final class RouterActor {
             state,
             () -> timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY));
     this.trunk = new TrunkExchange(state, mail);
-    timers.startTimerWithFixedDelay(new CheckProgress(), settings.replyTimeout());
+    expectAnswersWithin(settings.replyTimeout());
   }
 
   /** A router over {@code state}, restarted from it when it throws. */
@@ -252,7 +254,6 @@ public final class RouterActor {
         case Step begin -> onStep(begin);
         case Load load -> onLoad(load);
         case Apply apply -> onApply(apply);
-        case BeginEpoch begin -> onBeginEpoch(begin.epoch());
         case Resend resend -> onResend(resend);
         case Evaluate evaluate -> onEvaluate(evaluate);
         case Generate generate -> onGenerate(generate);
@@ -276,6 +277,7 @@ public final class RouterActor {
       return;
     }
     endPass();
+    expectAnswersWithin(begin.replyTimeout());
     long tokensOfRank =
         (long) config.train().batch() / config.train().ranks() * config.model().seq();
     trunk.begin(begin.step());
@@ -294,6 +296,13 @@ public final class RouterActor {
             settings.draws(),
             mail.ofPass(begin.step())),
         () -> trunk.sendGradients(pass.lossSum()));
+  }
+
+  private void expectAnswersWithin(Duration timeout) {
+    if (!timeout.equals(replyTimeout)) {
+      replyTimeout = timeout;
+      timers.startTimerWithFixedDelay(CheckProgress.class, new CheckProgress(), timeout);
+    }
   }
 
   private void onLoad(Load load) {
@@ -431,12 +440,6 @@ public final class RouterActor {
       }
     } else {
       trunk.resend();
-    }
-  }
-
-  private void onBeginEpoch(int next) {
-    if (state.incarnations().advance(next)) {
-      abandonStep();
     }
   }
 

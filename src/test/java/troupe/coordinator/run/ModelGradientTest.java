@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 

@@ -1,11 +1,12 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import troupe.coordinator.Coordinator;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;

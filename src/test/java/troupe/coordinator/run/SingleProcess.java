@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -19,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.StepMetrics;
 import troupe.core.checkpoint.Checkpoints;

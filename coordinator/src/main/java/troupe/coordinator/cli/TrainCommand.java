@@ -11,7 +11,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.metrics.Report;
 import troupe.coordinator.run.RunFailedException;
 import troupe.coordinator.run.RunFolder;

@@ -4,7 +4,7 @@ import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.Locale;
 import troupe.coordinator.metrics.StepMetrics;
-import troupe.coordinator.run.Model;
+import troupe.coordinator.host.Model;
 import troupe.coordinator.run.TrainingSession;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;

@@ -1,11 +1,34 @@
 package troupe.coordinator.host;
 
 import akka.actor.typed.ActorRef;
+import akka.actor.typed.Behavior;
+import akka.actor.typed.DispatcherSelector;
+import akka.actor.typed.PostStop;
+import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.TimerScheduler;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import troupe.coordinator.Outcome;
+import java.util.TreeMap;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.NodeInfo;
+import troupe.core.UserException;
+import troupe.core.config.RunConfig;
 import troupe.expert.ExpertActor;
+import troupe.expert.FaultPlan;
+import troupe.expert.network.ExpertState;
+import troupe.router.BatchSource;
 import troupe.router.RouterActor;
+import troupe.router.pass.DrawsSource;
+import troupe.router.trunk.RankState;
+import troupe.transport.Phase;
+import troupe.transport.Transport;
 
 /**
  * Keeps the routers and experts that live on a node, their committed state, and copies of the state
@@ -24,8 +47,6 @@ import troupe.router.RouterActor;
  * others went on cannot change anything.
  */
 public final class Host {
-  private Host() {}
-
   /** What a host is told. */
   public sealed interface Command
       permits Report,
@@ -37,12 +58,29 @@ public final class Host {
           Replicate,
           Keep,
           Checkpoint,
+          Release,
+          Leave,
           Finish,
           Fetch,
-          Arrived {}
+          Arrived,
+          StoodStill,
+          FromRouter,
+          FromExpert,
+          OwnerEnded,
+          Copied,
+          Whole,
+          Repeated,
+          Later,
+          Tick {}
 
-  /** An epoch is about to begin: stop everything of older ones and say what you have. */
-  public record Report(int epoch, ActorRef<Event> coordinator) implements Command {}
+  /**
+   * An epoch is about to begin: stop everything of older ones and say what you have. May be
+   * repeated.
+   *
+   * @param withDisk whether to look for checkpoints too, which takes a while
+   */
+  public record Report(int epoch, boolean withDisk, ActorRef<Event> coordinator)
+      implements Command {}
 
   /** The epoch is planned: become what the plan says. May be repeated. */
   public record Prepare(EpochPlan plan, Map<Integer, ActorRef<Command>> hosts) implements Command {}
@@ -69,6 +107,12 @@ public final class Host {
   /** The step is committed: copy everything as it is now for the checkpoint writer of a node. */
   public record Checkpoint(int epoch, long step, int writer) implements Command {}
 
+  /** Nothing lives here any more: the node may go. */
+  public record Release(int epoch) implements Command {}
+
+  /** Whoever runs this process wants it to end; said by the node itself. */
+  public record Leave() implements Command {}
+
   /** The run is over. */
   public record Finish(Outcome outcome) implements Command {}
 
@@ -76,11 +120,42 @@ public final class Host {
   public record Fetch(int epoch, ShardId shard, long step, int toNode) implements Command {}
 
   /** Another host has the whole of a shard that was sent to it. */
-  public record Arrived(int epoch, ShardId shard, long step, troupe.transport.Phase phase, int node)
+  public record Arrived(int epoch, ShardId shard, long step, Phase phase, int node)
       implements Command {}
 
+  /**
+   * This process stood still for so long that the others may have gone on without it: nothing is
+   * done any more until an epoch is reported.
+   */
+  public record StoodStill() implements Command {}
+
+  /** An event of a router here. */
+  record FromRouter(RouterActor.Event event) implements Command {}
+
+  /** An event of an expert here. */
+  record FromExpert(ExpertActor.Event event) implements Command {}
+
+  /** A router or expert has stopped. */
+  record OwnerEnded(String name) implements Command {}
+
+  /** An owner has copied its state. The reference to the copy comes with the message. */
+  record Copied(int epoch, Phase purpose, int writer, ShardCopy copy) implements Command {}
+
+  /** A shard has come from another node. The reference to the copy comes with the message. */
+  record Whole(int epoch, Phase phase, ShardCopy copy) implements Command {}
+
+  /** A shard has come that was there already: its sender has not heard so. */
+  record Repeated(int epoch, Phase phase, ShardId shard, long step) implements Command {}
+
+  /** Something to do on the thread of the host. */
+  record Later(Runnable work) implements Command {}
+
+  /** Time to look after what is under way. */
+  record Tick() implements Command {}
+
   /** What a host tells the coordinator. */
-  public sealed interface Event permits Reported, Prepared, Preparing, Failed, Bundle, Replicated {
+  public sealed interface Event
+      permits Reported, Stale, Prepared, Preparing, Failed, Leaving, Bundle, Replicated {
     /** The epoch it is about. */
     int epoch();
 
@@ -97,6 +172,12 @@ public final class Host {
       return info.node();
     }
   }
+
+  /** The epoch asked for is not newer than one that this host knows. */
+  public record Stale(int epoch, int node, int newest) implements Event {}
+
+  /** This node was asked to go: nothing should live here any more. */
+  public record Leaving(int epoch, int node) implements Event {}
 
   /** All actors of the plan are there, at its step. */
   public record Prepared(int epoch, int node) implements Event {}
@@ -120,4 +201,650 @@ public final class Host {
 
   /** Every copy of this node's state at {@code step} is where it belongs. */
   public record Replicated(int epoch, int node, long step, long bytes) implements Event {}
+
+  /** What a host is told of its process. */
+  public interface Node {
+    /** Nothing of the run is here any more, and it goes on elsewhere. */
+    void released();
+
+    /** The run is over. */
+    void finished(Outcome outcome);
+  }
+
+  /** Takes shards for the disk; whoever has no checkpoint under way releases them. */
+  @FunctionalInterface
+  public interface CheckpointSink {
+    /** The reference to {@code copy} is the sink's. */
+    void offer(int epoch, ShardCopy copy);
+  }
+
+  /** The way to other nodes. */
+  public interface Links {
+    /** The transport that connects them. */
+    Transport transport();
+
+    /** From now on these nodes, and no others, are reached. */
+    void connect(List<NodeInfo> nodes);
+
+    /** Whether batches can be offered to a node. */
+    boolean isConnected(int node);
+  }
+
+  /**
+   * What a host is given at birth.
+   *
+   * @param runId stamped on every batch
+   * @param model what of the run is here at the start; the caller closes it after the host
+   * @param checkpoints the folder of checkpoints that this node can read, or {@code null}
+   * @param nanoTime the clock of transfers
+   * @param faults exceptions to throw on purpose
+   */
+  public record Settings(
+      NodeInfo info,
+      long runId,
+      Model model,
+      NodeReceiver receiver,
+      Links links,
+      BatchSource batches,
+      DrawsSource draws,
+      FaultPlan faults,
+      Path checkpoints,
+      CheckpointSink sink,
+      LongSupplier nanoTime,
+      Node node) {}
+
+  private enum State {
+    IDLE,
+    FENCING,
+    FENCED,
+    PREPARING,
+    RUNNING,
+    FINISHING,
+    STOPPED
+  }
+
+  private static final Logger LOG = LoggerFactory.getLogger(Host.class);
+  private static final String COMPUTE_DISPATCHER = "troupe.compute-dispatcher";
+
+  /** How often to look after transfers; reports that wait for others wait no longer than this. */
+  private static final Duration TICK = Duration.ofMillis(100);
+
+  /** How often to look whether connections are up. */
+  private static final Duration CONNECT_TICK = Duration.ofMillis(10);
+
+  /** A shard of which nothing was heard for so long is sent again, and so often. */
+  private static final Duration COURIER_TIMEOUT = Duration.ofSeconds(3);
+
+  private static final int COURIER_ATTEMPTS = 5;
+
+  /** Ticks between two lines on what is waited for. */
+  private static final int TICKS_A_REPORT = 10;
+
+  private final ActorContext<Command> context;
+  private final TimerScheduler<Command> timers;
+  private final Settings settings;
+  private final RunConfig config;
+  private final Model model;
+  private final ShardMemory memory;
+  private final ShardStore store = new ShardStore();
+  private final Courier courier;
+  private final Arrivals arrivals;
+  private final Restore restore;
+  private final Map<Integer, ActorRef<RouterActor.Command>> routers = new TreeMap<>();
+  private final Map<ExpertId, ActorRef<ExpertActor.Command>> experts = new TreeMap<>();
+  private State state = State.IDLE;
+  private int epoch;
+  private ActorRef<Event> coordinator;
+  private EpochPlan plan;
+  private Map<Integer, ActorRef<Command>> hosts = Map.of();
+  private Bundler bundler;
+  private CopyRound round;
+  private long stepAtHand;
+  private boolean leaving;
+  private boolean withDisk;
+  private Outcome outcome;
+  private int ticks;
+
+  private Host(ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
+    this.context = context;
+    this.timers = timers;
+    this.settings = settings;
+    this.model = settings.model();
+    this.config = model.config();
+    ActorRef<Command> self = context.getSelf();
+    this.memory = new ShardMemory(new ShardCatalog(config, model.device().dtype()));
+    this.courier =
+        new Courier(
+            settings.links().transport(),
+            memory.catalog(),
+            new Courier.Settings(settings.runId(), COURIER_TIMEOUT, COURIER_ATTEMPTS),
+            work -> self.tell(new Later(work)),
+            settings.nanoTime(),
+            this::onUndelivered);
+    this.arrivals =
+        new Arrivals(
+            settings.runId(),
+            memory,
+            new Arrivals.Listener() {
+              @Override
+              public void onWhole(int arrivedIn, Phase phase, ShardCopy copy) {
+                self.tell(new Whole(arrivedIn, phase, copy));
+              }
+
+              @Override
+              public void onRepeated(int arrivedIn, Phase phase, ShardId shard, long step) {
+                self.tell(new Repeated(arrivedIn, phase, shard, step));
+              }
+            });
+    this.restore = new Restore(model, memory, store, settings.checkpoints());
+    settings.receiver().shardsTo(arrivals);
+    context.spawn(LostRows.create(), "lost-rows");
+    timers.startTimerWithFixedDelay(new Tick(), TICK);
+  }
+
+  /** Where a host runs: it loads and copies state, which takes long for an actor. */
+  public static DispatcherSelector dispatcher() {
+    return DispatcherSelector.fromConfig("troupe.host-dispatcher");
+  }
+
+  /** A host that waits for a coordinator. */
+  public static Behavior<Command> create(Settings settings) {
+    return Behaviors.setup(
+        context ->
+            Behaviors.withTimers(
+                timers -> {
+                  Host host = new Host(context, timers, settings);
+                  return Behaviors.receive(Command.class)
+                      .onAnyMessage(host::onCommand)
+                      .onSignal(PostStop.class, signal -> host.onPostStop())
+                      .build();
+                }));
+  }
+
+  private Behavior<Command> onCommand(Command command) {
+    try {
+      obey(command);
+    } catch (UserException e) {
+      failed(e.getMessage(), e.hint());
+    } catch (RuntimeException e) {
+      LOG.error("host failed epoch={}", epoch, e);
+      failed("node=" + settings.info().name() + ": " + e, "the log of that node has the stack trace");
+    }
+    return Behaviors.same();
+  }
+
+  private void obey(Command command) {
+    switch (command) {
+      case Report report -> onReport(report);
+      case Prepare prepare -> onPrepare(prepare);
+      case ToRouters to -> onToRouters(to);
+      case ToRouter to -> {
+        if (isRunning(to.epoch()) && routers.containsKey(to.rank())) {
+          routers.get(to.rank()).tell(to.command());
+        }
+      }
+      case ToExperts to -> {
+        if (isRunning(to.epoch())) {
+          experts.values().forEach(expert -> expert.tell(to.command()));
+        }
+      }
+      case ToExpert to -> {
+        ActorRef<ExpertActor.Command> expert = experts.get(new ExpertId(to.layer(), to.expert()));
+        if (isRunning(to.epoch()) && expert != null) {
+          expert.tell(to.command());
+        }
+      }
+      case Replicate replicate -> onReplicate(replicate);
+      case Keep keep -> {
+        if (isRunning(keep.epoch())) {
+          store.keepFrom(keep.step());
+        }
+      }
+      case Checkpoint checkpoint -> onCheckpoint(checkpoint);
+      case Release release -> {
+        if (isRunning(release.epoch())) {
+          settings.node().released();
+        }
+      }
+      case Leave leave -> onLeave();
+      case Finish finish -> onFinish(finish.outcome());
+      case Fetch fetch -> onFetch(fetch);
+      case Arrived arrived -> onArrived(arrived);
+      case StoodStill stood -> onStoodStill();
+      case FromRouter from -> {
+        if (state == State.RUNNING && bundler.add(from.event())) {
+          flush();
+        }
+      }
+      case FromExpert from -> {
+        if (state == State.RUNNING && bundler.add(from.event())) {
+          flush();
+        }
+      }
+      case OwnerEnded ended -> onOwnerEnded(ended.name());
+      case Copied copied -> onCopied(copied);
+      case Whole whole -> onWhole(whole);
+      case Repeated repeated -> {
+        if (repeated.epoch() == epoch) {
+          confirm(repeated.shard(), repeated.step(), repeated.phase());
+        }
+      }
+      case Later later -> later.work().run();
+      case Tick tick -> onTick();
+    }
+  }
+
+  private boolean isRunning(int ofEpoch) {
+    return ofEpoch == epoch && state == State.RUNNING;
+  }
+
+  private int node() {
+    return settings.info().node();
+  }
+
+  // The fence.
+
+  private void onReport(Report report) {
+    if (state == State.FINISHING || state == State.STOPPED) {
+      return;
+    }
+    boolean repeated = report.epoch() == epoch && report.coordinator().equals(coordinator);
+    if (!repeated && report.epoch() <= epoch) {
+      report.coordinator().tell(new Stale(report.epoch(), node(), epoch));
+      return;
+    }
+    if (!repeated) {
+      epoch = report.epoch();
+      coordinator = report.coordinator();
+      withDisk = report.withDisk();
+      fence();
+    } else if (state == State.FENCED) {
+      sendReport();
+    }
+  }
+
+  /** Nothing of the epoch so far is done any more from here on. */
+  private void fence() {
+    settings.links().transport().setEpoch(epoch);
+    settings.receiver().disconnect();
+    arrivals.epoch(epoch);
+    courier.epoch(epoch);
+    bundler = null;
+    round = null;
+    stepAtHand = 0;
+    state = State.FENCING;
+    // Experts first: they read rows that routers have lent them.
+    experts.values().forEach(context::stop);
+    stopRoutersAfterExperts();
+  }
+
+  private void stopRoutersAfterExperts() {
+    if (experts.isEmpty() && !routers.isEmpty()) {
+      routers.values().forEach(context::stop);
+    } else if (experts.isEmpty()) {
+      ended();
+    }
+  }
+
+  private void onOwnerEnded(String name) {
+    boolean wasExpert = experts.values().removeIf(expert -> expert.path().name().equals(name));
+    boolean wasRouter = routers.values().removeIf(router -> router.path().name().equals(name));
+    if (state == State.RUNNING) {
+      failed(
+          name + " stopped after repeated failures",
+          "the run's log has the stack traces; resume=true goes on from the last checkpoint");
+    } else if (wasExpert && experts.isEmpty()) {
+      stopRoutersAfterExperts();
+    } else if (wasRouter && experts.isEmpty() && routers.isEmpty()) {
+      ended();
+    }
+  }
+
+  private void ended() {
+    switch (state) {
+      case FENCING -> {
+        state = State.FENCED;
+        if (coordinator != null) {
+          sendReport();
+        }
+      }
+      case FINISHING -> {
+        state = State.STOPPED;
+        settings.node().finished(outcome);
+      }
+      case IDLE, FENCED, PREPARING, RUNNING, STOPPED -> {}
+    }
+  }
+
+  private void sendReport() {
+    coordinator.tell(
+        new Reported(
+            epoch,
+            settings.info(),
+            context.getSelf(),
+            restore.inventory(withDisk, plan == null ? null : plan.placement()),
+            leaving));
+  }
+
+  private void onStoodStill() {
+    if (state == State.RUNNING || state == State.PREPARING) {
+      LOG.warn("epoch={} given up: this process stood still", epoch);
+      coordinator = null;
+      fence();
+    }
+  }
+
+  // The way into an epoch.
+
+  private void onPrepare(Prepare prepare) {
+    if (prepare.plan().epoch() != epoch) {
+      return;
+    }
+    if (state == State.RUNNING) {
+      coordinator.tell(new Prepared(epoch, node()));
+      return;
+    }
+    if (state != State.FENCED) {
+      return;
+    }
+    plan = prepare.plan();
+    hosts = prepare.hosts();
+    state = State.PREPARING;
+    settings.links().connect(plan.nodes());
+    restore.begin(plan, node());
+    fetchMissing();
+    becomeReady();
+  }
+
+  private void fetchMissing() {
+    restore
+        .missing()
+        .forEach(
+            shard ->
+                hosts
+                    .get(plan.sources().get(shard))
+                    .tell(new Fetch(epoch, shard, plan.step(), node())));
+  }
+
+  private void onFetch(Fetch fetch) {
+    if (fetch.epoch() != epoch
+        || state != State.FENCED && state != State.PREPARING && state != State.RUNNING) {
+      return;
+    }
+    ShardCopy copy = restore.copyOf(fetch.shard(), fetch.step());
+    if (copy == null) {
+      failed(
+          "node=%s has no %s of step %d"
+              .formatted(settings.info().name(), fetch.shard(), fetch.step()),
+          "this is not your mistake; the run's log says what was planned");
+      return;
+    }
+    courier.send(fetch.toNode(), Phase.RESTORE, copy);
+  }
+
+  private void becomeReady() {
+    if (state != State.PREPARING || !restore.missing().isEmpty()) {
+      return;
+    }
+    boolean connected =
+        plan.nodes().stream()
+            .allMatch(peer -> peer.node() == node() || settings.links().isConnected(peer.node()));
+    if (!connected) {
+      timers.startSingleTimer(CONNECT_TICK, new Later(this::becomeReady), CONNECT_TICK);
+      return;
+    }
+    restore.finish();
+    spawnOwners();
+    state = State.RUNNING;
+    coordinator.tell(new Prepared(epoch, node()));
+  }
+
+  private void spawnOwners() {
+    DispatcherSelector compute = DispatcherSelector.fromConfig(COMPUTE_DISPATCHER);
+    ExpertActor.Settings expertSettings =
+        new ExpertActor.Settings(
+            settings.runId(),
+            epoch,
+            config.train().ranks(),
+            config.train().microBatches(),
+            settings.links().transport(),
+            plan.placement()::nodeOfRank,
+            settings.faults(),
+            context.messageAdapter(ExpertActor.Event.class, FromExpert::new));
+    for (ExpertState expert : model.experts()) {
+      expert.forgetGradient();
+      ExpertId id = new ExpertId(expert.layer(), expert.expert());
+      String name = "expert-" + expert.layer() + "-" + expert.expert();
+      experts.put(id, context.spawn(ExpertActor.create(expertSettings, expert), name, compute));
+    }
+    RouterActor.Settings routerSettings =
+        new RouterActor.Settings(
+            settings.runId(),
+            epoch,
+            Duration.ofNanos((long) (config.cluster().replyTimeoutSeconds() * 1e9)),
+            settings.links().transport(),
+            plan.placement(),
+            settings.batches(),
+            settings.draws(),
+            context.messageAdapter(RouterActor.Event.class, FromRouter::new));
+    for (RankState rank : model.ranks()) {
+      rank.closeRetired();
+      rank.gradientStep(-1);
+      String name = "router-" + rank.rank();
+      routers.put(
+          rank.rank(), context.spawn(RouterActor.create(routerSettings, rank), name, compute));
+    }
+    experts.values().forEach(expert -> watch(expert));
+    routers.values().forEach(router -> watch(router));
+    bundler = new Bundler(epoch, node(), experts.size() + routers.size());
+    settings.receiver().connect(routers, experts);
+  }
+
+  private void watch(ActorRef<?> owner) {
+    context.watchWith(owner, new OwnerEnded(owner.path().name()));
+  }
+
+  // Steps.
+
+  private void onToRouters(ToRouters to) {
+    if (!isRunning(to.epoch())) {
+      return;
+    }
+    if (to.command() instanceof RouterActor.Step step) {
+      if (step.step() == stepAtHand) {
+        // Asked again: whatever was reported may have got lost.
+        Bundle again = bundler.again(step.step());
+        coordinator.tell(again);
+      }
+      stepAtHand = step.step();
+    }
+    routers.values().forEach(router -> router.tell(to.command()));
+  }
+
+  private void flush() {
+    coordinator.tell(bundler.take());
+  }
+
+  private void onTick() {
+    courier.tick();
+    ticks++;
+    if (state == State.RUNNING && !bundler.isEmpty()) {
+      flush();
+    }
+    if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
+      fetchMissing();
+      coordinator.tell(new Preparing(epoch, node(), restore.missing().toString()));
+    }
+  }
+
+  // Copies.
+
+  private void onReplicate(Replicate replicate) {
+    if (!isRunning(replicate.epoch())) {
+      return;
+    }
+    round =
+        new CopyRound(
+            plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
+    copyAll(Phase.REPLICA, node(), round.trunkFrom(routers.keySet()));
+    reportIfReplicated();
+  }
+
+  private void onCheckpoint(Checkpoint checkpoint) {
+    if (isRunning(checkpoint.epoch())) {
+      copyAll(Phase.CHECKPOINT, checkpoint.writer(), 0);
+    }
+  }
+
+  /**
+   * Has all owners copy their state before they do anything of the next step: they take their
+   * messages in order.
+   *
+   * @param trunkFrom the rank that copies the trunk, if it lives here
+   */
+  private void copyAll(Phase purpose, int writer, int trunkFrom) {
+    ActorRef<Command> self = context.getSelf();
+    int ofEpoch = epoch;
+    ExpertActor.TakeSnapshot ofExpert =
+        new ExpertActor.TakeSnapshot(
+            expert ->
+                self.tell(
+                    new Copied(ofEpoch, purpose, writer, ShardStates.copy(expert, memory))));
+    experts.values().forEach(expert -> expert.tell(ofExpert));
+    RouterActor.TakeSnapshot ofRank =
+        new RouterActor.TakeSnapshot(
+            rank -> {
+              ShardId moments = ShardId.moments(rank.rank());
+              self.tell(
+                  new Copied(ofEpoch, purpose, writer, ShardStates.copy(rank, moments, memory)));
+              if (rank.rank() == trunkFrom) {
+                self.tell(
+                    new Copied(
+                        ofEpoch,
+                        purpose,
+                        writer,
+                        ShardStates.copy(rank, ShardId.trunk(), memory)));
+              }
+            });
+    routers.values().forEach(router -> router.tell(ofRank));
+  }
+
+  private void onCopied(Copied copied) {
+    ShardCopy copy = copied.copy();
+    if (!isRunning(copied.epoch())) {
+      copy.release();
+    } else if (copied.purpose() == Phase.REPLICA) {
+      if (round != null && round.onCopied(copy)) {
+        for (int target : round.targets(copy.shard())) {
+          courier.send(target, Phase.REPLICA, copy.retain());
+        }
+        store.put(copy);
+        reportIfReplicated();
+      } else {
+        copy.release();
+      }
+    } else if (copied.writer() == node()) {
+      settings.sink().offer(epoch, copy);
+    } else {
+      courier.send(copied.writer(), Phase.CHECKPOINT, copy);
+    }
+  }
+
+  private void onWhole(Whole whole) {
+    ShardCopy copy = whole.copy();
+    if (whole.epoch() != epoch) {
+      copy.release();
+      return;
+    }
+    confirm(copy.shard(), copy.step(), whole.phase());
+    switch (whole.phase()) {
+      case CHECKPOINT -> settings.sink().offer(epoch, copy);
+      case REPLICA, RESTORE -> {
+        store.put(copy);
+        becomeReady();
+      }
+      case FORWARD,
+              OUTPUT,
+              BACKWARD,
+              INPUT_GRADIENT,
+              EVALUATE,
+              TRUNK_GRADIENT,
+              TRUNK_PARAMETERS ->
+          throw new IllegalStateException("shard with phase " + whole.phase());
+    }
+  }
+
+  /** Tells whoever sent a shard that it is here. */
+  private void confirm(ShardId shard, long step, Phase phase) {
+    if (plan == null || plan.epoch() != epoch) {
+      return;
+    }
+    Integer from =
+        phase == Phase.RESTORE
+            ? plan.sources().get(shard)
+            : (Integer) CopyRound.sender(plan, shard, phase);
+    if (from != null) {
+      hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node()));
+    }
+  }
+
+  private void onArrived(Arrived arrived) {
+    if (arrived.epoch() != epoch) {
+      return;
+    }
+    courier.confirm(arrived);
+    if (round != null && arrived.phase() == Phase.REPLICA) {
+      round.onArrived(arrived.shard(), arrived.step(), arrived.node());
+      reportIfReplicated();
+    }
+  }
+
+  private void reportIfReplicated() {
+    if (round != null && round.isComplete()) {
+      coordinator.tell(new Replicated(epoch, node(), round.step(), store.bytes()));
+      round = null;
+    }
+  }
+
+  /** The node it was for is about to be given up, or will ask again. */
+  private void onUndelivered(int toNode, Phase phase, ShardId shard, long step) {
+    LOG.warn("epoch={} node={} undelivered phase={} shard={} step={}", epoch, toNode, phase, shard, step);
+  }
+
+  // The end.
+
+  private void onLeave() {
+    leaving = true;
+    if (coordinator == null) {
+      settings.node().released();
+    } else {
+      coordinator.tell(new Leaving(epoch, node()));
+    }
+  }
+
+  private void onFinish(Outcome end) {
+    if (state == State.FINISHING || state == State.STOPPED) {
+      return;
+    }
+    outcome = end;
+    fence();
+    state = State.FINISHING;
+    if (experts.isEmpty() && routers.isEmpty()) {
+      ended();
+    }
+  }
+
+  private void failed(String message, String hint) {
+    if (coordinator != null) {
+      coordinator.tell(new Failed(epoch, node(), message, hint));
+    }
+  }
+
+  private Behavior<Command> onPostStop() {
+    courier.abandonAll();
+    arrivals.close();
+    store.close();
+    memory.close();
+    return Behaviors.same();
+  }
 }

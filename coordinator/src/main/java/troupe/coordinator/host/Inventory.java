@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
+import troupe.coordinator.placement.Placement;
 
 /**
  * What of the state a node has in memory or can read from its disk.
@@ -16,7 +17,7 @@ import java.util.TreeMap;
 public record Inventory(
     SortedMap<ShardId, SortedSet<Long>> held,
     long diskStep,
-    troupe.coordinator.placement.Placement placement) {
+    Placement placement) {
   /** Copies the map. */
   public Inventory {
     held = Collections.unmodifiableSortedMap(new TreeMap<>(held));

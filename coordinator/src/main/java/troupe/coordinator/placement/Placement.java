@@ -20,6 +20,13 @@ public record Placement(SortedMap<ExpertId, Integer> experts, List<Integer> rank
     ranks = List.copyOf(ranks);
   }
 
+  /** The same with an expert on another node. */
+  public Placement with(ExpertId expert, int node) {
+    SortedMap<ExpertId, Integer> moved = new TreeMap<>(experts);
+    moved.put(expert, node);
+    return new Placement(moved, ranks);
+  }
+
   @Override
   public int nodeOfExpert(int layer, int expert) {
     return experts.get(new ExpertId(layer, expert));

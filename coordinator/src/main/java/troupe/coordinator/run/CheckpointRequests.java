@@ -1,60 +1,50 @@
 package troupe.coordinator.run;
 
 import troupe.coordinator.Coordinator;
+import troupe.coordinator.host.Host;
+import troupe.coordinator.host.ShardCatalog;
+import troupe.coordinator.host.ShardCopy;
+import troupe.coordinator.host.ShardFiles;
 import troupe.core.checkpoint.CheckpointRequest;
 import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.config.ResolvedConfig;
 import troupe.core.config.RunConfig;
-import troupe.expert.ExpertActor;
-import troupe.router.RouterActor;
 
 /**
- * Has owners copy their state between two steps; the writer puts the copies on disk while training
- * goes on. A snapshot is asked for before the next step begins and an owner takes its messages in
- * order, so all copies are of the same step.
+ * Announces checkpoints to the writer and hands it the shards that hosts have copied between two
+ * steps; the writer puts them on disk while training goes on.
  */
-final class CheckpointRequests implements Coordinator.Checkpoints {
+final class CheckpointRequests implements Coordinator.Checkpoints, Host.CheckpointSink {
   private final CheckpointWriter writer;
   private final RunConfig config;
   private final String configHash;
   private final long runId;
+  private final ShardFiles files;
 
-  CheckpointRequests(CheckpointWriter writer, RunConfig config, long runId) {
+  CheckpointRequests(CheckpointWriter writer, RunConfig config, long runId, ShardCatalog catalog) {
     this.writer = writer;
+    this.files = new ShardFiles(catalog);
     this.config = config;
     this.configHash = ResolvedConfig.hash(config);
     this.runId = runId;
   }
 
   @Override
-  public Begun begin(int epoch, long step, Coordinator.Owners owners) {
+  public Begun begin(int epoch, long step) {
     boolean begun =
         writer.begin(
             new CheckpointRequest(
-                epoch,
-                step,
-                configHash,
-                Long.toHexString(runId),
-                config.seed(),
-                Shards.names(config)));
-    if (begun) {
-      owners
-          .experts()
-          .forEach(
-              expert ->
-                  expert.tell(
-                      new ExpertActor.TakeSnapshot(
-                          state -> writer.offer(epoch, step, Shards.snapshot(state)))));
-      owners
-          .routers()
-          .forEach(
-              router ->
-                  router.tell(
-                      new RouterActor.TakeSnapshot(
-                          state ->
-                              Shards.snapshots(state)
-                                  .forEach(shard -> writer.offer(epoch, step, shard)))));
-    }
+                epoch, step, configHash, Long.toHexString(runId), config.seed(), files.names()));
     return begun ? Begun.STARTED : Begun.BUSY;
+  }
+
+  @Override
+  public void abort(int epoch, long step, String reason) {
+    writer.abort(epoch, step, reason);
+  }
+
+  @Override
+  public void offer(int epoch, ShardCopy copy) {
+    writer.offer(epoch, copy.step(), files.snapshot(copy));
   }
 }

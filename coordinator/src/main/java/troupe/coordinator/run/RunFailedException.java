@@ -1,6 +1,6 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 
 /** A run could not go on: told like a user's mistake, but it is none. */
 public final class RunFailedException extends RuntimeException {

@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

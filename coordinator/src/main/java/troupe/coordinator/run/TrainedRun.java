@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,7 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import troupe.coordinator.Coordinator;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.core.UserException;

@@ -1,5 +1,6 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.host.Model;
 import com.typesafe.config.ConfigFactory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -8,10 +9,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import troupe.coordinator.Outcome;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
+import troupe.coordinator.host.ShardCatalog;
+import troupe.coordinator.host.ShardMemory;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.Report;
 import troupe.coordinator.metrics.ReportFacts;
@@ -102,6 +105,8 @@ public final class TrainingSession {
   private Outcome train(Corpus corpus, Model model) {
     long runId = new SecureRandom().nextLong();
     try (MetricsLog metrics = openMetrics(model.committedStep());
+        ShardMemory memory =
+            new ShardMemory(new ShardCatalog(config, model.device().dtype()));
         CheckpointWriter writer =
             CheckpointWriter.start(
                 folder.checkpoints(), config.checkpoint().keep(), this::onCheckpoint)) {
@@ -113,7 +118,7 @@ public final class TrainingSession {
               new CorpusBatches(config, corpus),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               tasks(),
-              new CheckpointRequests(writer, config, runId),
+              new CheckpointRequests(writer, config, runId, memory),
               listener);
       try (LocalRun run = LocalRun.start(parts)) {
         running.complete(run);

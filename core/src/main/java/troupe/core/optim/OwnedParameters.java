@@ -48,6 +48,14 @@ public final class OwnedParameters implements AutoCloseable {
     return committedStep;
   }
 
+  /**
+   * Whether all elements are of {@link #committedStep}: false after an interrupted {@link #apply},
+   * until it is repeated or something is loaded.
+   */
+  public boolean isWhole() {
+    return done == 0;
+  }
+
   /** The parameters, one row. */
   public Tensor parameters() {
     return parameters;

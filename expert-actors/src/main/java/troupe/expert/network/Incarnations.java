@@ -12,28 +12,20 @@ public final class Incarnations {
   /**
    * Begins one more incarnation.
    *
-   * @param firstEpoch the epoch to work in if none has begun yet
-   * @return its number, from 1
+   * @param inEpoch the epoch to work in
+   * @return its number in that epoch, from 1
    */
-  public int begin(int firstEpoch) {
-    epoch = Math.max(epoch, firstEpoch);
+  public int begin(int inEpoch) {
+    if (inEpoch != epoch) {
+      epoch = inEpoch;
+      count = 0;
+    }
     return ++count;
   }
 
   /** The placement epoch to work in. */
   public int epoch() {
     return epoch;
-  }
-
-  /**
-   * Hears of an epoch.
-   *
-   * @return whether it is a new one
-   */
-  public boolean advance(int next) {
-    boolean isNew = next > epoch;
-    epoch = Math.max(epoch, next);
-    return isNew;
   }
 
   /** What the last incarnation threw, in one line. */

@@ -3,6 +3,7 @@ package troupe.router.trunk;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalLong;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
@@ -136,6 +137,17 @@ public final class RankState implements AutoCloseable {
   /** The step that a slice of the parameters is the result of. */
   public long sliceStep(int rank) {
     return sliceSteps[rank];
+  }
+
+  /**
+   * The step that all parameters are the result of; empty while slices are of different steps, or
+   * the update of the own one was interrupted.
+   */
+  public OptionalLong wholeStep() {
+    long step = sliceSteps[rank];
+    boolean isWhole =
+        owned.isWhole() && Arrays.stream(sliceSteps).allMatch(sliceStep -> sliceStep == step);
+    return isWhole ? OptionalLong.of(step) : OptionalLong.empty();
   }
 
   /** Says that all parameters and moments are those after {@code step}. */

@@ -1,4 +1,4 @@
-package troupe.coordinator;
+package troupe.coordinator.events;
 
 /** How a run ended. */
 public sealed interface Outcome {

@@ -1,4 +1,6 @@
-package troupe.coordinator.host;
+package troupe.coordinator.placement;
+
+import troupe.coordinator.placement.OwnerNode;
 
 /**
  * What a node says of itself.
@@ -25,4 +27,5 @@ public record NodeInfo(
     String directory,
     String device,
     long memoryBytes,
-    int threads) {}
+    int threads)
+    implements OwnerNode {}

@@ -1,0 +1,105 @@
+package troupe.coordinator;
+
+import akka.actor.typed.ActorRef;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import troupe.coordinator.host.EpochPlan;
+import troupe.coordinator.host.Host;
+import troupe.coordinator.host.Inventory;
+import troupe.coordinator.placement.NodeInfo;
+
+/** The way into an epoch: who was asked, what they have, who is ready. */
+final class EpochChange {
+  private final int epoch;
+  private final String cause;
+  private final boolean withDisk;
+  private final Set<ActorRef<Host.Command>> silent;
+  private final SortedMap<Integer, Host.Reported> reports = new TreeMap<>();
+  private final Set<Integer> unprepared = new HashSet<>();
+  private EpochPlan plan;
+
+  EpochChange(int epoch, String cause, boolean withDisk, Set<ActorRef<Host.Command>> hosts) {
+    this.epoch = epoch;
+    this.cause = cause;
+    this.withDisk = withDisk;
+    this.silent = new HashSet<>(hosts);
+  }
+
+  int epoch() {
+    return epoch;
+  }
+
+  String cause() {
+    return cause;
+  }
+
+  boolean withDisk() {
+    return withDisk;
+  }
+
+  /** Takes a report; returns whether it was the last. Repeated ones are not. */
+  boolean onReported(Host.Reported reported) {
+    boolean isNew = silent.remove(reported.host());
+    if (isNew) {
+      reports.put(reported.node(), reported);
+    }
+    return isNew && silent.isEmpty();
+  }
+
+  /** Everyone who was asked, once all have reported. */
+  SortedMap<Integer, Host.Reported> reports() {
+    return reports;
+  }
+
+  Map<NodeInfo, Inventory> inventories() {
+    Map<NodeInfo, Inventory> inventories = new LinkedHashMap<>();
+    reports.values().forEach(report -> inventories.put(report.info(), report.inventory()));
+    return inventories;
+  }
+
+  /** Whether training has begun, under this coordinator or another. */
+  boolean hasBegun() {
+    return reports.values().stream().anyMatch(report -> report.inventory().placement() != null);
+  }
+
+  /** Hosts by node. */
+  Map<Integer, ActorRef<Host.Command>> hosts() {
+    Map<Integer, ActorRef<Host.Command>> hosts = new TreeMap<>();
+    reports.forEach((node, report) -> hosts.put(node, report.host()));
+    return hosts;
+  }
+
+  /** The plan was sent to everyone. */
+  void planned(EpochPlan decided) {
+    plan = decided;
+    unprepared.addAll(reports.keySet());
+  }
+
+  EpochPlan plan() {
+    return plan;
+  }
+
+  /** A node is ready; returns whether it was the last. */
+  boolean onPrepared(int node) {
+    return unprepared.remove(node) && unprepared.isEmpty();
+  }
+
+  /** Who has not answered yet, for people. */
+  String missing() {
+    if (plan == null) {
+      return silent.stream()
+          .map(host -> "node at " + host.path().address())
+          .sorted()
+          .collect(Collectors.joining(", "));
+    }
+    return unprepared.stream()
+        .map(node -> "node=" + reports.get(node).info().name())
+        .sorted()
+        .collect(Collectors.joining(", "));
+  }
+}

@@ -1,0 +1,64 @@
+package troupe.coordinator;
+
+import java.time.Duration;
+import troupe.coordinator.placement.Deadline;
+
+/**
+ * How long to wait without hearing anything. While a step is at hand that follows from how long
+ * steps take; everything else may take as long as the config says.
+ */
+final class Patience {
+  private final Deadline deadline;
+  private final long longestNs;
+  private long movedNs;
+  private int deadlines;
+
+  Patience(double replyTimeoutSeconds, long nowNs) {
+    this.longestNs = (long) (replyTimeoutSeconds * 1e9);
+    this.deadline = new Deadline(Duration.ofNanos(longestNs));
+    this.movedNs = nowNs;
+  }
+
+  /** Something has moved. */
+  void moved(long nowNs) {
+    movedNs = nowNs;
+    deadlines = 0;
+  }
+
+  /** A step took so long. */
+  void took(long stepNs) {
+    deadline.took(stepNs);
+  }
+
+  /** How long to wait within a step before asking again. */
+  Duration timeout() {
+    return deadline.timeout();
+  }
+
+  /**
+   * Whether one more deadline has passed without anything having moved.
+   *
+   * @param inStep whether a step is at hand
+   */
+  boolean isOver(long nowNs, boolean inStep) {
+    long limitNs = inStep ? timeout().toNanos() : longestNs;
+    boolean isOver = nowNs - movedNs >= limitNs * (deadlines + 1);
+    deadlines += isOver ? 1 : 0;
+    return isOver;
+  }
+
+  /** Deadlines passed since anything moved. */
+  int deadlines() {
+    return deadlines;
+  }
+
+  /** Time since anything moved. */
+  Duration waited(long nowNs) {
+    return Duration.ofNanos(nowNs - movedNs);
+  }
+
+  /** When something moved last. */
+  long lastMoved() {
+    return movedNs;
+  }
+}

@@ -1,0 +1,137 @@
+package troupe.coordinator;
+
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import troupe.coordinator.host.EpochPlan;
+import troupe.coordinator.host.Host;
+import troupe.coordinator.placement.Balancer;
+import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Footprint;
+import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Placement;
+import troupe.coordinator.placement.Rebalancer;
+import troupe.core.config.RunConfig;
+
+/**
+ * Where owners should live in the next epoch: where they are, unless nodes have come or gone, want
+ * to go, experts are told to move or some are too hot.
+ */
+final class PlacementWishes {
+  private final RunConfig config;
+  private final Footprint footprint;
+  private final Rebalancer rebalancer;
+  private final Map<Integer, NodeInfo> known = new HashMap<>();
+  private final Set<Integer> leaving = new HashSet<>();
+  private Set<Integer> present = Set.of();
+  private Set<Integer> placedOver = Set.of();
+  private Placement current;
+  private Placement wish;
+
+  PlacementWishes(RunConfig config) {
+    this.config = config;
+    this.footprint = Footprint.of(config);
+    this.rebalancer = new Rebalancer(config.placement(), footprint);
+  }
+
+  /** All hosts have reported. */
+  void reported(Collection<Host.Reported> reports) {
+    present = reports.stream().map(Host.Reported::node).collect(Collectors.toSet());
+    for (Host.Reported report : reports) {
+      known.put(report.node(), report.info());
+      if (report.leaving()) {
+        leaving.add(report.node());
+      }
+      if (current == null) {
+        // Begun under another coordinator: whoever can stay stays.
+        current = report.inventory().placement();
+      }
+    }
+  }
+
+  /** Where everyone should live now that these nodes are there. */
+  Placement placement(Collection<NodeInfo> nodes) {
+    List<NodeInfo> staying =
+        nodes.stream().filter(node -> !leaving.contains(node.node())).toList();
+    List<NodeInfo> candidates = staying.isEmpty() ? List.copyOf(nodes) : staying;
+    Set<Integer> numbers = candidates.stream().map(NodeInfo::node).collect(Collectors.toSet());
+    Placement target = wish != null ? wish : current;
+    if (target != null && numbers.equals(placedOver) && isWithin(target, numbers)) {
+      return target;
+    }
+    return Balancer.place(config, candidates, target, rebalancer.load(), footprint);
+  }
+
+  private static boolean isWithin(Placement placement, Set<Integer> nodes) {
+    return nodes.containsAll(placement.ranks())
+        && nodes.containsAll(placement.experts().values());
+  }
+
+  /** An epoch begins; returns the placement before it, {@code null} at the very start. */
+  Placement begin(EpochPlan plan) {
+    Placement before = current;
+    current = plan.placement();
+    placedOver =
+        plan.nodes().stream()
+            .map(NodeInfo::node)
+            .filter(node -> !leaving.contains(node))
+            .collect(Collectors.toSet());
+    wish = null;
+    rebalancer.onMoved();
+    return before;
+  }
+
+  /** Takes in a committed step; returns why experts should move now, or {@code null}. */
+  String committed(StepReport report) {
+    List<NodeInfo> nodes =
+        present.stream().filter(node -> !leaving.contains(node)).map(known::get).toList();
+    return rebalancer
+        .onStep(report.load(), current, nodes)
+        .map(
+            better -> {
+              wish = better;
+              return "load is uneven";
+            })
+        .orElse(null);
+  }
+
+  /** An expert is to live on another node. */
+  void move(ExpertId expert, int node) {
+    Placement base = wish != null ? wish : current;
+    SortedMap<ExpertId, Integer> experts = new TreeMap<>(base.experts());
+    experts.put(expert, node);
+    wish = new Placement(experts, base.ranks());
+  }
+
+  /** A node wants to go; returns whether that is news. */
+  boolean leaving(int node) {
+    return leaving.add(node);
+  }
+
+  boolean isLeaving(int node) {
+    return leaving.contains(node);
+  }
+
+  boolean allLeave() {
+    return !present.isEmpty() && leaving.containsAll(present);
+  }
+
+  String leavingNames() {
+    return leaving.stream()
+        .filter(present::contains)
+        .map(this::name)
+        .sorted()
+        .collect(Collectors.joining(", "));
+  }
+
+  /** What people call a node, which may be gone. */
+  String name(int node) {
+    return known.containsKey(node) ? known.get(node).name() : "node " + node;
+  }
+}

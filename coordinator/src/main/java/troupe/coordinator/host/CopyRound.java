@@ -1,0 +1,97 @@
+package troupe.coordinator.host;
+
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import troupe.transport.Phase;
+
+/** The copies of one step that a node sends to others: which are made, which have arrived. */
+final class CopyRound {
+  private final EpochPlan plan;
+  private final int node;
+  private final ReplicaRing ring;
+  private final long step;
+  private final SortedSet<ShardId> unmade = new TreeSet<>();
+  private final Map<ShardId, Set<Integer>> unconfirmed = new HashMap<>();
+
+  /**
+   * Copies of everything that lives on a node.
+   *
+   * @param ring who gets them
+   */
+  CopyRound(EpochPlan plan, int node, ReplicaRing ring, long step) {
+    this.plan = plan;
+    this.node = node;
+    this.ring = ring;
+    this.step = step;
+    plan.placement()
+        .experts()
+        .forEach(
+            (expert, home) -> {
+              if (home == node) {
+                unmade.add(ShardId.expert(expert));
+              }
+            });
+    List<Integer> ranks = plan.placement().ranks();
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      if (ranks.get(rank) == node) {
+        unmade.add(ShardId.moments(rank));
+        unmade.add(ShardId.trunk());
+      }
+    }
+  }
+
+  /** The node that sends a shard to those who keep copies, or to who writes checkpoints. */
+  static int sender(EpochPlan plan, ShardId shard, Phase phase) {
+    return switch (shard.kind()) {
+      case TRUNK ->
+          phase == Phase.CHECKPOINT
+              ? plan.placement().nodeOfRank(0)
+              : Collections.min(plan.placement().ranks());
+      case MOMENTS -> plan.placement().nodeOfRank(shard.index());
+      case EXPERT -> plan.placement().nodeOfExpert(shard.layer(), shard.index());
+    };
+  }
+
+  long step() {
+    return step;
+  }
+
+  /** Of the ranks of a node, the one that copies the trunk; -1 if there are none. */
+  int trunkFrom(Collection<Integer> ranksHere) {
+    return ranksHere.isEmpty() ? -1 : Collections.min(ranksHere);
+  }
+
+  /** A copy is made; returns whether it belongs here. */
+  boolean onCopied(ShardCopy copy) {
+    if (copy.step() != step || !unmade.remove(copy.shard())) {
+      return false;
+    }
+    unconfirmed.put(copy.shard(), new HashSet<>(targets(copy.shard())));
+    return true;
+  }
+
+  /** The nodes that get a copy of a shard from this one. */
+  Collection<Integer> targets(ShardId shard) {
+    return shard.kind() == ShardId.Kind.TRUNK ? ring.trunkTargets(node) : ring.targets(node);
+  }
+
+  /** A copy has arrived at a node. */
+  void onArrived(ShardId shard, long ofStep, int atNode) {
+    Set<Integer> waiting = unconfirmed.get(shard);
+    if (ofStep == step && waiting != null) {
+      waiting.remove(atNode);
+    }
+  }
+
+  /** Whether all copies are made, and are where they belong. */
+  boolean isComplete() {
+    return unmade.isEmpty() && unconfirmed.values().stream().allMatch(Set::isEmpty);
+  }
+}

@@ -1,0 +1,160 @@
+package troupe.coordinator.host;
+
+import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import troupe.coordinator.placement.ExpertId;
+import troupe.core.config.RunConfig;
+import troupe.core.nn.ParameterLayout;
+import troupe.core.nn.Parameters;
+import troupe.core.tensor.Device;
+import troupe.expert.network.ExpertState;
+import troupe.router.trunk.RankState;
+import troupe.router.trunk.TrunkParameters;
+
+/**
+ * The committed state of the ranks and experts that a process owns: of all of a run on one machine,
+ * of those that are placed there on one of many.
+ */
+public final class Model implements AutoCloseable {
+  private final Device device;
+  private final RunConfig config;
+  private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
+  private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
+
+  /** A whole model whose parameters start from the seed of {@code config}. */
+  public Model(Device device, RunConfig config) {
+    this(config, device);
+    for (int rank = 0; rank < config.train().ranks(); rank++) {
+      freshRank(rank);
+    }
+    ExpertId.all(config).forEach(this::freshExpert);
+  }
+
+  private Model(RunConfig config, Device device) {
+    this.device = device;
+    this.config = config;
+  }
+
+  /** A model of which nothing is here yet. */
+  public static Model empty(Device device, RunConfig config) {
+    return new Model(config, device);
+  }
+
+  /** The device that holds it. */
+  public Device device() {
+    return device;
+  }
+
+  /** What it was built from. */
+  public RunConfig config() {
+    return config;
+  }
+
+  /** All ranks here, in order. */
+  public List<RankState> ranks() {
+    return List.copyOf(ranks.values());
+  }
+
+  /** All experts here, by layer, then by index. */
+  public List<ExpertState> experts() {
+    return List.copyOf(experts.values());
+  }
+
+  /** A rank, or {@code null} if it is not here. */
+  RankState rank(int rank) {
+    return ranks.get(rank);
+  }
+
+  /** An expert, or {@code null} if it is not here. */
+  ExpertState expert(ExpertId expert) {
+    return experts.get(expert);
+  }
+
+  /** A rank as it starts from the seed, instead of the one that is here, if any. */
+  RankState freshRank(int rank) {
+    dropRank(rank);
+    RankState fresh = new RankState(device, config, rank);
+    ranks.put(rank, fresh);
+    return fresh;
+  }
+
+  /** An expert as it starts from the seed, instead of the one that is here, if any. */
+  ExpertState freshExpert(ExpertId id) {
+    dropExpert(id);
+    ExpertState fresh =
+        new ExpertState(
+            device,
+            id.layer(),
+            id.expert(),
+            TrunkParameters.expertLayout(config, id.layer(), id.expert()),
+            config.model().activation(),
+            config.optimizer().weightDecay(),
+            config.seed());
+    experts.put(id, fresh);
+    return fresh;
+  }
+
+  /** Frees a rank that lives elsewhere now. */
+  void dropRank(int rank) {
+    RankState old = ranks.remove(rank);
+    if (old != null) {
+      old.close();
+    }
+  }
+
+  /** Frees an expert that lives elsewhere now. */
+  void dropExpert(ExpertId expert) {
+    ExpertState old = experts.remove(expert);
+    if (old != null) {
+      old.close();
+    }
+  }
+
+  /** All parameters of a whole model in canonical order: the trunk's, then each expert's. */
+  public Stream<Parameters> parameters() {
+    return Stream.concat(
+        Stream.of(ranks.firstEntry().getValue().parameters()),
+        experts.values().stream().map(ExpertState::parameters));
+  }
+
+  /** How many parameters a whole model has, each counted once. */
+  public long parameterCount() {
+    return parameterCount(config);
+  }
+
+  /** How many parameters the model of a run has, each counted once. */
+  public static long parameterCount(RunConfig config) {
+    return Stream.concat(
+            Stream.of(TrunkParameters.layout(config)),
+            ExpertId.all(config).stream()
+                .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
+        .mapToLong(ParameterLayout::parameterCount)
+        .sum();
+  }
+
+  /** How many parameters one token meets: the trunk's, and those of one expert a layer. */
+  public static long activeParameterCount(RunConfig config) {
+    return Stream.concat(
+            Stream.of(TrunkParameters.layout(config)),
+            ExpertId.all(config).stream()
+                .filter(id -> id.expert() == 0)
+                .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
+        .mapToLong(ParameterLayout::parameterCount)
+        .sum();
+  }
+
+  /** The step that the parameters of a whole model are the result of. */
+  public long committedStep() {
+    return ranks.firstEntry().getValue().owned().committedStep();
+  }
+
+  @Override
+  public void close() {
+    ranks.values().forEach(RankState::close);
+    experts.values().forEach(ExpertState::close);
+    ranks.clear();
+    experts.clear();
+  }
+}

@@ -1,0 +1,148 @@
+package troupe.coordinator.host;
+
+import akka.actor.typed.ActorRef;
+import java.util.Map;
+import troupe.coordinator.placement.ExpertId;
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
+import troupe.expert.ExpertActor;
+import troupe.expert.network.TensorPayload;
+import troupe.router.RouterActor;
+import troupe.router.trunk.Slices;
+import troupe.router.trunk.TrunkParameters;
+import troupe.transport.BatchHeader;
+import troupe.transport.BatchReceiver;
+import troupe.transport.Payload;
+
+/** Gives every batch that arrives at this node to the actor it is for, or to the shards. */
+public final class NodeReceiver implements BatchReceiver {
+  private record Actors(
+      Map<Integer, ActorRef<RouterActor.Command>> routers,
+      Map<ExpertId, ActorRef<ExpertActor.Command>> experts) {}
+
+  private static final Actors NOBODY = new Actors(Map.of(), Map.of());
+
+  private final Device device;
+  private final RunConfig config;
+  private final Slices slices;
+  private volatile Actors actors = NOBODY;
+  private volatile BatchReceiver shards;
+
+  /** A receiver that refuses everything until actors are connected. */
+  public NodeReceiver(Device device, RunConfig config) {
+    this.device = device;
+    this.config = config;
+    this.slices = new Slices(TrunkParameters.layout(config).size(), config.train().ranks());
+  }
+
+  /** Parts of shards go here. */
+  void shardsTo(BatchReceiver arrivals) {
+    shards = arrivals;
+  }
+
+  /** Batches go to these actors from now on. */
+  void connect(
+      Map<Integer, ActorRef<RouterActor.Command>> routers,
+      Map<ExpertId, ActorRef<ExpertActor.Command>> experts) {
+    actors = new Actors(Map.copyOf(routers), Map.copyOf(experts));
+  }
+
+  /** Batches are refused from now on: their epoch is over. */
+  void disconnect() {
+    actors = NOBODY;
+  }
+
+  @Override
+  public Payload allocate(BatchHeader header) {
+    return switch (header.phase()) {
+      case REPLICA, RESTORE, CHECKPOINT -> shards == null ? null : shards.allocate(header);
+      case FORWARD,
+              OUTPUT,
+              BACKWARD,
+              INPUT_GRADIENT,
+              EVALUATE,
+              TRUNK_GRADIENT,
+              TRUNK_PARAMETERS ->
+          fits(header)
+              ? TensorPayload.given(device.allocate(header.rows(), header.columns()))
+              : null;
+    };
+  }
+
+  private boolean fits(BatchHeader header) {
+    return header.dtypeCode() == device.dtype().code()
+        && header.rank() >= 0
+        && header.rank() < config.train().ranks()
+        && header.microBatch() >= 0
+        && header.microBatch() < config.train().microBatches()
+        && sizeFits(header);
+  }
+
+  private boolean sizeFits(BatchHeader header) {
+    return switch (header.phase()) {
+      case FORWARD, BACKWARD, EVALUATE ->
+          rowsFit(header) && actors.experts().containsKey(expert(header));
+      case OUTPUT, INPUT_GRADIENT ->
+          rowsFit(header) && actors.routers().containsKey(header.rank());
+      case TRUNK_GRADIENT ->
+          header.rows() == 1
+              && isSlice(header, header.expert())
+              && actors.routers().containsKey(header.expert());
+      case TRUNK_PARAMETERS ->
+          header.rows() == 1
+              && isSlice(header, header.rank())
+              && actors.routers().containsKey(header.expert());
+      case REPLICA, RESTORE, CHECKPOINT -> false;
+    };
+  }
+
+  private boolean rowsFit(BatchHeader header) {
+    return header.columns() == config.model().dModel()
+        && header.rows() <= (long) config.train().batch() * config.model().seq();
+  }
+
+  private static ExpertId expert(BatchHeader header) {
+    return new ExpertId(header.layer(), header.expert());
+  }
+
+  private boolean isSlice(BatchHeader header, int owner) {
+    return header.expert() >= 0
+        && header.expert() < config.train().ranks()
+        && header.columns() == slices.count(owner);
+  }
+
+  @Override
+  public void onBatch(BatchHeader header, Payload payload) {
+    Actors now = actors;
+    switch (header.phase()) {
+      case FORWARD, BACKWARD, EVALUATE -> {
+        TensorPayload rows = (TensorPayload) payload;
+        ActorRef<ExpertActor.Command> expert = now.experts().get(expert(header));
+        if (expert == null) {
+          rows.release();
+        } else {
+          expert.tell(new ExpertActor.Deliver(header, rows));
+        }
+      }
+      case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, (TensorPayload) payload);
+      case TRUNK_GRADIENT, TRUNK_PARAMETERS ->
+          toRouter(now, header.expert(), header, (TensorPayload) payload);
+      case REPLICA, RESTORE, CHECKPOINT -> {
+        if (shards == null) {
+          payload.release();
+        } else {
+          shards.onBatch(header, payload);
+        }
+      }
+    }
+  }
+
+  private static void toRouter(Actors now, int rank, BatchHeader header, TensorPayload rows) {
+    ActorRef<RouterActor.Command> router = now.routers().get(rank);
+    if (router == null) {
+      rows.release();
+    } else {
+      router.tell(new RouterActor.Deliver(header, rows));
+    }
+  }
+}
