@@ -68,11 +68,15 @@ final class ExpertActorTest {
   }
 
   private ActorRef<ExpertActor.Command> spawn(Fault... faults) {
+    return spawnIn(EPOCH, faults);
+  }
+
+  private ActorRef<ExpertActor.Command> spawnIn(int epoch, Fault... faults) {
     return KIT.spawn(
         ExpertActor.create(
             new ExpertActor.Settings(
                 RUN,
-                EPOCH,
+                epoch,
                 RANKS,
                 1,
                 transport,
@@ -333,12 +337,12 @@ final class ExpertActorTest {
   }
 
   @Test
-  void shouldReleaseAnswersThatWaitWhenTheEpochEnds() throws Exception {
+  void shouldReleaseAnswersThatWaitWhenItStops() throws Exception {
     ActorRef<ExpertActor.Command> expert = spawn();
     transport.refuse(Integer.MAX_VALUE);
     expert.tell(forward(0));
-    expert.tell(new ExpertActor.BeginEpoch(EPOCH + 1));
     settle(expert);
+    KIT.stop(expert);
     assertEquals(bytesAtRest, device.allocatedBytes());
   }
 
@@ -347,7 +351,9 @@ final class ExpertActorTest {
     ActorRef<ExpertActor.Command> expert = spawn();
     work(expert, 0, 1);
     events.expectMessageClass(ExpertActor.GradientReady.class);
-    expert.tell(new ExpertActor.BeginEpoch(EPOCH + 1));
+    KIT.stop(expert);
+    state.forgetGradient();
+    expert = spawnIn(EPOCH + 1);
     expert.tell(forward(0));
     settle(expert);
     assertSilent();

@@ -149,7 +149,7 @@ final class RouterActorTest {
   }
 
   private RouterActor.Routed beginStep() {
-    router.tell(new RouterActor.Step(EPOCH, 1));
+    router.tell(new RouterActor.Step(EPOCH, 1, NEVER));
     return events.expectMessageClass(RouterActor.Routed.class);
   }
 
@@ -266,24 +266,6 @@ final class RouterActorTest {
     assertArrayEquals(gradient.values(), gradientAgain.values());
     settle();
     assertEquals(0, transport.waiting());
-  }
-
-  @Test
-  void shouldKeepLentRowsOfAGivenUpStepAndReleaseAnswersToThem() throws Exception {
-    spawn(NEVER);
-    beginStep();
-    RecordingTransport.Sent sent = transport.next();
-    double[] values = sent.values();
-    RouterActor.Deliver late = answer(sent, Phase.OUTPUT, 1);
-    router.tell(new RouterActor.BeginEpoch(EPOCH + 1));
-    router.tell(late);
-    settle();
-    assertThrows(IllegalStateException.class, () -> late.rows().tensor().toDoubles());
-    assertArrayEquals(values, sent.values(), "what an expert may be reading");
-    events.expectNoMessage(Duration.ofMillis(1));
-    router.tell(new RouterActor.Apply(EPOCH + 1, HYPER));
-    settle();
-    assertEquals(bytesAtRest, device.allocatedBytes(), "bytes once the next step is decided");
   }
 
   @Test

@@ -1,7 +1,6 @@
 package troupe.coordinator;
 
 import java.time.Duration;
-import troupe.coordinator.placement.Deadline;
 
 /**
  * How long to wait without hearing anything. While a step is at hand that follows from how long
@@ -15,7 +14,7 @@ final class Patience {
 
   Patience(double replyTimeoutSeconds, long nowNs) {
     this.longestNs = (long) (replyTimeoutSeconds * 1e9);
-    this.deadline = new Deadline(Duration.ofNanos(longestNs));
+    this.deadline = new Deadline(longestNs, nowNs);
     this.movedNs = nowNs;
   }
 
@@ -27,12 +26,12 @@ final class Patience {
 
   /** A step took so long. */
   void took(long stepNs) {
-    deadline.took(stepNs);
+    deadline.onStep(stepNs, movedNs);
   }
 
   /** How long to wait within a step before asking again. */
   Duration timeout() {
-    return deadline.timeout();
+    return Duration.ofNanos(deadline.timeoutNs());
   }
 
   /**

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import troupe.coordinator.Coordinator;
+import troupe.coordinator.events.RunEvent;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
@@ -81,6 +81,13 @@ public final class Runs {
     }
 
     @Override
+    public void happened(RunEvent event) {
+      if (event instanceof RunEvent.Restarted restarted) {
+        notices.add(restarted.who() + " restarted: " + restarted.cause());
+      }
+    }
+
+    @Override
     public void finished(Outcome end) {
       outcome.complete(end);
     }
@@ -126,8 +133,6 @@ public final class Runs {
     };
   }
 
-  static final Coordinator.Checkpoints NO_CHECKPOINTS = Coordinator.Checkpoints.NONE;
-
   /** Trains {@code model} to the config's last step. */
   static Heard train(Model model) throws Exception {
     RunConfig config = model.config();
@@ -143,7 +148,7 @@ public final class Runs {
     Heard heard = new Heard();
     try (LocalRun run =
         LocalRun.start(
-            new LocalRun.Parts(model, 1, batches, draws, tasks, NO_CHECKPOINTS, heard))) {
+            LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
       heard.outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }
     return heard;

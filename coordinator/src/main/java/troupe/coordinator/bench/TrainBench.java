@@ -97,13 +97,12 @@ public final class TrainBench {
     try (Model model = new Model(device, config)) {
       Clock clock = new Clock(warmUp, whenWarm);
       LocalRun.Parts parts =
-          new LocalRun.Parts(
+          LocalRun.Parts.withoutDisk(
               model,
               1,
               new RandomBatches(config),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               List.of(new RunTask.Train(warmUp + steps)),
-              Coordinator.Checkpoints.NONE,
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {

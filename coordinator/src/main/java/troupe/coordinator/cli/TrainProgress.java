@@ -39,8 +39,8 @@ final class TrainProgress implements TrainingSession.Observer {
         m.dModel(),
         config.experts().count(),
         m.dFf(),
-        millions(model.parameterCount()),
-        millions(model.activeParameterCount()));
+        millions(Model.parameterCount(config)),
+        millions(Model.activeParameterCount(config)));
     print(
         "gate       %s, omega %s; %s",
         name(config.gate().type()),

@@ -1,5 +1,8 @@
 package troupe.coordinator.placement;
 
+import troupe.core.config.RunConfig;
+import troupe.router.trunk.TrunkParameters;
+
 /**
  * What owners take of a device's memory.
  *
@@ -13,6 +16,23 @@ public record Footprint(long expertBytes, long rankBytes) {
       throw new IllegalArgumentException(
           "footprint: %d, %d (expected: >= 0)".formatted(expertBytes, rankBytes));
     }
+  }
+
+  /**
+   * What owners of a run take with float32 on the device, without activations: parameters,
+   * gradients and both moments of an expert; the trunk, its gradients and a rank's share of sum and
+   * moments.
+   */
+  public static Footprint of(RunConfig config) {
+    long trunk = TrunkParameters.layout(config).size();
+    long expert =
+        ExpertId.all(config).stream()
+            .limit(1)
+            .mapToLong(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert()).size())
+            .sum();
+    return new Footprint(
+        4 * expert * Float.BYTES,
+        (2 * trunk + 3 * (trunk / config.train().ranks())) * Float.BYTES);
   }
 
   /** How many ranks a node has room for. */

@@ -89,9 +89,7 @@ final class Spread {
     int[] newcomers = IntStream.range(0, nodes.size()).filter(n -> count_N[n] == 0).toArray();
     evictSurplus();
     items.stream().filter(item -> item.home < 0).sorted(HEAVIEST_FIRST).forEach(this::place);
-    if (newcomers.length < nodes.size()) {
-      fill(newcomers);
-    }
+    fill(newcomers);
     return items.stream().map(item -> nodes.get(item.home).node()).toList();
   }
 
@@ -134,16 +132,12 @@ final class Spread {
   }
 
   /**
-   * Moves items to nodes that had none: always the one that helps most, until each has its share or
-   * no move helps.
+   * Moves items to nodes that had none, at the start all: always the one that helps most, until
+   * each has its share or no move helps.
    */
   private void fill(int[] newcomers) {
-    boolean[] isNewcomer_N = new boolean[nodes.size()];
     double sum = items.stream().mapToDouble(item -> item.load).sum();
     double weights = nodes.stream().mapToInt(OwnerNode::weight).sum();
-    for (int n : newcomers) {
-      isNewcomer_N[n] = true;
-    }
     while (true) {
       Item bestItem = null;
       int bestNode = -1;
@@ -151,8 +145,8 @@ final class Spread {
       for (int n : newcomers) {
         double share = sum * nodes.get(n).weight() / weights;
         for (Item item : items) {
-          boolean isInReach = !isNewcomer_N[item.home] && count_N[n] < room_N[n];
-          if (!isInReach || load_N[n] + item.load / 2 > share * (1 + EPSILON)) {
+          boolean isShareMet = load_N[n] + item.load / 2 > share * (1 + EPSILON);
+          if (item.home == n || count_N[n] >= room_N[n] || isShareMet) {
             continue;
           }
           double relief = relief(item);

@@ -5,6 +5,7 @@ import troupe.coordinator.host.Host;
 import troupe.coordinator.host.ShardCatalog;
 import troupe.coordinator.host.ShardCopy;
 import troupe.coordinator.host.ShardFiles;
+import troupe.core.checkpoint.CheckpointOutcome;
 import troupe.core.checkpoint.CheckpointRequest;
 import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.config.ResolvedConfig;
@@ -27,6 +28,17 @@ final class CheckpointRequests implements Coordinator.Checkpoints, Host.Checkpoi
     this.config = config;
     this.configHash = ResolvedConfig.hash(config);
     this.runId = runId;
+  }
+
+  /** What the coordinator is told of the end of a checkpoint. */
+  static Coordinator.CheckpointEnded ended(CheckpointOutcome outcome) {
+    return switch (outcome) {
+      case CheckpointOutcome.CheckpointWritten written ->
+          new Coordinator.CheckpointEnded(written.epoch(), written.step(), null, null);
+      case CheckpointOutcome.CheckpointFailed failed ->
+          new Coordinator.CheckpointEnded(
+              failed.epoch(), failed.step(), failed.reason(), failed.hint());
+    };
   }
 
   @Override

@@ -159,13 +159,12 @@ public final class TrainedRun implements AutoCloseable {
           }
         };
     LocalRun.Parts parts =
-        new LocalRun.Parts(
+        LocalRun.Parts.withoutDisk(
             model,
             RUN_ID,
             batches,
             (step, layer, first) -> null,
             tasks,
-            Coordinator.Checkpoints.NONE,
             listener);
     try (LocalRun run = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {

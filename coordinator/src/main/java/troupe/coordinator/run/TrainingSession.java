@@ -105,12 +105,13 @@ public final class TrainingSession {
   private Outcome train(Corpus corpus, Model model) {
     long runId = new SecureRandom().nextLong();
     try (MetricsLog metrics = openMetrics(model.committedStep());
-        ShardMemory memory =
-            new ShardMemory(new ShardCatalog(config, model.device().dtype()));
         CheckpointWriter writer =
             CheckpointWriter.start(
                 folder.checkpoints(), config.checkpoint().keep(), this::onCheckpoint)) {
       Listener listener = new Listener(metrics);
+      CheckpointRequests checkpoints =
+          new CheckpointRequests(
+              writer, config, runId, new ShardCatalog(config, model.device().dtype()));
       LocalRun.Parts parts =
           new LocalRun.Parts(
               model,
@@ -118,7 +119,9 @@ public final class TrainingSession {
               new CorpusBatches(config, corpus),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               tasks(),
-              new CheckpointRequests(writer, config, runId, memory),
+              folder.checkpoints(),
+              checkpoints,
+              checkpoints,
               listener);
       try (LocalRun run = LocalRun.start(parts)) {
         running.complete(run);
@@ -128,15 +131,7 @@ public final class TrainingSession {
   }
 
   private void onCheckpoint(CheckpointOutcome outcome) {
-    running.thenAccept(
-        run -> {
-          switch (outcome) {
-            case CheckpointOutcome.CheckpointWritten written ->
-                run.checkpointEnded(written.step(), null, null);
-            case CheckpointOutcome.CheckpointFailed failed ->
-                run.checkpointEnded(failed.step(), failed.reason(), failed.hint());
-          }
-        });
+    running.thenAccept(run -> run.checkpointEnded(CheckpointRequests.ended(outcome)));
   }
 
   private MetricsLog openMetrics(long committedStep) {

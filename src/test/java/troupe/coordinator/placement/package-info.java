@@ -1,0 +1,2 @@
+/** Placement by properties of random clusters. */
+package troupe.coordinator.placement;
