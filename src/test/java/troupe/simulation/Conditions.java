@@ -31,6 +31,7 @@ final class Conditions {
   private final double lateness;
   private final long calmNs;
   private final Set<Link> cuts = new HashSet<>();
+  private final Set<Integer> isolated = new HashSet<>();
   private long events;
   private long stormFrom;
   private long stormTo;
@@ -166,7 +167,13 @@ final class Conditions {
 
   /** Whether nothing passes between two nodes. */
   boolean isCut(int from, int to) {
-    return !cuts.isEmpty() && cuts.contains(new Link(from, to));
+    return from != to
+        && (isolated.contains(from) || isolated.contains(to) || cuts.contains(new Link(from, to)));
+  }
+
+  /** From now on nothing passes between a node and any other. */
+  void isolate(int node) {
+    isolated.add(node);
   }
 
   /** From now on nothing passes between two nodes, in either direction. */

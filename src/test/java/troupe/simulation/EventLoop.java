@@ -16,6 +16,13 @@ final class EventLoop {
   /** The node of what belongs to no node: the test itself and Akka's own actors. */
   static final int NOBODY = -1;
 
+  /** Sees every message that an actor of a node is about to get. */
+  @FunctionalInterface
+  interface Observer {
+    /** {@code actor} is its name. */
+    void onMessage(int node, String actor, Object message);
+  }
+
   /** Something that is going to happen. */
   final class Event {
     private final long dueNs;
@@ -58,6 +65,7 @@ final class EventLoop {
   private final Map<Integer, List<Event>> held = new HashMap<>();
   private final Trace trace = new Trace();
   private Conditions conditions = Conditions.ideal();
+  private Observer observer = (node, actor, message) -> {};
   private long posted;
   private long nowNs;
   private int pending;
@@ -86,8 +94,18 @@ final class EventLoop {
 
   /** Nobody is disturbed any more. */
   void calm() {
+    observer = (node, actor, message) -> {};
     conditions = Conditions.ideal();
     List.copyOf(held.keySet()).forEach(this::resume);
+  }
+
+  /** Tells {@code newObserver}, and nobody else, of messages. */
+  void observer(Observer newObserver) {
+    observer = newObserver;
+  }
+
+  Observer observer() {
+    return observer;
   }
 
   Conditions conditions() {

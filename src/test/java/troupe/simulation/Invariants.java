@@ -1,29 +1,45 @@
 package troupe.simulation;
 
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.SortedMap;
-import troupe.coordinator.Outcome;
+import java.util.function.BooleanSupplier;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.StepReport;
-import troupe.coordinator.run.Model;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.host.EpochPlan;
 import troupe.core.config.RunConfig;
+import troupe.expert.ExpertActor;
 import troupe.expert.network.ExpertState;
+import troupe.router.RouterActor;
 import troupe.router.trunk.RankState;
 
 /** What must be true of a run after every event, whatever has gone wrong. */
-final class Invariants implements RunListener {
-  private final Model model;
+final class Invariants {
+  /** An owner in an epoch. */
+  private record Owner(int epoch, String name) {}
+
   private final RunConfig config;
   private final Undisturbed undisturbed;
-  private final long[] committed;
+  private final Map<Owner, Integer> nodeOfOwner = new HashMap<>();
+  private HostedRun run;
+  private SimulatedCluster cluster;
+  private EpochPlan plan;
   private long step;
+  private long furthest;
   private Outcome outcome;
 
-  Invariants(Model model, Undisturbed undisturbed) {
-    this.model = model;
-    this.config = model.config();
+  Invariants(RunConfig config, Undisturbed undisturbed) {
+    this.config = config;
     this.undisturbed = undisturbed;
-    this.committed = new long[model.ranks().size() + model.experts().size()];
+  }
+
+  /** Looks at this run from now on. */
+  void watch(SimulatedCluster watchedCluster, HostedRun watched) {
+    cluster = watchedCluster;
+    run = watched;
   }
 
   /** How the run ended, or {@code null}. */
@@ -31,63 +47,135 @@ final class Invariants implements RunListener {
     return outcome;
   }
 
-  @Override
-  public void committed(StepReport report) {
+  /** The plan of the epoch that began last, or {@code null}. */
+  EpochPlan plan() {
+    return plan;
+  }
+
+  /** The last committed step. */
+  long step() {
+    return step;
+  }
+
+  /** What a coordinator tells; unheard unless {@code current}. */
+  RunListener listener(BooleanSupplier current) {
+    return new RunListener() {
+      @Override
+      public void committed(StepReport report) {
+        if (current.getAsBoolean()) {
+          onCommitted(report);
+        }
+      }
+
+      @Override
+      public void evaluated(long ofStep, double loss, long tokens) {
+        if (current.getAsBoolean()) {
+          String found = Undisturbed.text(ofStep, loss, tokens);
+          require(
+              undisturbed.validations().contains(found),
+              "validation %s (expected: one of %s)",
+              found,
+              undisturbed.validations());
+        }
+      }
+
+      @Override
+      public void epochBegan(EpochPlan next, String coordinator) {
+        if (current.getAsBoolean()) {
+          onEpoch(next);
+        }
+      }
+
+      @Override
+      public void happened(RunEvent event) {
+        if (current.getAsBoolean() && event instanceof RunEvent.Restarted restarted) {
+          require(
+              restarted.cause().contains("injected"),
+              "%s was not told to restart: %s",
+              restarted.who(),
+              restarted.cause());
+        }
+      }
+
+      @Override
+      public void finished(Outcome end) {
+        if (current.getAsBoolean()) {
+          require(outcome == null, "ended twice: %s, %s", outcome, end);
+          outcome = end;
+        }
+      }
+    };
+  }
+
+  private void onEpoch(EpochPlan next) {
+    require(
+        plan == null || next.epoch() > plan.epoch(), "epoch %d began again", next.epoch());
+    require(next.step() <= furthest, "epoch begins at step %d, after %d", next.step(), furthest);
+    plan = next;
+    step = next.step();
+  }
+
+  private void onCommitted(StepReport report) {
     require(report.step() == step + 1, "committed step %d after %d", report.step(), step);
     step = report.step();
+    furthest = Math.max(furthest, step);
     long tokens = (long) config.train().batch() * config.model().seq();
     for (SortedMap.Entry<Integer, long[]> load : report.load().entrySet()) {
       long rows = Arrays.stream(load.getValue()).sum();
       require(
-          rows == tokens, "step %d layer %d routed %d rows of %d", step, load.getKey(), rows, tokens);
+          rows == tokens, "step %d layer %d routed %d of %d", step, load.getKey(), rows, tokens);
     }
     String expected = undisturbed.steps().get(Math.toIntExact(step) - 1);
     String found = Undisturbed.text(report);
     require(found.equals(expected), "%n%s%n(expected: %s)", found, expected);
-    for (long owner : owners()) {
-      require(owner == step, "step %d committed with an owner at step %d", step, owner);
-    }
-  }
-
-  @Override
-  public void notice(String line) {
-    require(
-        !line.contains("restarted") || line.contains("injected"), "nobody told it to: %s", line);
-  }
-
-  @Override
-  public void finished(Outcome end) {
-    require(outcome == null, "ended twice: %s, %s", outcome, end);
-    outcome = end;
+    plan.nodes().forEach(info -> checkSteps(run.member(info.node()), step, step));
   }
 
   /** Checks what can be seen from outside. */
   void check() {
-    long[] now = owners();
-    for (int i = 0; i < now.length; i++) {
-      require(
-          now[i] == committed[i] || now[i] == committed[i] + 1,
-          "owner %d went from step %d to %d",
-          i,
-          committed[i],
-          now[i]);
-      require(
-          now[i] == step || now[i] == step + 1, "owner %d at step %d of %d", i, now[i], step);
-      committed[i] = now[i];
+    // Once somebody has heard of a newer epoch, nodes of this one stop at different times.
+    if (plan != null && cluster.newestEpoch() == plan.epoch()) {
+      plan.nodes().forEach(info -> checkSteps(run.member(info.node()), step, step + 1));
     }
   }
 
-  /** The committed step of everybody. */
-  private long[] owners() {
-    long[] steps = new long[committed.length];
-    int i = 0;
-    for (RankState rank : model.ranks()) {
-      steps[i++] = rank.owned().committedStep();
+  private void checkSteps(Member member, long from, long to) {
+    for (RankState rank : member.model().ranks()) {
+      checkStep(member, "rank", rank.rank(), rank.owned().committedStep(), from, to);
     }
-    for (ExpertState expert : model.experts()) {
-      steps[i++] = expert.owned().committedStep();
+    for (ExpertState expert : member.model().experts()) {
+      checkStep(
+          member, expert.prefix(), expert.expert(), expert.owned().committedStep(), from, to);
     }
-    return steps;
+  }
+
+  private static void checkStep(
+      Member member, String kind, int index, long found, long from, long to) {
+    if (found < from || found > to) {
+      throw new AssertionError(
+          "%s %s %d at step %d (expected: %d to %d)"
+              .formatted(member.name(), kind, index, found, from, to));
+    }
+  }
+
+  /** An actor is about to get a message. */
+  void onMessage(int node, String actor, Object message) {
+    int epoch =
+        switch (message) {
+          case ExpertActor.Apply apply -> apply.epoch();
+          case RouterActor.Apply apply -> apply.epoch();
+          default -> -1;
+        };
+    if (epoch >= 0) {
+      Integer other = nodeOfOwner.putIfAbsent(new Owner(epoch, actor), node);
+      require(
+          other == null || other == node,
+          "%s lives on nodes %s and %d in epoch %d",
+          actor,
+          other,
+          node,
+          epoch);
+    }
   }
 
   static void require(boolean holds, String message, Object... values) {

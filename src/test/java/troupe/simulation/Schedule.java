@@ -2,23 +2,27 @@ package troupe.simulation;
 
 import static troupe.simulation.Invariants.require;
 
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.stream.Collectors;
-import troupe.coordinator.Outcome;
-import troupe.coordinator.run.Model;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.EpochPlan;
+import troupe.coordinator.host.Model;
 import troupe.coordinator.run.Shards;
 import troupe.core.config.RunConfig;
+import troupe.core.nn.Parameters;
 import troupe.core.tensor.reference.ReferenceDevice;
+import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 
 /**
  * One schedule: everything that happens follows from its seed.
  *
- * @param seed draws the nodes, the conditions, and who throws when
+ * @param configs the same run by the number of its nodes at first, from 1
+ * @param seed draws the nodes, the conditions, and what goes wrong when
  */
-record Schedule(SimulatedSystem system, RunConfig config, Undisturbed undisturbed, long seed) {
-  private static final int MAX_NODES = 4;
-
+record Schedule(
+    SimulatedSystem system, Map<Integer, RunConfig> configs, Undisturbed undisturbed, long seed) {
   /** Far more than any schedule takes, by simulated time and by number. */
   private static final double MAX_SECONDS = 300;
 
@@ -37,8 +41,10 @@ record Schedule(SimulatedSystem system, RunConfig config, Undisturbed undisturbe
    * @throws AssertionError if an invariant is broken; the message tells how to see it again
    */
   Played play() {
+    SplittableRandom random = new SplittableRandom(seed);
+    RunConfig config = configs.get(1 + random.nextInt(configs.size()));
     try {
-      return playChecked();
+      return playChecked(config, random);
     } catch (AssertionError | RuntimeException e) {
       throw new AssertionError(
           """
@@ -51,52 +57,82 @@ record Schedule(SimulatedSystem system, RunConfig config, Undisturbed undisturbe
     }
   }
 
-  private Played playChecked() {
-    SplittableRandom random = new SplittableRandom(seed);
-    int nodes = 1 + random.nextInt(MAX_NODES);
+  private Played playChecked(RunConfig config, SplittableRandom random) {
+    EventLoop loop = system.loop();
     Throws faults = Throws.drawn(config, random);
     // Nothing is lost until everybody has asked twice for what was.
     long calmNs = (long) (3 * config.cluster().replyTimeoutSeconds() * 1e9);
     Conditions conditions = Conditions.drawn(random, calmNs);
-    EventLoop loop = system.loop();
-    try (ReferenceDevice device = new ReferenceDevice();
-        Model model = new Model(device, config)) {
-      long bytes = device.allocatedBytes();
-      Invariants invariants = new Invariants(model, undisturbed);
+    Invariants invariants = new Invariants(config, undisturbed);
+    try (SimulatedCluster cluster = new SimulatedCluster(system, conditions);
+        HostedRun run = new HostedRun(cluster, loop, config, faults, invariants)) {
+      invariants.watch(cluster, run);
+      loop.observer(invariants::onMessage);
+      run.start();
+      Disturbances disturbances = new Disturbances(config, cluster, run, loop);
+      loop.trace().add(0, EventLoop.NOBODY, "seed", disturbances.toString(), faults);
       long events = 0;
-      try (SimulatedCluster cluster = new SimulatedCluster(system, conditions)) {
-        ScatteredRun.start(cluster, loop, model, faults, nodes, invariants);
-        while (invariants.outcome() == null) {
-          require(loop.step(), "nothing is going to happen any more");
-          invariants.check();
-          require(++events < MAX_EVENTS, "no end within %d events", MAX_EVENTS);
-          require(loop.nowNs() < MAX_SECONDS * 1e9, "no end within %.0f s", MAX_SECONDS);
-        }
-        loop.calm();
-        system.run();
+      while (invariants.outcome() == null) {
+        require(loop.step(), "nothing is going to happen any more");
         invariants.check();
+        if (invariants.plan() != null && invariants.outcome() == null) {
+          disturbances.onEvent();
+        }
+        require(++events < MAX_EVENTS, "no end within %d events", MAX_EVENTS);
+        require(loop.nowNs() < MAX_SECONDS * 1e9, "no end within %.0f s", MAX_SECONDS);
       }
+      Played played = new Played(loop.trace().hash(), events, loop.nowNs() / 1e9);
       require(
           invariants.outcome().equals(new Outcome.Completed(config.train().steps())),
           "%s",
           invariants.outcome());
-      checkParameters(model);
       require(
-          device.allocatedBytes() == bytes,
-          "%d bytes left behind",
-          device.allocatedBytes() - bytes);
-      return new Played(loop.trace().hash(), events, loop.nowNs() / 1e9);
+          undisturbed.hash().equals(hash(config, invariants.plan(), run)), "other parameters");
+      cluster.close();
+      for (int node : run.present()) {
+        long bytes = run.member(node).closeAndCount();
+        require(bytes == 0, "node %d leaves %d bytes behind", node, bytes);
+      }
+      return played;
     }
   }
 
-  private void checkParameters(Model model) {
-    require(undisturbed.hash().equals(Shards.hash(model)), "other parameters");
-    int trunks =
-        model.ranks().stream()
-            .map((RankState rank) -> rank.parameters().flat().toDoubles())
-            .map(java.util.Arrays::toString)
-            .collect(Collectors.toSet())
-            .size();
-    require(trunks == 1, "ranks with %d different trunks", trunks);
+  /** The hash of a whole model put together from the nodes where its owners live. */
+  private static String hash(RunConfig config, EpochPlan plan, HostedRun run) {
+    try (ReferenceDevice device = new ReferenceDevice();
+        Model whole = new Model(device, config)) {
+      for (RankState rank : whole.ranks()) {
+        int node = plan.placement().nodeOfRank(rank.rank());
+        RankState owner =
+            run.member(node).model().ranks().stream()
+                .filter(one -> one.rank() == rank.rank())
+                .findAny()
+                .orElseThrow();
+        copy(owner.parameters(), rank.parameters());
+      }
+      String trunkOfFirst = bytes(whole.ranks().getFirst());
+      for (RankState rank : whole.ranks()) {
+        require(bytes(rank).equals(trunkOfFirst), "rank %d has another trunk", rank.rank());
+      }
+      for (ExpertState expert : whole.experts()) {
+        int node = plan.placement().nodeOfExpert(expert.layer(), expert.expert());
+        ExpertState owner =
+            run.member(node).model().experts().stream()
+                .filter(one -> one.prefix().equals(expert.prefix()))
+                .findAny()
+                .orElseThrow();
+        copy(owner.parameters(), expert.parameters());
+      }
+      return Shards.hash(whole);
+    }
+  }
+
+  private static void copy(Parameters from, Parameters to) {
+    MemorySegment.copy(
+        from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
+  }
+
+  private static String bytes(RankState rank) {
+    return java.util.Arrays.toString(rank.parameters().flat().toDoubles());
   }
 }

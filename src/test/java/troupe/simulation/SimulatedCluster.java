@@ -2,7 +2,6 @@ package troupe.simulation;
 
 import akka.actor.typed.ActorRef;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.TreeMap;
 import troupe.transport.BatchReceiver;
 
@@ -16,6 +15,7 @@ final class SimulatedCluster implements AutoCloseable {
   private final SimulatedNetwork network;
   private final Map<Integer, ActorRef<SimulatedSystem.Task>> guardians = new TreeMap<>();
   private ActorRef<SimulatedSystem.Task> root;
+  private boolean closed;
 
   /** A cluster without nodes under the conditions of a schedule. */
   SimulatedCluster(SimulatedSystem system, Conditions conditions) {
@@ -55,7 +55,23 @@ final class SimulatedCluster implements AutoCloseable {
   void kill(int node) {
     loop.trace().add(loop.nowNs(), node, "process", "killed", "");
     loop.pause(node);
-    guardians.keySet().forEach(other -> loop.conditions().cut(node, other));
+    isolate(node);
+  }
+
+  /** Nothing passes between a node and the others any more. */
+  void isolate(int node) {
+    loop.trace().add(loop.nowNs(), node, "process", "isolated", "");
+    loop.conditions().isolate(node);
+  }
+
+  /** Whether nothing passes between two nodes. */
+  boolean isCut(int a, int b) {
+    return loop.conditions().isCut(a, b);
+  }
+
+  /** The newest epoch that any node has heard of. */
+  int newestEpoch() {
+    return network.newestEpoch();
   }
 
   /** The process of a node is stopped. */
@@ -72,21 +88,28 @@ final class SimulatedCluster implements AutoCloseable {
 
   /** Nothing passes between two nodes until {@link #heal}. */
   void cut(int a, int b) {
+    loop.trace().add(loop.nowNs(), a, "link", "cut", b);
     loop.conditions().cut(a, b);
   }
 
   /** Two nodes hear each other again. */
   void heal(int a, int b) {
+    loop.trace().add(loop.nowNs(), a, "link", "healed", b);
     loop.conditions().heal(a, b);
   }
 
-  SplittableRandom random() {
-    return loop.conditions().random();
+  /** Takes answers that nobody waits for. */
+  <T> ActorRef<T> nobody() {
+    return system.nobody();
   }
 
-  /** Stops every actor and gives back what is on its way. */
+  /** Stops every actor and gives back what is on its way. May be repeated. */
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
     loop.calm();
     network.close();
     system.tell(context -> context.stop(root));

@@ -82,6 +82,7 @@ public final class SimulatedMailbox implements MailboxType {
         // The names of lambdas differ from process to process.
         String what = type.isHidden() ? "task" : type.getSimpleName();
         loop.trace().add(loop.nowNs(), node, name, what, envelope.message());
+        loop.observer().onMessage(node, name, envelope.message());
       }
       return envelope;
     }

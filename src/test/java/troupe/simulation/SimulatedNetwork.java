@@ -34,6 +34,11 @@ final class SimulatedNetwork {
     newestEpoch = Math.max(newestEpoch, epoch);
   }
 
+  /** The newest epoch that any node has heard of. */
+  int newestEpoch() {
+    return newestEpoch;
+  }
+
   /**
    * Whether a batch belongs to an epoch that has ended. Nobody may build anything on one that
    * arrives from now on.

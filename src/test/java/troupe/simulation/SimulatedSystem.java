@@ -1,5 +1,6 @@
 package troupe.simulation;
 
+import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.Behavior;
 import akka.actor.typed.javadsl.ActorContext;
@@ -56,12 +57,18 @@ final class SimulatedSystem implements AutoCloseable {
                 typed.default-mailbox.mailbox-type = "%s"
               }
             }
+            troupe {
+              host-dispatcher = %s
+              compute-dispatcher = %s
+            }
             """
                 .formatted(
                     SimulatedScheduler.class.getName(),
                     dispatcher,
                     dispatcher,
-                    SimulatedMailbox.class.getName()))
+                    SimulatedMailbox.class.getName(),
+                    dispatcher,
+                    dispatcher))
         .withFallback(ConfigFactory.load());
   }
 
@@ -72,6 +79,11 @@ final class SimulatedSystem implements AutoCloseable {
   /** A name that no schedule has had. */
   String nextSchedule() {
     return "schedule-" + schedules++;
+  }
+
+  /** Takes answers that nobody waits for. */
+  <T> ActorRef<T> nobody() {
+    return system.ignoreRef();
   }
 
   /** Has the system's guardian do something, at once. */

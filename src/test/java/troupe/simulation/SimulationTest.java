@@ -3,7 +3,10 @@ package troupe.simulation;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -21,26 +24,41 @@ final class SimulationTest {
   private static final String SEED = "simulation.seed";
   private static final int SCHEDULES = 2_000;
   private static final int MANY_SCHEDULES = 100_000;
-  private static final RunConfig CONFIG =
-      Runs.tiny(
-          "device=reference",
-          "model.d_model=8",
-          "model.d_ff=8",
-          "model.seq=4",
-          "model.vocab=16",
-          "experts.count=3",
-          "train.batch=4",
-          "train.micro_batches=2",
-          "train.steps=3",
-          "cluster.reply_timeout_seconds=2");
+  private static final int MAX_NODES = 5;
 
   private static SimulatedSystem system;
   private static Undisturbed undisturbed;
+  private static Map<Integer, RunConfig> configs;
+
+  static RunConfig config(int nodes) {
+    return Runs.tiny(
+        "device=reference",
+        "model.d_model=8",
+        "model.d_ff=8",
+        "model.seq=4",
+        "model.vocab=16",
+        "experts.count=3",
+        "train.batch=4",
+        "train.micro_batches=2",
+        "train.steps=4",
+        "evaluate.every=3",
+        "evaluate.batches=2",
+        "replicate.every=2",
+        "cluster.reply_timeout_seconds=2",
+        "cluster.nodes=" + nodes);
+  }
+
+  static Map<Integer, RunConfig> configs() {
+    return IntStream.rangeClosed(1, MAX_NODES)
+        .boxed()
+        .collect(Collectors.toMap(nodes -> nodes, SimulationTest::config));
+  }
 
   @BeforeAll
-  static void start() {
+  static void start() throws Exception {
     system = new SimulatedSystem();
-    undisturbed = Undisturbed.of(system, CONFIG);
+    configs = configs();
+    undisturbed = Undisturbed.of(config(1));
   }
 
   @AfterAll
@@ -49,7 +67,7 @@ final class SimulationTest {
   }
 
   private static Schedule.Played play(long seed) {
-    return new Schedule(system, CONFIG, undisturbed, seed).play();
+    return new Schedule(system, configs, undisturbed, seed).play();
   }
 
   @Test

@@ -3,26 +3,38 @@ package troupe.simulation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
-import troupe.coordinator.Outcome;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import troupe.coordinator.RunListener;
+import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
-import troupe.coordinator.run.Model;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.Model;
+import troupe.coordinator.run.LocalRun;
+import troupe.coordinator.run.Runs;
 import troupe.coordinator.run.Shards;
 import troupe.core.config.RunConfig;
-import troupe.core.tensor.reference.ReferenceDevice;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Devices;
 
 /**
  * What a run comes to when nothing goes wrong: what every schedule has to come to.
  *
  * @param steps what each step was like, all digits, times left out
+ * @param validations what each validation came to
  * @param hash of the parameters after the last step
  */
-record Undisturbed(List<String> steps, String hash) {
-  /** Trains on one node that nothing happens to. */
-  static Undisturbed of(SimulatedSystem system, RunConfig config) {
+record Undisturbed(List<String> steps, Set<String> validations, String hash) {
+  private static final long TIMEOUT_SECONDS = 60;
+
+  /** Trains on one node with real threads and a real clock. */
+  static Undisturbed of(RunConfig config) throws Exception {
     List<String> steps = new ArrayList<>();
-    Outcome[] outcome = new Outcome[1];
+    Set<String> validations = new TreeSet<>();
+    CompletableFuture<Outcome> outcome = new CompletableFuture<>();
     RunListener listener =
         new RunListener() {
           @Override
@@ -31,22 +43,32 @@ record Undisturbed(List<String> steps, String hash) {
           }
 
           @Override
+          public void evaluated(long step, double loss, long tokens) {
+            validations.add(text(step, loss, tokens));
+          }
+
+          @Override
           public void finished(Outcome end) {
-            outcome[0] = end;
+            outcome.complete(end);
           }
         };
-    try (ReferenceDevice device = new ReferenceDevice();
+    try (Device device = Devices.open(config.device());
         Model model = new Model(device, config)) {
-      try (SimulatedCluster cluster = new SimulatedCluster(system, Conditions.ideal())) {
-        ScatteredRun.start(cluster, system.loop(), model, Throws.none(config), 1, listener);
-        while (outcome[0] == null && system.loop().step()) {
-          // Each event may be the last.
+      LocalRun.Parts parts =
+          LocalRun.Parts.withoutDisk(
+              model,
+              1,
+              Runs.randomBatches(config),
+              Runs.draws(config),
+              List.of(new RunTask.Train(config.train().steps())),
+              listener);
+      try (LocalRun run = LocalRun.start(parts)) {
+        Outcome end = outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        if (!(end instanceof Outcome.Completed)) {
+          throw new IllegalStateException("undisturbed run: " + end);
         }
       }
-      if (!(outcome[0] instanceof Outcome.Completed)) {
-        throw new IllegalStateException("undisturbed run: " + outcome[0]);
-      }
-      return new Undisturbed(List.copyOf(steps), Shards.hash(model));
+      return new Undisturbed(List.copyOf(steps), Set.copyOf(validations), Shards.hash(model));
     }
   }
 
@@ -71,5 +93,9 @@ record Undisturbed(List<String> steps, String hash) {
         .load()
         .forEach((layer, rows_E) -> text.append(layer).append(Arrays.toString(rows_E)));
     return text.toString();
+  }
+
+  static String text(long step, double loss, long tokens) {
+    return "step " + step + " loss " + loss + " tokens " + tokens;
   }
 }
