@@ -21,6 +21,7 @@ final class Conditions {
   private record Link(int from, int to) {}
 
   private final SplittableRandom random;
+  private final KeyedDraws draws;
   private final long meanComputeNs;
   private final long meanWireNs;
   private final double refusal;
@@ -46,6 +47,7 @@ final class Conditions {
       boolean handsOver,
       long calmNs) {
     this.random = random;
+    this.draws = new KeyedDraws(random.nextLong());
     this.meanComputeNs = meanComputeNs;
     this.meanWireNs = meanWireNs;
     this.refusal = probabilities[0];
@@ -119,25 +121,27 @@ final class Conditions {
   }
 
   /** How long an actor waits for its turn. */
-  long computeNs() {
-    if (stall > 0 && random.nextDouble() < stall) {
-      return random.nextLong(100 * MILLISECOND);
+  long computeNs(long key) {
+    if (stall > 0 && draws.next(key) < stall) {
+      return (long) (draws.next(key) * 100 * MILLISECOND);
     }
-    return exponential(meanComputeNs);
+    return exponential(key, meanComputeNs);
   }
 
   /** How long something is on its way. */
-  long wireNs() {
-    return exponential(meanWireNs);
+  long wireNs(long key) {
+    return exponential(key, meanWireNs);
   }
 
-  private long exponential(long meanNs) {
-    return meanNs == 0 ? 0 : (long) (-Math.log(1 - random.nextDouble()) * meanNs);
+  private long exponential(long key, long meanNs) {
+    return meanNs == 0 ? 0 : (long) (-Math.log(1 - draws.next(key)) * meanNs);
   }
 
-  /** How long a batch is on its way: in a storm up to half as long again as the calm after it. */
-  long batchNs() {
-    return stormy && random.nextDouble() < lateness ? random.nextLong(calmNs / 2) : wireNs();
+  /** How long a batch is on its way: in a storm up to half as long as the calm after it. */
+  long batchNs(long key) {
+    return stormy && draws.next(key) < lateness
+        ? (long) (draws.next(key) * calmNs / 2)
+        : wireNs(key);
   }
 
   /** Whether batches for actors of the same node are handed over, not copied. */
@@ -146,18 +150,18 @@ final class Conditions {
   }
 
   /** Whether the transport has no room right now. */
-  boolean refuses() {
-    return refusal > 0 && random.nextDouble() < refusal;
+  boolean refuses(long key) {
+    return refusal > 0 && draws.next(key) < refusal;
   }
 
   /** Whether a batch arrives once more. */
-  boolean duplicates() {
-    return duplication > 0 && random.nextDouble() < duplication;
+  boolean duplicates(long key) {
+    return duplication > 0 && draws.next(key) < duplication;
   }
 
   /** Whether a batch is lost. */
-  boolean losesBatch(int from, int to) {
-    return isCut(from, to) || stormy && loss > 0 && random.nextDouble() < loss;
+  boolean losesBatch(int from, int to, long key) {
+    return isCut(from, to) || stormy && loss > 0 && draws.next(key) < loss;
   }
 
   /** Whether a control message is lost. */

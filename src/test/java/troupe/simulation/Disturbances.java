@@ -142,6 +142,13 @@ final class Disturbances {
   }
 
   private void later(long delayNs, Runnable action) {
-    loop.post(loop.nowNs() + delayNs, EventLoop.NOBODY, action);
+    loop.post(
+        loop.nowNs() + delayNs,
+        EventLoop.NOBODY,
+        () -> {
+          if (!cluster.isClosed()) {
+            action.run();
+          }
+        });
   }
 }

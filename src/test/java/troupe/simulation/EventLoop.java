@@ -79,9 +79,9 @@ final class EventLoop {
     starting = false;
   }
 
-  /** A new schedule begins. Nothing of the last one may be left but timers that were cancelled. */
+  /** A new schedule begins. Nothing of the last one may be left but timers: their actors are gone. */
   void begin(Conditions next) {
-    events.removeIf(Event::isCancelled);
+    events.removeIf(event -> event.timer || event.cancelled);
     if (!events.isEmpty() || !held.isEmpty()) {
       throw new IllegalStateException(
           "events left: " + events.size() + ", held: " + held.keySet() + " (expected: none)");
@@ -89,7 +89,6 @@ final class EventLoop {
     conditions = next;
     posted = 0;
     nowNs = 0;
-    trace.clear();
   }
 
   /** Nobody is disturbed any more. */
@@ -137,7 +136,7 @@ final class EventLoop {
 
   /** An actor of a node has something to do. */
   void postTurn(int node, ActorRef actor, Runnable turn) {
-    long delayNs = node == NOBODY ? 0 : conditions.computeNs();
+    long delayNs = node == NOBODY ? 0 : conditions.computeNs(keyOf(node, actor));
     post(
         nowNs + delayNs,
         node,
@@ -148,6 +147,11 @@ final class EventLoop {
     while (starting && !stepping && pending > 0) {
       step();
     }
+  }
+
+  /** Of an actor, the same in every process. */
+  static long keyOf(int node, ActorRef actor) {
+    return KeyedDraws.key(node, actor == null ? 0 : actor.path().name().hashCode());
   }
 
   /** Something is going to happen at a node. */

@@ -151,7 +151,7 @@ final class HostedRun implements AutoCloseable {
         loop.nowNs() + delayNs,
         EventLoop.NOBODY,
         () -> {
-          if (present.remove(node) != null) {
+          if (!cluster.isClosed() && present.remove(node) != null) {
             cluster.isolate(node);
             removed(node, handoverNs);
           }
@@ -168,12 +168,16 @@ final class HostedRun implements AutoCloseable {
     loop.post(
         loop.nowNs() + handoverNs,
         EventLoop.NOBODY,
-        () -> startCoordinator(present.firstKey()));
+        () -> {
+          if (!cluster.isClosed()) {
+            startCoordinator(present.firstKey());
+          }
+        });
   }
 
   /** A node was told that it may go. */
   private void leave(int node) {
-    if (present.remove(node) != null) {
+    if (!cluster.isClosed() && present.remove(node) != null) {
       cluster.kill(node);
       removed(node, 0);
     }

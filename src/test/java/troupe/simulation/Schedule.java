@@ -66,11 +66,14 @@ record Schedule(
     Invariants invariants = new Invariants(config, undisturbed);
     try (SimulatedCluster cluster = new SimulatedCluster(system, conditions);
         HostedRun run = new HostedRun(cluster, loop, config, faults, invariants)) {
+      Disturbances disturbances = new Disturbances(config, cluster, run, loop);
+      loop.trace()
+          .begin(
+              "nodes=%d disturbances=%s throws: %s"
+                  .formatted(config.cluster().nodes(), disturbances, faults));
       invariants.watch(cluster, run);
       loop.observer(invariants::onMessage);
       run.start();
-      Disturbances disturbances = new Disturbances(config, cluster, run, loop);
-      loop.trace().add(0, EventLoop.NOBODY, "seed", disturbances.toString(), faults);
       long events = 0;
       while (invariants.outcome() == null) {
         require(loop.step(), "nothing is going to happen any more");

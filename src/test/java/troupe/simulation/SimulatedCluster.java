@@ -69,6 +69,11 @@ final class SimulatedCluster implements AutoCloseable {
     return loop.conditions().isCut(a, b);
   }
 
+  /** Whether it is all over: what was to happen later does not any more. */
+  boolean isClosed() {
+    return closed;
+  }
+
   /** The newest epoch that any node has heard of. */
   int newestEpoch() {
     return network.newestEpoch();

@@ -59,9 +59,12 @@ public final class SimulatedMailbox implements MailboxType {
         loop.trace().add(loop.nowNs(), from, name, "lost", envelope.message());
         return;
       }
+      long key =
+          KeyedDraws.key(
+              EventLoop.keyOf(from, loop.currentActor()), EventLoop.keyOf(node, receiver));
       long arrivalNs =
           Math.max(
-              loop.nowNs() + conditions.wireNs(),
+              loop.nowNs() + conditions.wireNs(key),
               lastArrivalNs.getOrDefault(loop.currentActor(), -1L) + 1);
       lastArrivalNs.put(loop.currentActor(), arrivalNs);
       loop.post(

@@ -58,7 +58,8 @@ final class SimulatedTransport implements Transport {
     if (network.of(to) == null) {
       return Offer.NOT_CONNECTED;
     }
-    if (queued == QUEUE_LIMIT || loop.conditions().refuses()) {
+    long key = keyOf(to, header);
+    if (queued == QUEUE_LIMIT || loop.conditions().refuses(key)) {
       backPressured++;
       return Offer.BACK_PRESSURED;
     }
@@ -68,7 +69,8 @@ final class SimulatedTransport implements Transport {
       return Offer.ACCEPTED;
     }
     queued++;
-    loop.post(loop.nowNs() + loop.conditions().computeNs(), node, () -> depart(to, header, payload));
+    loop.post(
+        loop.nowNs() + loop.conditions().computeNs(key), node, () -> depart(to, header, payload));
     return Offer.ACCEPTED;
   }
 
@@ -78,26 +80,42 @@ final class SimulatedTransport implements Transport {
       payload.release();
       return;
     }
-    byte[] rows = payload.bytes().toArray(ValueLayout.JAVA_BYTE);
+    byte[] rows = read(header, payload);
     payload.release();
     batchesSent++;
     bytesSent += rows.length;
     Conditions conditions = loop.conditions();
-    if (conditions.losesBatch(node, to)) {
+    long key = keyOf(to, header);
+    if (conditions.losesBatch(node, to, key)) {
       trace("lost", header);
       return;
     }
     SimulatedTransport peer = network.of(to);
-    int copies = conditions.duplicates() ? 2 : 1;
+    int copies = conditions.duplicates(key) ? 2 : 1;
     for (int copy = 0; copy < copies; copy++) {
       loop.post(
-          loop.nowNs() + conditions.batchNs(),
+          loop.nowNs() + conditions.batchNs(key),
           to,
           () -> {
             if (!conditions.isCut(node, to)) {
               peer.arrive(header, rows);
             }
           });
+    }
+  }
+
+  /**
+   * The rows as they are by now. Lent ones may be gone: then others are in their place, and whoever
+   * gets them must not care.
+   */
+  private byte[] read(BatchHeader header, Payload payload) {
+    try {
+      return payload.bytes().toArray(ValueLayout.JAVA_BYTE);
+    } catch (IllegalStateException gone) {
+      trace("gone", header);
+      byte[] rows = new byte[Math.toIntExact(header.payloadBytes())];
+      spoil(header, MemorySegment.ofArray(rows));
+      return rows;
     }
   }
 
@@ -125,9 +143,9 @@ final class SimulatedTransport implements Transport {
   private static void spoil(BatchHeader header, MemorySegment rows) {
     for (long i = 0; i < (long) header.rows() * header.columns(); i++) {
       if (header.dtypeCode() == 2) {
-        rows.setAtIndex(ValueLayout.JAVA_DOUBLE, i, GARBAGE + i);
+        rows.setAtIndex(ValueLayout.JAVA_DOUBLE_UNALIGNED, i, GARBAGE + i);
       } else {
-        rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) GARBAGE + i);
+        rows.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, (float) GARBAGE + i);
       }
     }
   }
@@ -135,8 +153,20 @@ final class SimulatedTransport implements Transport {
   private void trace(String what, BatchHeader header) {
     Trace trace = loop.trace();
     trace.add(loop.nowNs(), node, "transport", what, header);
-    trace.mix(header.step() << 32 | header.phase().code() << 16 | header.layer() & 0xFF);
-    trace.mix(header.rank() << 16 | header.expert() << 8 | header.microBatch());
+    trace.mix(keyOf(node, header));
+  }
+
+  /** Of a batch, the same in every process. */
+  private long keyOf(int to, BatchHeader header) {
+    return KeyedDraws.key(
+        node,
+        to,
+        header.phase().code(),
+        header.step(),
+        header.layer(),
+        header.microBatch(),
+        header.rank(),
+        header.expert());
   }
 
   @Override

@@ -16,6 +16,7 @@ final class Trace {
     }
   }
 
+  private String headline = "";
   private final Deque<Entry> last = new ArrayDeque<>();
   private Consumer<String> sink;
   private long hash;
@@ -60,10 +61,15 @@ final class Trace {
     return length;
   }
 
-  void clear() {
+  /** A new schedule begins; {@code what} says what is going to go wrong in it. */
+  void begin(String what) {
     last.clear();
+    headline = what;
     hash = 0;
     length = 0;
+    if (sink != null) {
+      sink.accept(what);
+    }
   }
 
   /** Every entry from now on is also told to {@code consumer}. */
@@ -71,10 +77,10 @@ final class Trace {
     sink = consumer;
   }
 
-  /** The last entries, a line each. */
+  /** What was planned to go wrong and the last entries, a line each. */
   @Override
   public String toString() {
-    StringBuilder text = new StringBuilder();
+    StringBuilder text = new StringBuilder("  ").append(headline).append('\n');
     last.forEach(entry -> text.append("  ").append(entry).append('\n'));
     return text.toString();
   }

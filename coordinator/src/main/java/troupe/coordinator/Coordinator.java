@@ -430,6 +430,7 @@ public final class Coordinator {
     Group before = group;
     EpochPlan plan = change.plan();
     group = new Group(plan, change.hosts());
+    phase = Phase.IDLE;
     long from = committedStep;
     committedStep = plan.step();
     if (before == null) {
