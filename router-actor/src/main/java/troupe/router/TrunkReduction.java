@@ -26,6 +26,11 @@ final class TrunkReduction implements AutoCloseable {
     return step;
   }
 
+  /** How many slices have not come yet. */
+  int missing() {
+    return missing;
+  }
+
   /**
    * Takes the slice of a rank.
    *
