@@ -169,6 +169,9 @@ final class HostedRun implements AutoCloseable {
         loop.nowNs() + handoverNs,
         EventLoop.NOBODY,
         () -> {
+          if (!cluster.isClosed() && present.isEmpty()) {
+            throw new IllegalStateException("nobody is left");
+          }
           if (!cluster.isClosed()) {
             startCoordinator(present.firstKey());
           }

@@ -31,6 +31,9 @@ final class Invariants {
   private long furthest;
   private Outcome outcome;
 
+  /** What an actor was told when it broke something; it may not see to it that anybody hears. */
+  private AssertionError broken;
+
   Invariants(RunConfig config, Undisturbed undisturbed) {
     this.config = config;
     this.undisturbed = undisturbed;
@@ -63,7 +66,7 @@ final class Invariants {
       @Override
       public void committed(StepReport report) {
         if (current.getAsBoolean()) {
-          onCommitted(report);
+          guarded(() -> onCommitted(report));
         }
       }
 
@@ -71,36 +74,40 @@ final class Invariants {
       public void evaluated(long ofStep, double loss, long tokens) {
         if (current.getAsBoolean()) {
           String found = Undisturbed.text(ofStep, loss, tokens);
-          require(
-              undisturbed.validations().contains(found),
-              "validation %s (expected: one of %s)",
-              found,
-              undisturbed.validations());
+          guarded(
+              () ->
+                  require(
+                      undisturbed.validations().contains(found),
+                      "validation %s (expected: one of %s)",
+                      found,
+                      undisturbed.validations()));
         }
       }
 
       @Override
       public void epochBegan(EpochPlan next, String coordinator) {
         if (current.getAsBoolean()) {
-          onEpoch(next);
+          guarded(() -> onEpoch(next));
         }
       }
 
       @Override
       public void happened(RunEvent event) {
         if (current.getAsBoolean() && event instanceof RunEvent.Restarted restarted) {
-          require(
-              restarted.cause().contains("injected"),
-              "%s was not told to restart: %s",
-              restarted.who(),
-              restarted.cause());
+          guarded(
+              () ->
+                  require(
+                      restarted.cause().contains("injected"),
+                      "%s was not told to restart: %s",
+                      restarted.who(),
+                      restarted.cause()));
         }
       }
 
       @Override
       public void finished(Outcome end) {
         if (current.getAsBoolean()) {
-          require(outcome == null, "ended twice: %s, %s", outcome, end);
+          guarded(() -> require(outcome == null, "ended twice: %s, %s", outcome, end));
           outcome = end;
         }
       }
@@ -131,8 +138,20 @@ final class Invariants {
     plan.nodes().forEach(info -> checkSteps(run.member(info.node()), step, step));
   }
 
-  /** Checks what can be seen from outside. */
+  /** Runs a check on an actor's thread, where nothing may be thrown. */
+  private void guarded(Runnable check) {
+    try {
+      check.run();
+    } catch (AssertionError e) {
+      broken = broken == null ? e : broken;
+    }
+  }
+
+  /** Checks what can be seen from outside, and reports what was seen inside. */
   void check() {
+    if (broken != null) {
+      throw broken;
+    }
     // Once somebody has heard of a newer epoch, nodes of this one stop at different times.
     if (plan != null && cluster.newestEpoch() == plan.epoch()) {
       plan.nodes().forEach(info -> checkSteps(run.member(info.node()), step, step + 1));
@@ -168,13 +187,15 @@ final class Invariants {
         };
     if (epoch >= 0) {
       Integer other = nodeOfOwner.putIfAbsent(new Owner(epoch, actor), node);
-      require(
-          other == null || other == node,
-          "%s lives on nodes %s and %d in epoch %d",
-          actor,
-          other,
-          node,
-          epoch);
+      guarded(
+          () ->
+              require(
+                  other == null || other == node,
+                  "%s lives on nodes %s and %d in epoch %d",
+                  actor,
+                  other,
+                  node,
+                  epoch));
     }
   }
 

@@ -276,6 +276,12 @@ public final class RouterActor {
     if (begin.epoch() != epoch()) {
       return;
     }
+    boolean repeated = pass != null && pass.step() == begin.step();
+    if (repeated || begin.step() <= state.owned().committedStep()) {
+      // Asked again. Beginning anew would throw away a gradient that others may have built on: once
+      // experts have applied the step they answer for it no more.
+      return;
+    }
     endPass();
     expectAnswersWithin(begin.replyTimeout());
     long tokensOfRank =
