@@ -175,6 +175,11 @@ final class Conditions {
         && (isolated.contains(from) || isolated.contains(to) || cuts.contains(new Link(from, to)));
   }
 
+  /** Whether nothing passes between a node and any other. */
+  boolean isIsolated(int node) {
+    return isolated.contains(node);
+  }
+
   /** From now on nothing passes between a node and any other. */
   void isolate(int node) {
     isolated.add(node);

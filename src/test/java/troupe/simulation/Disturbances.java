@@ -1,6 +1,8 @@
 package troupe.simulation;
 
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import troupe.coordinator.Coordinator;
@@ -45,6 +47,9 @@ final class Disturbances {
   /** By the number of the event at which it happens. */
   private final TreeMap<Long, Kind> plan = new TreeMap<>();
 
+  /** Nodes that are as good as gone, whether anybody has noticed or not. */
+  private final Set<Integer> doomed = new HashSet<>();
+
   private long events;
 
   Disturbances(RunConfig config, SimulatedCluster cluster, HostedRun run, EventLoop loop) {
@@ -75,7 +80,10 @@ final class Disturbances {
   }
 
   private void happen(Kind kind) {
-    List<Integer> present = run.present();
+    List<Integer> present = run.present().stream().filter(one -> !doomed.contains(one)).toList();
+    if (present.isEmpty()) {
+      return;
+    }
     int node = present.get(random.nextInt(present.size()));
     switch (kind) {
       case KILL -> {
@@ -115,6 +123,7 @@ final class Disturbances {
       case JOIN -> run.join();
       case LEAVE -> {
         if (present.size() > 1) {
+          doomed.add(node);
           run.tell(node, new Host.Leave());
         }
       }
@@ -134,6 +143,7 @@ final class Disturbances {
   }
 
   private void giveUp(int node, long delayNs) {
+    doomed.add(node);
     run.giveUp(node, delayNs, some(3 * SECOND));
   }
 

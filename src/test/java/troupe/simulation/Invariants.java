@@ -1,6 +1,7 @@
 package troupe.simulation;
 
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.SortedMap;
@@ -115,8 +116,13 @@ final class Invariants {
   }
 
   private void onEpoch(EpochPlan next) {
+    // Whoever came last and has heard of no epoch begins anew when all others are gone.
     require(
-        plan == null || next.epoch() > plan.epoch(), "epoch %d began again", next.epoch());
+        plan == null
+            || next.epoch() > plan.epoch()
+            || Collections.disjoint(plan.nodes(), next.nodes()),
+        "epoch %d began again",
+        next.epoch());
     require(next.step() <= furthest, "epoch begins at step %d, after %d", next.step(), furthest);
     plan = next;
     step = next.step();

@@ -9,7 +9,6 @@ import troupe.transport.BatchReceiver;
 final class SimulatedNetwork {
   private final EventLoop loop;
   private final SortedMap<Integer, SimulatedTransport> transports = new TreeMap<>();
-  private int newestEpoch = Integer.MIN_VALUE;
 
   SimulatedNetwork(EventLoop loop) {
     this.loop = loop;
@@ -29,22 +28,32 @@ final class SimulatedNetwork {
     return transports.get(node);
   }
 
-  /** Some node has heard of an epoch. */
-  void epochHeard(int epoch) {
-    newestEpoch = Math.max(newestEpoch, epoch);
-  }
-
-  /** The newest epoch that any node has heard of. */
+  /** The newest epoch that any node has heard of, those left out that nobody hears any more. */
   int newestEpoch() {
-    return newestEpoch;
+    return transports.values().stream()
+        .filter(transport -> !loop.conditions().isIsolated(transport.node()))
+        .mapToInt(SimulatedTransport::epoch)
+        .max()
+        .orElse(Integer.MIN_VALUE);
   }
 
   /**
-   * Whether a batch belongs to an epoch that has ended. Nobody may build anything on one that
-   * arrives from now on.
+   * Whether a batch belongs to the work of an epoch that has ended. Nobody may build anything on
+   * one that arrives from now on. Shards are good in any epoch: a step is committed to the same
+   * bits whenever it is.
    */
   boolean isStale(BatchHeader header) {
-    return header.epoch() < newestEpoch;
+    return switch (header.phase()) {
+      case FORWARD,
+              OUTPUT,
+              BACKWARD,
+              INPUT_GRADIENT,
+              EVALUATE,
+              TRUNK_GRADIENT,
+              TRUNK_PARAMETERS ->
+          header.epoch() < newestEpoch();
+      case REPLICA, RESTORE, CHECKPOINT -> false;
+    };
   }
 
   /** Every transport refuses from now on; what is on its way is given back when it is due. */

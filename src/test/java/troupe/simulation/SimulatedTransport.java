@@ -132,6 +132,7 @@ final class SimulatedTransport implements Transport {
     }
     MemorySegment.copy(MemorySegment.ofArray(rows), 0, payload.bytes(), 0, rows.length);
     if (network.isStale(header)) {
+      trace("stale", header);
       spoil(header, payload.bytes());
     }
     batchesReceived++;
@@ -169,10 +170,18 @@ final class SimulatedTransport implements Transport {
         header.expert());
   }
 
+  /** The epoch below which batches are dropped. */
+  int epoch() {
+    return epoch;
+  }
+
+  int node() {
+    return node;
+  }
+
   @Override
   public void setEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
-    network.epochHeard(newEpoch);
   }
 
   @Override
