@@ -123,7 +123,10 @@ final class Invariants {
             || Collections.disjoint(plan.nodes(), next.nodes()),
         "epoch %d began again",
         next.epoch());
-    require(next.step() <= furthest, "epoch begins at step %d, after %d", next.step(), furthest);
+    // A step that everybody has applied stays, even if its coordinator did not live to say so.
+    require(
+        next.step() <= furthest + 1, "epoch begins at step %d, after %d", next.step(), furthest);
+    furthest = Math.max(furthest, next.step());
     plan = next;
     step = next.step();
   }

@@ -26,6 +26,7 @@ final class Member implements AutoCloseable {
   private final NodeReceiver receiver;
   private final SimulatedCluster cluster;
   private ActorRef<Host.Command> host;
+  private boolean finished;
 
   /** A node that has just come, with nothing on it. */
   Member(SimulatedCluster cluster, RunConfig config) {
@@ -90,6 +91,11 @@ final class Member implements AutoCloseable {
     return host;
   }
 
+  /** Whether the host has heard of the end, and none of its actors works any more. */
+  boolean isFinished() {
+    return finished;
+  }
+
   /** Bytes of tensors that are neither parameters nor part of what was closed. */
   long closeAndCount() {
     model.close();
@@ -117,13 +123,21 @@ final class Member implements AutoCloseable {
     }
   }
 
-  private record Process(Runnable whenReleased) implements Host.Node {
+  private final class Process implements Host.Node {
+    private final Runnable whenReleased;
+
+    Process(Runnable whenReleased) {
+      this.whenReleased = whenReleased;
+    }
+
     @Override
     public void released() {
       whenReleased.run();
     }
 
     @Override
-    public void finished(Outcome outcome) {}
+    public void finished(Outcome outcome) {
+      finished = true;
+    }
   }
 }
