@@ -65,7 +65,7 @@ public final class RecordingTransport implements Transport {
 
   @Override
   public TransportCounters counters() {
-    return new TransportCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    return TransportCounters.NONE;
   }
 
   @Override

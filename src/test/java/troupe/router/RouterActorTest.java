@@ -35,6 +35,7 @@ import troupe.transport.Phase;
 final class RouterActorTest {
   private static final ActorTestKit KIT = ActorTestKit.create();
   private static final int EPOCH = 2;
+  private Duration timeout;
   private static final Duration NEVER = Duration.ofHours(1);
   private static final Duration SOON = Duration.ofMillis(30);
   private static final AdamWStep HYPER = new AdamWStep(0.01, 0.9, 0.95, 1e-8, 1, 1);
@@ -104,6 +105,7 @@ final class RouterActorTest {
   }
 
   private void spawn(Duration replyTimeout) {
+    timeout = replyTimeout;
     router =
         KIT.spawn(
             RouterActor.create(
@@ -149,7 +151,7 @@ final class RouterActorTest {
   }
 
   private RouterActor.Routed beginStep() {
-    router.tell(new RouterActor.Step(EPOCH, 1, NEVER));
+    router.tell(new RouterActor.Step(EPOCH, 1, timeout));
     return events.expectMessageClass(RouterActor.Routed.class);
   }
 

@@ -33,20 +33,21 @@ class AssemblerTest {
         }
       };
   private RecordingReceiver receiver = new RecordingReceiver();
-  private Assembler assembler = assembler(new AeronSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
+  private Assembler assembler =
+      assembler(new TransportSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
   private long nowNs;
 
-  private Assembler assembler(AeronSettings.Inbound bounds) {
+  private Assembler assembler(TransportSettings.Inbound bounds) {
     return new Assembler(Batches.RUN_ID, bounds, receiver, events, counters);
   }
 
   private void receiveWith(RecordingReceiver newReceiver) {
     receiver = newReceiver;
-    assembler = assembler(new AeronSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
+    assembler = assembler(new TransportSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
   }
 
   private Verdict show(byte[] frame) {
-    return assembler.onFrame(new UnsafeBuffer(frame), 0, frame.length, nowNs);
+    return assembler.onFrame(Way.UDP, new UnsafeBuffer(frame), 0, frame.length, nowNs);
   }
 
   /** The frames of a batch of {@code numFrames} chunks, numbered {@code sequence}. */
@@ -66,7 +67,7 @@ class AssemblerTest {
     RecordingReceiver.Arrival arrival = receiver.take();
     assertArrayEquals(
         Batches.rows(header(1, 5)), arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
-    assertEquals(1, counters.batchesReceived.sum());
+    assertEquals(1, counters.of(Way.UDP).snapshot().batchesReceived());
   }
 
   @Test

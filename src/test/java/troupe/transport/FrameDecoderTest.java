@@ -1,16 +1,19 @@
 package troupe.transport;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class FrameDecoderTest {
@@ -25,7 +28,7 @@ class FrameDecoderTest {
   private final FrameMemory memory = new FrameMemory();
 
   private Verdict decode(byte[] bytes) {
-    return FrameDecoder.decode(frame, memory, new UnsafeBuffer(bytes), 0, bytes.length);
+    return FrameDecoder.decode(frame, memory, Way.UDP, new UnsafeBuffer(bytes), 0, bytes.length);
   }
 
   @Test
@@ -44,11 +47,58 @@ class FrameDecoderTest {
     ByteBuffer direct = ByteBuffer.allocateDirect(3 * bytes.length);
     UnsafeBuffer slice = new UnsafeBuffer(direct, 40, 2 * bytes.length);
     slice.putBytes(64, bytes);
-    assertEquals(Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, slice, 64, bytes.length));
+    assertEquals(
+        Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, Way.UDP, slice, 64, bytes.length));
     byte[] array = new byte[3 * bytes.length];
     UnsafeBuffer heap = new UnsafeBuffer(array, 40, 2 * bytes.length);
     heap.putBytes(64, bytes);
-    assertEquals(Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, heap, 64, bytes.length));
+    assertEquals(
+        Verdict.ACCEPTED, FrameDecoder.decode(frame, memory, Way.UDP, heap, 64, bytes.length));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void shouldCarryEveryPhase(Phase phase) {
+    BatchHeader header = new BatchHeader(Batches.RUN_ID, 1, 2, 3, 4, 5, 6, phase, 1, 1, 7);
+    assertEquals(Verdict.ACCEPTED, decode(Frames.at(header, ID, STRIDE, 0)));
+    assertEquals(header, frame.batch());
+  }
+
+  @Test
+  void shouldKeepTheCodesOfPhases() {
+    // They are in frames of other versions too.
+    assertEquals(
+        List.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+        Arrays.stream(Phase.values()).map(Phase::code).toList());
+    assertEquals(Phase.REPLICA, Phase.of(8));
+    assertEquals(Phase.RESTORE, Phase.of(9));
+    assertEquals(Phase.CHECKPOINT, Phase.of(10));
+  }
+
+  @Test
+  void shouldCheckTheHeaderOnlyInSharedMemory() {
+    byte[] bytes = Frames.at(Way.IPC, HEADER, ID, STRIDE, 0);
+    bytes[FrameFlyweight.HEADER_LENGTH] ^= 1;
+    assertEquals(Verdict.ACCEPTED, decode(Way.IPC, bytes));
+    for (int bit = 0; bit < 8 * FrameFlyweight.HEADER_LENGTH; bit++) {
+      byte[] changed = bytes.clone();
+      changed[bit / 8] ^= (byte) (1 << bit % 8);
+      assertNotEquals(Verdict.ACCEPTED, decode(Way.IPC, changed), "bit " + bit);
+    }
+  }
+
+  @Test
+  void shouldRefuseFramesOfOneWayOnTheOther() {
+    byte[] udp = Frames.at(Way.UDP, HEADER, ID, STRIDE, 0);
+    byte[] ipc = Frames.at(Way.IPC, HEADER, ID, STRIDE, 0);
+    assertEquals(Verdict.CORRUPT, decode(Way.UDP, ipc));
+    assertEquals(Verdict.MALFORMED, decode(Way.UDP, Frames.seal(Way.UDP, ipc)));
+    assertEquals(Verdict.CORRUPT, decode(Way.IPC, udp));
+    assertEquals(Verdict.MALFORMED, decode(Way.IPC, Frames.seal(Way.IPC, udp)));
+  }
+
+  private Verdict decode(Way way, byte[] bytes) {
+    return FrameDecoder.decode(frame, memory, way, new UnsafeBuffer(bytes), 0, bytes.length);
   }
 
   static Stream<Arguments> contradictions() {
@@ -56,7 +106,7 @@ class FrameDecoderTest {
         change("flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 1)),
         change("other flags", f -> f.put(FrameFlyweight.FLAGS_OFFSET, (byte) 0x80)),
         change("phase 0", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 0)),
-        change("phase 8", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 8)),
+        change("phase 11", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 11)),
         change("phase -1", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) -1)),
         change("dtype 0", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 0)),
         change("dtype 3", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 3)),
@@ -81,7 +131,7 @@ class FrameDecoderTest {
         change("offset beyond", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, 2048)),
         change("largest offset", f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, -1L >>> 1)),
         change("magic", f -> f.putInt(FrameFlyweight.MAGIC_OFFSET, 0)),
-        change("version", f -> f.put(FrameFlyweight.VERSION_OFFSET, (byte) 2)),
+        change("version", f -> f.put(FrameFlyweight.VERSION_OFFSET, (byte) 1)),
         change("length", f -> f.putInt(FrameFlyweight.CHUNK_LENGTH_OFFSET, 1023)));
   }
 

@@ -40,7 +40,7 @@ class FrameFlyweightTest {
     // Field by field as in the drawing; a frame of this version must look like this for ever.
     String withoutChecksum =
         "54525045"
-            + "01020100"
+            + "02020100"
             + "0807060504030201"
             + "2827262524232221"
             + "3837363534333231"

@@ -11,35 +11,51 @@ final class Frames {
 
   private Frames() {}
 
-  /** All frames of a batch, in order, each in an array of its own. */
+  /** All frames of a batch for UDP, in order, each in an array of its own. */
   static List<byte[]> of(BatchHeader header, BatchId id, int stride) {
+    return of(Way.UDP, header, id, stride);
+  }
+
+  /** All frames of a batch, in order, each in an array of its own. */
+  static List<byte[]> of(Way way, BatchHeader header, BatchId id, int stride) {
     MemorySegment rows = MemorySegment.ofArray(Batches.rows(header));
     List<byte[]> frames = new ArrayList<>();
     long offset = 0;
     do {
-      frames.add(encode(header, id, stride, rows, offset));
+      frames.add(encode(way, header, id, stride, rows, offset));
       offset += stride;
     } while (offset < rows.byteSize());
     return frames;
   }
 
-  /** The frame of one chunk. */
+  /** The frame of one chunk for UDP. */
   static byte[] at(BatchHeader header, BatchId id, int stride, long offset) {
-    return encode(header, id, stride, MemorySegment.ofArray(Batches.rows(header)), offset);
+    return at(Way.UDP, header, id, stride, offset);
+  }
+
+  /** The frame of one chunk. */
+  static byte[] at(Way way, BatchHeader header, BatchId id, int stride, long offset) {
+    return encode(way, header, id, stride, MemorySegment.ofArray(Batches.rows(header)), offset);
   }
 
   private static byte[] encode(
-      BatchHeader header, BatchId id, int stride, MemorySegment rows, long offset) {
+      Way way, BatchHeader header, BatchId id, int stride, MemorySegment rows, long offset) {
     int chunkLength = FrameEncoder.chunkLength(stride, rows.byteSize(), offset);
     byte[] frame = new byte[FrameFlyweight.HEADER_LENGTH + chunkLength];
-    FrameEncoder.encode(MEMORY, new UnsafeBuffer(frame), 0, header, id, stride, rows, offset);
+    FrameEncoder.encode(MEMORY, new UnsafeBuffer(frame), 0, way, header, id, stride, rows, offset);
     return frame;
   }
 
-  /** Makes the checksum right again after fields were changed. */
+  /** Makes the checksum for UDP right again after fields were changed. */
   static byte[] seal(byte[] frame) {
+    return seal(Way.UDP, frame);
+  }
+
+  /** Makes the checksum right again after fields were changed. */
+  static byte[] seal(Way way, byte[] frame) {
     UnsafeBuffer buffer = new UnsafeBuffer(frame);
-    FrameFlyweight.putChecksum(buffer, 0, MEMORY.checksum(buffer, 0, frame.length));
+    int covered = FrameFlyweight.checksummedLength(way, frame.length);
+    FrameFlyweight.putChecksum(buffer, 0, MEMORY.checksum(buffer, 0, covered));
     return frame;
   }
 }

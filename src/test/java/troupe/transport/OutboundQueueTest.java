@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import troupe.transport.Transport.Offer;
 
 class OutboundQueueTest {
-  private final OutboundQueue queue = new OutboundQueue(new AeronSettings.Outbound(3, 1000));
+  private final OutboundQueue queue = new OutboundQueue(new TransportSettings.Outbound(3, 1000));
 
   private static Outbound batch(int bytes) {
     BatchHeader header = Batches.header(0, bytes / 4, 1);
@@ -49,7 +49,7 @@ class OutboundQueueTest {
   @Test
   void shouldHoldEveryAcceptedBatchOnceClosed() throws InterruptedException {
     for (int round = 0; round < 200; round++) {
-      OutboundQueue contended = new OutboundQueue(new AeronSettings.Outbound(1 << 10, 1 << 20));
+      OutboundQueue contended = new OutboundQueue(new TransportSettings.Outbound(1 << 10, 1 << 20));
       AtomicInteger accepted = new AtomicInteger();
       List<Thread> offering =
           IntStream.range(0, 3)

@@ -7,18 +7,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import troupe.transport.TransportSettings.Mode;
 
 class PreflightTest {
-  private final AeronSettings udp = AeronSettings.udp(1, 0);
+  private final TransportSettings udp = TransportSettings.of(1, 0, Mode.UDP);
 
   @Test
   void shouldNameTheFixWhenSharedMemoryIsTooSmall() {
     Path parent = Path.of("/dev/shm");
-    Preflight.checkSpace(udp, parent, Preflight.neededBytes(udp));
+    Preflight.checkSpace(parent, Preflight.neededBytes(udp), Preflight.neededBytes(udp));
     IllegalStateException e =
         assertThrows(
             IllegalStateException.class,
-            () -> Preflight.checkSpace(udp, parent, Preflight.neededBytes(udp) - 1));
+            () ->
+                Preflight.checkSpace(
+                    parent, Preflight.neededBytes(udp), Preflight.neededBytes(udp) - 1));
     assertTrue(e.getMessage().contains("HINT: lower transport.term_bytes"), e.getMessage());
     assertTrue(e.getMessage().contains("--shm-size"), e.getMessage());
   }
@@ -26,7 +29,7 @@ class PreflightTest {
   @Test
   void shouldNeedTwiceTheTermsOnUdp() {
     long mib = 1 << 20;
-    assertEquals((16 + 3 * 16) * mib, Preflight.neededBytes(AeronSettings.ipc(1, 0)));
+    assertEquals((16 + 3 * 16) * mib, Preflight.neededBytes(TransportSettings.of(1, 0, Mode.IPC)));
     assertEquals((16 + 6 * 16) * mib, Preflight.neededBytes(udp));
   }
 
@@ -34,7 +37,7 @@ class PreflightTest {
   void shouldFitTheWindowToTheKernelsLimit() {
     assertEquals(212_992, Preflight.fitWindow(udp, 212_992).windowBytes());
     assertSame(udp, Preflight.fitWindow(udp, 4 << 20));
-    AeronSettings ipc = AeronSettings.ipc(1, 0);
+    TransportSettings ipc = TransportSettings.of(1, 0, Mode.IPC);
     assertSame(ipc, Preflight.fitWindow(ipc, 0));
   }
 

@@ -52,14 +52,14 @@ final class TransportBench {
 
   /** Prints a line for each way and size. */
   public static void main(String[] args) {
-    for (TransportWaysTest.Way way : TransportWaysTest.Way.values()) {
+    for (TransportWaysTest.Opened way : TransportWaysTest.Opened.values()) {
       for (int size : SIZES) {
         new TransportBench().measure(way, size);
       }
     }
   }
 
-  private void measure(TransportWaysTest.Way way, int size) {
+  private void measure(TransportWaysTest.Opened way, int size) {
     try (Arena arena = Arena.ofShared();
         Transport transport = way.open(receiver)) {
       BlockingQueue<Payload> sources = new ArrayBlockingQueue<>(IN_FLIGHT);

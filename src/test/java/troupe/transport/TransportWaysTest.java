@@ -3,6 +3,7 @@ package troupe.transport;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.ValueLayout;
 import java.util.HashSet;
@@ -13,26 +14,41 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import troupe.transport.Transport.Offer;
+import troupe.transport.TransportSettings.Mode;
 
 /** What all three ways have in common. */
 class TransportWaysTest {
   static final int NODE = 2;
 
   /** The three ways. */
-  enum Way {
+  enum Opened {
     INPROCESS,
+    AUTO,
     IPC,
     UDP;
+
+    boolean isCopying() {
+      return this == IPC || this == UDP;
+    }
 
     Transport open(BatchReceiver receiver) {
       return switch (this) {
         case INPROCESS -> new InProcessTransport(NODE, receiver);
+        case AUTO ->
+            NodeTransport.open(
+                TransportSettings.of(Batches.RUN_ID, NODE, Mode.AUTO),
+                receiver,
+                TransportEvents.NONE);
         case IPC ->
-            AeronTransport.loopback(
-                AeronSettings.ipc(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
+            NodeTransport.open(
+                TransportSettings.of(Batches.RUN_ID, NODE, Mode.IPC),
+                receiver,
+                TransportEvents.NONE);
         case UDP ->
-            AeronTransport.loopback(
-                AeronSettings.udp(Batches.RUN_ID, NODE), receiver, TransportEvents.NONE);
+            NodeTransport.open(
+                TransportSettings.of(Batches.RUN_ID, NODE, Mode.UDP),
+                receiver,
+                TransportEvents.NONE);
       };
     }
   }
@@ -54,7 +70,7 @@ class TransportWaysTest {
 
   @ParameterizedTest
   @EnumSource
-  void shouldDeliverTheSameBytesWhateverTheShape(Way way) {
+  void shouldDeliverTheSameBytesWhateverTheShape(Opened way) {
     RecordingReceiver receiver = new RecordingReceiver();
     try (Transport transport = way.open(receiver)) {
       long bytes = 0;
@@ -68,7 +84,7 @@ class TransportWaysTest {
         byte[] arrived = arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE);
         assertArrayEquals(Batches.rows(header), arrived);
         bytes += header.payloadBytes();
-        if (way == Way.INPROCESS) {
+        if (!way.isCopying()) {
           assertEquals(payload, arrival.payload(), "nothing is copied");
           assertEquals(0, payload.releases(), "the receiver owns it");
         } else {
@@ -78,14 +94,19 @@ class TransportWaysTest {
       long expectedBytes = bytes;
       Eventually.await("counters", () -> transport.counters().bytesSent() == expectedBytes);
       int n = SHAPES.size();
-      assertEquals(
-          new TransportCounters(n, n, bytes, bytes, 0, 0, 0, 0, 0, 0, 0), transport.counters());
+      TransportCounters counters = transport.counters();
+      TransportCounters.Traffic all = new TransportCounters.Traffic(n, bytes, n, bytes);
+      TransportCounters.Traffic none = TransportCounters.Traffic.NONE;
+      assertEquals(!way.isCopying() ? all : none, counters.handOff());
+      assertEquals(way == Opened.IPC ? all : none, counters.ipc());
+      assertEquals(way == Opened.UDP ? all : none, counters.udp());
+      assertTrue(!way.isCopying() || counters.busyNs() > 0 && counters.driverBusyNs() > 0);
     }
   }
 
   @ParameterizedTest
   @EnumSource
-  void shouldDeliverEveryBatchOnceWhenSeveralThreadsSend(Way way) throws InterruptedException {
+  void shouldDeliverEveryBatchOnceWhenSeveralThreadsSend(Opened way) throws InterruptedException {
     int threads = 4;
     int batchesEach = 50;
     RecordingReceiver receiver = new RecordingReceiver();
@@ -108,7 +129,7 @@ class TransportWaysTest {
       }
       assertEquals(threads * batchesEach, steps.size());
       assertEquals(0, receiver.numArrived());
-      int releases = way == Way.INPROCESS ? 0 : 1;
+      int releases = way.isCopying() ? 1 : 0;
       Eventually.await(
           "releases", () -> sent.stream().allMatch(payload -> payload.releases() == releases));
     }
@@ -127,7 +148,7 @@ class TransportWaysTest {
 
   @ParameterizedTest
   @EnumSource
-  void shouldLeaveThePayloadToTheCallerWhenNotAccepted(Way way) {
+  void shouldLeaveThePayloadToTheCallerWhenNotAccepted(Opened way) {
     BatchHeader header = Batches.header(1, 2, 3);
     CountedPayload payload = Batches.payload(header);
     Transport transport = way.open(new RecordingReceiver());
@@ -140,7 +161,7 @@ class TransportWaysTest {
 
   @ParameterizedTest
   @EnumSource
-  void shouldDeliverAgainWhenABatchIsSentAgain(Way way) {
+  void shouldDeliverAgainWhenABatchIsSentAgain(Opened way) {
     // A router resends a step's batches when an expert restarts; whether that is news is for the
     // expert to say.
     RecordingReceiver receiver = new RecordingReceiver();
@@ -156,7 +177,7 @@ class TransportWaysTest {
 
   @ParameterizedTest
   @EnumSource
-  void shouldThrowWhenThePayloadContradictsTheHeader(Way way) {
+  void shouldThrowWhenThePayloadContradictsTheHeader(Opened way) {
     try (Transport transport = way.open(new RecordingReceiver())) {
       Payload payload = new CountedPayload(23);
       BatchHeader header = Batches.header(1, 2, 3);

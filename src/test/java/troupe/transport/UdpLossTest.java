@@ -7,12 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.aeron.driver.Configuration;
 import io.aeron.driver.ext.DebugChannelEndpointConfiguration;
 import io.aeron.driver.ext.DebugReceiveChannelEndpointSupplier;
-import io.aeron.driver.status.SystemCounterDescriptor;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import troupe.transport.TransportSettings.Mode;
 
 /**
  * Aeron's own debugging endpoint throws away received packets; the properties are read when a
@@ -28,6 +28,13 @@ class UdpLossTest {
           DebugChannelEndpointConfiguration.RECEIVE_DATA_LOSS_SEED_PROP_NAME,
           "7");
 
+  /** The same for another JVM. */
+  static String[] flags() {
+    return LOSS.entrySet().stream()
+        .map(property -> "-D" + property.getKey() + "=" + property.getValue())
+        .toArray(String[]::new);
+  }
+
   @BeforeEach
   void lose() {
     LOSS.forEach(System::setProperty);
@@ -41,9 +48,9 @@ class UdpLossTest {
   @Test
   void shouldDeliverEveryByteWhenPacketsAreLost() {
     RecordingReceiver receiver = new RecordingReceiver();
-    AeronSettings settings = AeronSettings.udp(Batches.RUN_ID, 0).with(null, 8192, 1 << 20);
-    try (AeronTransport transport =
-        AeronTransport.loopback(settings, receiver, TransportEvents.NONE)) {
+    TransportSettings settings =
+        TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP).with(null, 8192, 1 << 20);
+    try (NodeTransport transport = NodeTransport.open(settings, receiver, TransportEvents.NONE)) {
       for (int i = 0; i < 10; i++) {
         BatchHeader header = Batches.header(i, 501, 503); // 1 MB, 124 packets
         Eventually.send(transport, 0, header, Batches.payload(header));
@@ -55,7 +62,7 @@ class UdpLossTest {
             Batches.rows(arrival.header()),
             arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
       }
-      long naks = transport.driverCounter(SystemCounterDescriptor.NAK_MESSAGES_SENT);
+      long naks = transport.counters().naksSent();
       assertTrue(naks > 0, "nothing was lost: the test shows nothing");
       assertEquals(0, transport.counters().corruptFrames());
     }

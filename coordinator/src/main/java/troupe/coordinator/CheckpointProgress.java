@@ -8,6 +8,7 @@ final class CheckpointProgress {
   private long begun;
   private long ended;
   private long written;
+  private Coordinator.CheckpointEnded lastFailure;
 
   /** All parameters are those after {@code step}, which is on the disk or the very start. */
   CheckpointProgress(Coordinator.Checkpoints checkpoints, long step) {
@@ -67,6 +68,11 @@ final class CheckpointProgress {
     considered = Math.min(considered, step);
   }
 
+  /** The last checkpoint that counts and was not written, {@code null} if there is none. */
+  Coordinator.CheckpointEnded lastFailure() {
+    return lastFailure;
+  }
+
   /** Takes the end of a checkpoint; returns whether it counts, which given-up ones do not. */
   boolean onEnded(Coordinator.CheckpointEnded end) {
     boolean failed = end.failure() != null;
@@ -74,7 +80,9 @@ final class CheckpointProgress {
       return false;
     }
     ended = Math.max(ended, end.step());
-    if (!failed) {
+    if (failed) {
+      lastFailure = end;
+    } else {
       written = Math.max(written, end.step());
       begun = Math.max(begun, end.step());
     }

@@ -59,7 +59,7 @@ public final class Coordinator {
   public sealed interface Command
       permits HostsChanged,
           FromHost,
-          Request,
+          Noticed,
           Stop,
           CheckpointEnded,
           CheckProgress,
@@ -77,24 +77,8 @@ public final class Coordinator {
   /** An event of a host. */
   public record FromHost(Host.Event event) implements Command {}
 
-  /** Something that a user asks of a run under way; answered with a {@link Reply}. */
-  public sealed interface Request extends Command permits MoveExpert {
-    /** Who asks. */
-    ActorRef<Reply> replyTo();
-  }
-
-  /** Have an expert live on the node of that name from the next step on. */
-  public record MoveExpert(int layer, int expert, String node, ActorRef<Reply> replyTo)
-      implements Request {}
-
-  /** The answer to a {@link Request}. */
-  public sealed interface Reply permits Accepted, Refused {}
-
-  /** It will be done; {@code line} says what. */
-  public record Accepted(String line) implements Reply {}
-
-  /** It cannot be done. */
-  public record Refused(String message, String hint) implements Reply {}
+  /** Something that happened to a node, for those who watch. */
+  public record Noticed(RunEvent event) implements Command {}
 
   /** Finish the step at hand, write a checkpoint and end. */
   public record Stop() implements Command {}
@@ -278,7 +262,7 @@ public final class Coordinator {
     switch (command) {
       case HostsChanged changed -> onHostsChanged(changed.hosts());
       case FromHost from -> onHost(from.event());
-      case MoveExpert move -> onMoveExpert(move);
+      case Noticed noticed -> tell(noticed.event());
       case Stop stop -> onStop();
       case CheckProgress check -> onCheckProgress();
       case CheckpointEnded ended -> onCheckpointEnded(ended);
@@ -390,6 +374,12 @@ public final class Coordinator {
       }
       case Host.Failed failed -> fail(failed.message(), failed.hint());
       case Host.Leaving leaving -> onLeaving(leaving.node());
+      case Host.MoveAsked move -> move.replyTo().tell(onMove(move));
+      case Host.StopAsked stop -> {
+        stop.replyTo()
+            .tell(new Host.Accepted("the run ends with a checkpoint of the step at hand"));
+        onStop();
+      }
       case Host.Replicated replicated -> onReplicated(replicated);
       case Host.Bundle bundle -> {
         bundle.routers().forEach(this::onRouter);
@@ -439,7 +429,14 @@ public final class Coordinator {
       checkpoints.rolledBack(committedStep);
     }
     listener.epochBegan(plan, group.name(settings.node()));
-    tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+    if (change.hasBegun()) {
+      if (before == null) {
+        tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
+      }
+      tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+    } else {
+      tell(new RunEvent.Began(committedStep, group.nodeNames()));
+    }
     if (before != null && committedStep < from) {
       validationDue = false;
       tell(new RunEvent.RolledBack(committedStep, from));
@@ -503,29 +500,23 @@ public final class Coordinator {
     }
   }
 
-  private void onMoveExpert(MoveExpert move) {
+  private Host.Answer onMove(Host.MoveAsked move) {
     ExpertId expert = new ExpertId(move.layer(), move.expert());
-    Integer to = group == null ? null : group.node(move.node());
-    if (group == null) {
-      move.replyTo().tell(new Refused("training has not begun yet", "try again in a moment"));
-    } else if (!group.hasExpert(expert)) {
-      move.replyTo()
-          .tell(
-              new Refused(
-                  "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
-                  "metrics.jsonl names all experts in the line of each placement"));
-    } else if (to == null || wishes.isLeaving(to)) {
-      move.replyTo()
-          .tell(
-              new Refused(
-                  "node: " + move.node() + " (expected: one of " + group.names() + ")",
-                  "nodes.json of the run names all nodes"));
-    } else {
-      wishes.move(expert, to);
-      move.replyTo()
-          .tell(new Accepted("expert " + expert + " moves to " + move.node() + " after this step"));
-      regroupAtBoundary("expert " + expert + " moves to " + move.node());
+    Integer to = group.node(move.toNode());
+    if (!group.hasExpert(expert)) {
+      return new Host.Refused(
+          "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
+          "metrics.jsonl names all experts in the line of each placement");
     }
+    if (to == null || wishes.isLeaving(to)) {
+      return new Host.Refused(
+          "node: " + move.toNode() + " (expected: one of " + group.names() + ")",
+          "nodes.json of the run names all nodes");
+    }
+    wishes.move(expert, to);
+    String cause = "expert " + expert + " moves to " + move.toNode();
+    regroupAtBoundary(cause);
+    return new Host.Accepted(cause + " after the step at hand");
   }
 
   // What to do next.
@@ -609,8 +600,20 @@ public final class Coordinator {
     if (!beginCheckpoint()) {
       timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
     } else if (checkpoints.hasEnded(committedStep)) {
-      finish(outcome);
+      finishIfWritten();
     }
+  }
+
+  private void finishIfWritten() {
+    if (checkpoints.written() == committedStep) {
+      finish(ending);
+      return;
+    }
+    CheckpointEnded failed = checkpoints.lastFailure();
+    fail(
+        "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
+            .formatted(committedStep, failed.failure(), checkpoints.written()),
+        failed.hint());
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
@@ -622,16 +625,8 @@ public final class Coordinator {
           "checkpoint of step %d failed: %s. HINT: %s"
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
-    if (phase != Phase.ENDING || !checkpoints.hasEnded(committedStep)) {
-      return;
-    }
-    if (checkpoints.written() == committedStep) {
-      finish(ending);
-    } else {
-      fail(
-          "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-              .formatted(committedStep, ended.failure(), checkpoints.written()),
-          ended.hint());
+    if (phase == Phase.ENDING && checkpoints.hasEnded(committedStep)) {
+      finishIfWritten();
     }
   }
 

@@ -67,8 +67,12 @@ final class Group {
         .orElse(null);
   }
 
+  List<String> nodeNames() {
+    return names.values().stream().sorted().toList();
+  }
+
   String names() {
-    return String.join(", ", names.values().stream().sorted().toList());
+    return String.join(", ", nodeNames());
   }
 
   /** Says of a rank where it lives. */

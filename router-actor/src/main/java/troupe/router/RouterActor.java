@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -35,8 +36,10 @@ import troupe.transport.Transport;
  *   IDLE:       Step                        -> PASSING     (training pass)
  *   IDLE:       Evaluate, Generate          -> PASSING     (forward alone)
  *   PASSING:    answer of an expert, Load   -> PASSING     (runs the pieces that can run)
- *   PASSING:    training pass finished      -> REDUCING    (sends each rank its slice of the trunk's gradient)
- *   REDUCING:   slices of all ranks         -> REDUCED     (sums them in rank order, reports GradientReady)
+ *   PASSING:    backward of a layer is over -> PASSING     (sends each rank its segments of the trunk's gradient)
+ *   PASSING:    segments of other ranks     -> PASSING     (sums them in rank order)
+ *   PASSING:    training pass finished      -> REDUCING
+ *   REDUCING:   segments of all ranks       -> REDUCED     (reports GradientReady)
  *   REDUCED:    Apply                       -> GATHERING   (updates its slice, sends it to all ranks)
  *   GATHERING:  slices of all ranks         -> IDLE        (reports Applied)
  *   any:        exception                   -> IDLE        (forgets the step at hand)
@@ -190,6 +193,9 @@ public final class RouterActor {
    */
   private static final Duration RETRY = Duration.ofMillis(1);
 
+  /** A pass forward alone has no gradients. */
+  private static final IntConsumer NOTHING_IS_FINAL = layer -> {};
+
   private static final int MAX_RESTARTS = 3;
   private static final Duration RESTART_WINDOW = Duration.ofMinutes(1);
 
@@ -300,8 +306,8 @@ public final class RouterActor {
             state.rank() * tokensOfRank,
             config.train().ranks() * tokensOfRank,
             settings.draws(),
-            mail.ofPass(begin.step())),
-        () -> trunk.sendGradients(pass.lossSum()));
+            mail.ofPass(begin.step(), trunk::gradientsFinal)),
+        () -> trunk.passEnded(pass.lossSum()));
   }
 
   private void expectAnswersWithin(Duration timeout) {
@@ -313,6 +319,8 @@ public final class RouterActor {
 
   private void onLoad(Load load) {
     if (load.epoch() == epoch() && pass != null && pass.step() == load.step()) {
+      // A load is a sum over all ranks: each of them is in this step.
+      trunk.allHaveBegun();
       pass.load(load.layer(), load.load_E());
       advance();
     }
@@ -335,7 +343,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = evaluate.id() + index;
     begin(
-        RankPass.evaluation(state, List.of(micro), id, mail.ofPass(id)),
+        RankPass.evaluation(state, List.of(micro), id, mail.ofPass(id, NOTHING_IS_FINAL)),
         () -> {
           double sum = lossSum + pass.lossSum();
           endPass();
@@ -364,7 +372,7 @@ public final class RouterActor {
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = generate.id() + generated;
     begin(
-        RankPass.generation(state, micro, id, mail.ofPass(id)),
+        RankPass.generation(state, micro, id, mail.ofPass(id, NOTHING_IS_FINAL)),
         () -> {
           double[] logits = state.trunk().nextTokenLogits(micro);
           endPass();

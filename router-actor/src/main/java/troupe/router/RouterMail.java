@@ -1,5 +1,6 @@
 package troupe.router;
 
+import java.util.function.IntConsumer;
 import troupe.core.tensor.Tensor;
 import troupe.expert.Outbox;
 import troupe.expert.network.TensorPayload;
@@ -31,8 +32,12 @@ final class RouterMail implements AutoCloseable {
     this.retryLater = retryLater;
   }
 
-  /** Where the pass of a step, or of an evaluation, sends its rows and stats. */
-  Outgoing ofPass(long step) {
+  /**
+   * Where the pass of a step, or of an evaluation, sends its rows and stats.
+   *
+   * @param whenFinal told the layer down to which the trunk's gradients are final
+   */
+  Outgoing ofPass(long step, IntConsumer whenFinal) {
     return new Outgoing() {
       @Override
       public void send(Phase phase, int microBatch, int layer, int expert, Tensor rows) {
@@ -49,15 +54,20 @@ final class RouterMail implements AutoCloseable {
       public void routed(int layer, LayerStats stats) {
         tell(new RouterActor.Routed(epoch(), step, state.rank(), layer, stats));
       }
+
+      @Override
+      public void gradientsFinal(int layer) {
+        whenFinal.accept(layer);
+      }
     };
   }
 
-  /** Sends a slice of the trunk, which stays this rank's. */
-  void toRank(Phase phase, long step, int rank, Tensor slice) {
+  /** Sends a slice of the trunk or a segment of one, which stays this rank's. */
+  void toRank(Phase phase, long step, int segment, int rank, Tensor elements) {
     post(
         settings.placement().nodeOfRank(rank),
-        header(phase, step, -1, 0, rank, slice),
-        TensorPayload.lent(slice));
+        header(phase, step, -1, segment, rank, elements),
+        TensorPayload.lent(elements));
   }
 
   /** Tells the coordinator. */

@@ -4,18 +4,31 @@ import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Tensor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.trunk.RankState;
+import troupe.router.trunk.Segments.Segment;
 import troupe.transport.BatchHeader;
 import troupe.transport.Phase;
 
 /**
  * The trunk's part of a step, shared out over ranks: every rank sends each other rank its gradient
- * of the slice that rank owns, sums what it gets for its own in rank order, updates it once the
- * step is decided and sends it to all.
+ * of the slice that rank owns, in segments as backward is done with them, sums what it gets for its
+ * own in rank order, updates it once the step is decided and sends it to all.
  */
 final class TrunkExchange {
+  /** More than any layer: nothing is final. */
+  private static final int NOTHING = Integer.MAX_VALUE;
+
   private final RankState state;
   private final RouterMail mail;
   private TrunkReduction reduction;
+
+  /** Gradients of this layer and those behind it are final. */
+  private int finalFrom = NOTHING;
+
+  /** Gradients of this layer and those behind it are sent. */
+  private int sentFrom = NOTHING;
+
+  private boolean allHaveBegun;
+  private boolean passEnded;
   private double lossSum;
 
   TrunkExchange(RankState state, RouterMail mail) {
@@ -23,47 +36,95 @@ final class TrunkExchange {
     this.mail = mail;
   }
 
-  /** A step begins: slices of other ranks may come from now on. */
+  /** A step begins: segments of other ranks may come from now on. */
   void begin(long step) {
     end();
     state.gradientStep(-1);
     reduction = new TrunkReduction(state, step);
+    finalFrom = NOTHING;
+    sentFrom = NOTHING;
+    allHaveBegun = false;
+    passEnded = false;
   }
 
-  /** This rank's gradients are complete. */
-  void sendGradients(double lossSumOfRank) {
-    lossSum = lossSumOfRank;
+  /**
+   * Every rank has begun this step. Before that a rank would drop what it gets, and wait for it
+   * until somebody asks.
+   */
+  void allHaveBegun() {
+    allHaveBegun = true;
+    sendFinal();
+  }
+
+  /** This rank's gradients of a layer and those behind it change no more in this step. */
+  void gradientsFinal(int layer) {
+    finalFrom = layer;
+    sendFinal();
+  }
+
+  private void sendFinal() {
+    if (reduction != null && allHaveBegun && finalFrom < sentFrom) {
+      int before = sentFrom;
+      sentFrom = finalFrom;
+      send(finalFrom, before);
+    }
+  }
+
+  /** Sends the segments that became final after {@code from} or a layer behind it. */
+  private void send(int from, int before) {
     for (int owner = 0; owner < state.slices().ranks(); owner++) {
-      Tensor slice = state.gradientSlice(owner);
-      if (owner == state.rank()) {
-        accept(owner, TensorPayload.lent(slice));
-      } else {
-        mail.toRank(Phase.TRUNK_GRADIENT, reduction.step(), owner, slice);
+      for (Segment segment : state.segments().of(owner)) {
+        if (segment.finalAfter() >= from && segment.finalAfter() < before) {
+          send(segment);
+        }
       }
     }
   }
 
-  /** Takes a slice of another rank's gradient; returns whether it was awaited. */
+  private void send(Segment segment) {
+    Tensor gradient = state.gradient(segment);
+    if (segment.owner() == state.rank()) {
+      accept(state.rank(), segment.number(), TensorPayload.lent(gradient));
+    } else {
+      mail.toRank(
+          Phase.TRUNK_GRADIENT, reduction.step(), segment.number(), segment.owner(), gradient);
+    }
+  }
+
+  /** This rank's pass is over: all its gradients are final. */
+  void passEnded(double lossSumOfRank) {
+    lossSum = lossSumOfRank;
+    passEnded = true;
+    if (reduction.isComplete()) {
+      report();
+    }
+  }
+
+  /** Takes a segment of another rank's gradient; returns whether it was awaited. */
   boolean onGradient(BatchHeader header, TensorPayload rows) {
     if (reduction == null || reduction.step() != header.step()) {
       rows.release();
       return false;
     }
-    int missing = reduction.missing();
-    accept(header.rank(), rows);
-    return reduction.missing() < missing;
+    boolean awaited = reduction.isMissing(header.rank(), header.microBatch());
+    accept(header.rank(), header.microBatch(), rows);
+    return awaited;
   }
 
-  private void accept(int fromRank, TensorPayload slice) {
-    if (reduction.accept(fromRank, slice)) {
-      mail.tell(
-          new RouterActor.GradientReady(
-              state.incarnations().epoch(),
-              reduction.step(),
-              state.rank(),
-              lossSum,
-              reduction.squaredNorm()));
+  private void accept(int fromRank, int segment, TensorPayload rows) {
+    if (reduction.accept(fromRank, segment, rows) && passEnded) {
+      report();
     }
+  }
+
+  private void report() {
+    mail.tell(
+        new RouterActor.GradientReady(
+            state.incarnations().epoch(),
+            reduction.step(),
+            state.rank(),
+            lossSum,
+            reduction.squaredNorm()));
   }
 
   /** The step is decided. Does nothing without its gradient; may be repeated. */
@@ -82,7 +143,7 @@ final class TrunkExchange {
   private void sendParameters(long step) {
     for (int other = 0; other < state.slices().ranks(); other++) {
       if (other != state.rank()) {
-        mail.toRank(Phase.TRUNK_PARAMETERS, step, other, state.parameterSlice(state.rank()));
+        mail.toRank(Phase.TRUNK_PARAMETERS, step, 0, other, state.parameterSlice(state.rank()));
       }
     }
   }
@@ -112,7 +173,8 @@ final class TrunkExchange {
   }
 
   /**
-   * Nothing moves: other ranks may have missed this rank's slices; those that have them drop these.
+   * Nothing moves: other ranks may have missed what this rank sent; those that have them drop
+   * these.
    */
   void resend() {
     if (reduction == null) {
@@ -121,7 +183,7 @@ final class TrunkExchange {
     if (state.owned().committedStep() == reduction.step()) {
       sendParameters(reduction.step());
     } else {
-      sendGradients(lossSum);
+      send(sentFrom, NOTHING);
     }
   }
 

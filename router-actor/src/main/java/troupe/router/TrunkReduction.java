@@ -1,61 +1,91 @@
 package troupe.router;
 
+import java.util.List;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.trunk.RankState;
+import troupe.router.trunk.Segments.Segment;
 
 /**
- * Sums what all ranks found for the slice of the trunk that one rank owns, in rank order whatever
- * the order of arrival.
+ * Sums what all ranks found for the slice of the trunk that one rank owns: segment by segment as
+ * they come, each in rank order whatever the order of arrival. What came before its turn is kept,
+ * the rest is released at once.
  */
 final class TrunkReduction implements AutoCloseable {
   private final RankState state;
   private final long step;
-  private final TensorPayload[] slices;
-  private int missing;
+  private final List<Segment> segments;
+  private final int ranks;
+  private final TensorPayload[][] early_SR;
+  private final int[] summedRanks_S;
+  private int unfinished;
 
   TrunkReduction(RankState state, long step) {
     this.state = state;
     this.step = step;
-    this.slices = new TensorPayload[state.slices().ranks()];
-    this.missing = slices.length;
+    this.segments = state.segments().of(state.rank());
+    this.ranks = state.slices().ranks();
+    this.early_SR = new TensorPayload[segments.size()][ranks];
+    this.summedRanks_S = new int[segments.size()];
+    this.unfinished = segments.size();
   }
 
   long step() {
     return step;
   }
 
-  /** How many slices have not come yet. */
-  int missing() {
-    return missing;
+  /** Whether the gradients of all ranks are in the sum. */
+  boolean isComplete() {
+    return unfinished == 0;
   }
 
   /**
-   * Takes the slice of a rank.
+   * Takes a rank's gradient of a segment, unless it has it.
    *
    * @return whether this completed the sum
    */
-  boolean accept(int rank, TensorPayload slice) {
-    if (rank < 0
-        || rank >= slices.length
-        || slices[rank] != null
-        || slice.tensor().size() != state.gradientSum().size()) {
-      slice.release();
+  boolean accept(int rank, int segment, TensorPayload rows) {
+    if (!isMissing(rank, segment) || rows.tensor().size() != segments.get(segment).count()) {
+      rows.release();
       return false;
     }
-    slices[rank] = slice;
-    missing--;
-    if (missing > 0) {
+    early_SR[segment][rank] = rows;
+    addWhoseTurnItIs(segment);
+    if (summedRanks_S[segment] < ranks) {
       return false;
     }
+    unfinished--;
+    if (isComplete()) {
+      state.gradientStep(step);
+    }
+    return isComplete();
+  }
+
+  /** Whether a rank's gradient of a segment has not come yet; false if there is no such one. */
+  boolean isMissing(int rank, int segment) {
+    return segment >= 0
+        && segment < summedRanks_S.length
+        && rank >= summedRanks_S[segment]
+        && rank < ranks
+        && early_SR[segment][rank] == null;
+  }
+
+  private void addWhoseTurnItIs(int segment) {
     Kernels kernels = state.device().kernels();
-    kernels.copy(state.gradientSum(), slices[0].tensor());
-    for (int r = 1; r < slices.length; r++) {
-      kernels.add(state.gradientSum(), slices[r].tensor());
+    Tensor sum = state.gradientSum(segments.get(segment));
+    TensorPayload[] early_R = early_SR[segment];
+    while (summedRanks_S[segment] < ranks && early_R[summedRanks_S[segment]] != null) {
+      int rank = summedRanks_S[segment];
+      if (rank == 0) {
+        kernels.copy(sum, early_R[rank].tensor());
+      } else {
+        kernels.add(sum, early_R[rank].tensor());
+      }
+      summedRanks_S[segment]++;
+      early_R[rank].release();
+      early_R[rank] = null;
     }
-    state.gradientStep(step);
-    return true;
   }
 
   /** Sum of squares of the summed slice, waiting for the device. */
@@ -68,9 +98,11 @@ final class TrunkReduction implements AutoCloseable {
 
   @Override
   public void close() {
-    for (TensorPayload slice : slices) {
-      if (slice != null) {
-        slice.release();
+    for (TensorPayload[] early_R : early_SR) {
+      for (TensorPayload rows : early_R) {
+        if (rows != null) {
+          rows.release();
+        }
       }
     }
   }

@@ -23,9 +23,15 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.LoggerFactory;
+import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Placement;
 
 class MetricsLogTest {
   private static final Path FULL_DEVICE = Path.of("/dev/full");
@@ -110,6 +116,98 @@ class MetricsLogTest {
     assertEquals(6, records.get(11).step());
     assertEquals(70, assertInstanceOf(StepMetrics.class, records.get(12)).loss());
     assertEquals(List.of(file), files());
+  }
+
+  @Test
+  void shouldDropLaterStepsWhileItGoesOn() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog log = MetricsLog.create(file)) {
+      for (int n = 1; n <= 10; n++) {
+        log.append(step(n, n));
+      }
+      log.append(placement(1, 4));
+      log.rollBack(6);
+      log.append(placement(2, 6));
+      log.append(step(7, 70));
+      assertEquals(0, log.lost());
+    }
+    List<MetricsRecord> records = read(file, 0);
+    assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 4L, 6L, 7L), steps(records));
+    assertEquals(70, assertInstanceOf(StepMetrics.class, records.getLast()).loss());
+    assertEquals(List.of(file), files());
+  }
+
+  @Test
+  void shouldShowNothingOfAProcessThatWasReplaced() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog zombie = MetricsLog.create(file)) {
+      zombie.append(step(1, 1));
+      try (MetricsLog next = MetricsLog.resume(file, 1)) {
+        zombie.append(step(2, 99));
+        next.append(step(2, 2));
+        next.append(step(3, 3));
+        zombie.rollBack(1);
+        zombie.append(step(2, 99));
+        next.append(step(4, 4));
+      }
+    }
+    assertEquals(List.of(1L, 2L, 3L, 4L), steps(read(file, 0)));
+  }
+
+  @Test
+  void shouldGoOnWhenItCannotBeCut() throws IOException {
+    Path file = folder.resolve("metrics.jsonl");
+    // The copy cannot be made where there is a folder that is not empty.
+    Path occupied = Files.createDirectory(folder.resolve("metrics.jsonl.tmp"));
+    Files.createFile(occupied.resolve("file"));
+    List<ILoggingEvent> events = captured();
+    try (MetricsLog log = MetricsLog.create(file)) {
+      log.append(step(1, 1));
+      log.append(step(2, 2));
+      log.rollBack(1);
+      log.append(step(2, 20));
+    }
+    assertEquals(List.of(1L, 2L, 2L), steps(read(file, 0)));
+    assertEquals(1, events.size());
+    assertTrue(events.getFirst().getFormattedMessage().contains("HINT"), events.toString());
+  }
+
+  @Test
+  void shouldTellThePlacementOfAnEpoch() throws IOException {
+    assertEquals(
+        "{\"step\":6,\"epoch\":2,\"placement\":{"
+            + "\"a\":{\"ranks\":[1],\"experts\":[\"0/0\",\"1/1\"]},"
+            + "\"b\":{\"ranks\":[0],\"experts\":[\"1/0\"]},"
+            + "\"c\":{\"ranks\":[],\"experts\":[]}}}",
+        MetricsJson.toLine(placement(2, 6)));
+    Path file = folder.resolve("metrics.jsonl");
+    try (MetricsLog log = MetricsLog.create(file)) {
+      log.append(placement(2, 6));
+    }
+    assertEquals(List.of(placement(2, 6)), read(file, 0));
+    Files.writeString(file, "{\"step\":6,\"epoch\":2,\"placement\":{\"a\":3}}\n");
+    read(file, 1);
+  }
+
+  @Test
+  void shouldTellNodesOfTheSameNameApart() {
+    PlacementMetrics metrics =
+        PlacementMetrics.of(
+            1, 0, new Placement(new TreeMap<>(), List.of(5)), Map.of(5, "a", 6, "a", 7, "b"));
+    assertEquals(Set.of("a#5", "a#6", "b"), metrics.nodes().keySet());
+  }
+
+  private static PlacementMetrics placement(int epoch, long step) {
+    SortedMap<ExpertId, Integer> experts = new TreeMap<>();
+    experts.put(new ExpertId(0, 0), 9);
+    experts.put(new ExpertId(1, 1), 9);
+    experts.put(new ExpertId(1, 0), 4);
+    Placement placement = new Placement(experts, List.of(4, 9));
+    return PlacementMetrics.of(epoch, step, placement, Map.of(9, "a", 4, "b", 1, "c"));
+  }
+
+  private static List<Long> steps(List<MetricsRecord> records) {
+    return records.stream().map(MetricsRecord::step).toList();
   }
 
   @Test

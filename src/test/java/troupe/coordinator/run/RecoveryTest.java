@@ -149,7 +149,7 @@ final class RecoveryTest {
             Runs.draws(config));
     Outcome.Failed outcome = assertInstanceOf(Outcome.Failed.class, failed.heard().outcome.join());
     assertEquals(2, outcome.step());
-    assertTrue(outcome.message().contains("router-1"), outcome.message());
+    assertTrue(outcome.message().contains("rank=1"), outcome.message());
   }
 
   @Test

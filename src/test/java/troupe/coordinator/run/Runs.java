@@ -52,6 +52,16 @@ public final class Runs {
     return ConfigLoader.parse("", all);
   }
 
+  /**
+   * The same, wide enough for the trunk's gradient to travel in several segments: matrices of a
+   * layer, the head and the embeddings have 64 KiB of float32 each.
+   */
+  static RunConfig wide(String... overrides) {
+    List<String> all = new ArrayList<>(List.of("model.d_model=64", "model.vocab=256"));
+    all.addAll(List.of(overrides));
+    return tiny(all.toArray(String[]::new));
+  }
+
   /** What a run told its listener. */
   static final class Heard implements RunListener {
     final List<StepReport> steps = new ArrayList<>();

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -43,6 +44,35 @@ final class SameBitsTest {
   @ValueSource(strings = {"ipc", "udp"})
   void shouldNotDependOnTheWayBatchesTravel(String mode) throws Exception {
     assertEquals(train(Runs.tiny()).hash(), train(Runs.tiny("transport.mode=" + mode)).hash());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"auto, 2", "ipc, 3", "udp, 4"})
+  void shouldNotDependOnTheWaySegmentsOfTheTrunkTravel(String mode, int ranks) throws Exception {
+    String[] all = {"model.layers=4", "train.batch=24", "train.ranks=" + ranks, "train.steps=3"};
+    String expected = trainAlone(Runs.wide(all));
+    String[] travelling = Arrays.copyOf(all, all.length + 1);
+    travelling[all.length] = "transport.mode=" + mode;
+    assertEquals(expected, train(Runs.wide(travelling)).hash());
+  }
+
+  private static String trainAlone(RunConfig config) {
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      new SingleProcess(model, Runs.randomBatches(config), Runs.draws(config))
+          .train(config.train().steps());
+      return Shards.hash(model);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"2:0/1:forward, auto", "2:1/2:backward, udp", "3:1/0:apply, ipc"})
+  void shouldSurviveAnExpertThatThrowsWhileSegmentsTravel(String fault, String mode)
+      throws Exception {
+    String[] all = {"transport.mode=" + mode, "faults.expert_throws=[\"" + fault + "\"]"};
+    Trained disturbed = train(Runs.wide(all));
+    assertEquals(1, disturbed.heard().notices.size(), "restarts told");
+    assertEquals(train(Runs.wide()).hash(), disturbed.hash());
   }
 
   @ParameterizedTest

@@ -34,13 +34,24 @@ final class SingleProcess {
   private final RunConfig config;
   private final BatchSource batches;
   private final DrawsSource draws;
+  private final GradientsFinal whenFinal;
   private long committedStep;
 
   SingleProcess(Model model, BatchSource batches, DrawsSource draws) {
+    this(model, batches, draws, (rank, layer) -> {});
+  }
+
+  SingleProcess(Model model, BatchSource batches, DrawsSource draws, GradientsFinal whenFinal) {
+    this.whenFinal = whenFinal;
     this.model = model;
     this.config = model.config();
     this.batches = batches;
     this.draws = draws;
+  }
+
+  /** Told when the trunk's gradients of a layer, and those behind it, are final for a rank. */
+  interface GradientsFinal {
+    void accept(int rank, int layer);
   }
 
   /**
@@ -270,6 +281,11 @@ final class SingleProcess {
       @Override
       public void routed(int layer, LayerStats stats) {
         stats_LR.computeIfAbsent(layer, l -> new LayerStats[model.ranks().size()])[rank] = stats;
+      }
+
+      @Override
+      public void gradientsFinal(int layer) {
+        whenFinal.accept(rank, layer);
       }
     }
   }

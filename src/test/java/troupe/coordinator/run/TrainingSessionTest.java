@@ -1,6 +1,6 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
+import troupe.coordinator.host.EpochPlan;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -66,7 +66,10 @@ final class TrainingSessionTest {
     private LongConsumer onStep;
 
     @Override
-    public void started(Model model, Corpus corpus, long committedStep) {}
+    public void opened(Corpus corpus) {}
+
+    @Override
+    public void placed(EpochPlan plan, String coordinator) {}
 
     @Override
     public synchronized void committed(StepMetrics metrics) {

@@ -20,7 +20,7 @@ final class Assembler {
   private static final int SETTLED_BATCHES = 4096;
 
   private final long runId;
-  private final AeronSettings.Inbound bounds;
+  private final TransportSettings.Inbound bounds;
   private final BatchReceiver receiver;
   private final TransportEvents events;
   private final LiveCounters counters;
@@ -33,7 +33,7 @@ final class Assembler {
 
   Assembler(
       long runId,
-      AeronSettings.Inbound bounds,
+      TransportSettings.Inbound bounds,
       BatchReceiver receiver,
       TransportEvents events,
       LiveCounters counters) {
@@ -44,13 +44,13 @@ final class Assembler {
     this.counters = counters;
   }
 
-  /** Takes a frame and counts it, unless it is held. */
-  Verdict onFrame(DirectBuffer buffer, int offset, int length, long nowNs) {
-    Verdict verdict = FrameDecoder.decode(frame, memory, buffer, offset, length);
+  /** Takes a frame that came that way and counts it, unless it is held. */
+  Verdict onFrame(Way way, DirectBuffer buffer, int offset, int length, long nowNs) {
+    Verdict verdict = FrameDecoder.decode(frame, memory, way, buffer, offset, length);
     if (verdict == Verdict.ACCEPTED) {
       verdict =
           frame.runId() == runId && frame.epoch() >= epoch
-              ? place(buffer, offset, nowNs)
+              ? place(way, buffer, offset, nowNs)
               : Verdict.FOREIGN;
     }
     counters.count(verdict);
@@ -82,7 +82,7 @@ final class Assembler {
     abandonIf(assembly -> true);
   }
 
-  private Verdict place(DirectBuffer buffer, int offset, long nowNs) {
+  private Verdict place(Way way, DirectBuffer buffer, int offset, long nowNs) {
     Assembly assembly = find();
     if (assembly == null) {
       BatchId id = new BatchId(frame.source(), frame.sequence());
@@ -104,7 +104,7 @@ final class Assembler {
     try {
       Verdict verdict = assembly.add(frame, memory, buffer, offset, nowNs);
       if (assembly.isComplete()) {
-        complete(assembly);
+        complete(way, assembly);
       }
       return verdict;
     } catch (RuntimeException e) {
@@ -161,11 +161,10 @@ final class Assembler {
     }
   }
 
-  private void complete(Assembly assembly) {
+  private void complete(Way way, Assembly assembly) {
     remove(assembly);
     settled.settle(assembly.id(), Verdict.DUPLICATE);
-    counters.batchesReceived.increment();
-    counters.bytesReceived.add(assembly.bytes());
+    counters.of(way).received(assembly.bytes());
     try {
       receiver.onBatch(assembly.header(), assembly.payload());
     } catch (RuntimeException e) {

@@ -8,7 +8,7 @@ package troupe.transport;
  * @param epoch the placement epoch; batches of another epoch are dropped
  * @param step the training step, or the number of the evaluation
  * @param layer the layer, or -1 for trunk slices
- * @param microBatch the micro-batch of the rank
+ * @param microBatch the micro-batch of the rank; for trunk gradients the segment of the slice
  * @param rank the rank whose tokens these are; for trunk slices the sending rank
  * @param expert the expert of the layer; for trunk slices the receiving rank
  * @param phase what the rows are

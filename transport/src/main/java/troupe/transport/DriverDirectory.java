@@ -87,6 +87,17 @@ final class DriverDirectory implements AutoCloseable {
     delete();
   }
 
+  /**
+   * Whether the process of another folder's driver has ended, so that nobody will ever answer
+   * there. False if that cannot be told.
+   *
+   * @param aeron {@link #aeron} of that folder
+   */
+  static boolean isDead(Path aeron) {
+    Path folder = aeron.getParent();
+    return !OWN.contains(folder) && (Files.notExists(folder) || isStale(folder));
+  }
+
   private static DriverDirectory claim(Path parent) throws IOException {
     String prefix = PREFIX + ProcessHandle.current().pid() + "-";
     Path folder = Files.createTempDirectory(parent, prefix).toRealPath();

@@ -2,54 +2,158 @@ package troupe.transport;
 
 import io.aeron.driver.MediaDriver;
 import io.aeron.driver.ThreadingMode;
+import io.aeron.driver.status.SystemCounterDescriptor;
 import java.nio.file.Path;
-import org.agrona.ErrorHandler;
+import java.util.ArrayList;
+import java.util.List;
+import org.agrona.CloseHelper;
 import org.agrona.concurrent.BackoffIdleStrategy;
+import org.agrona.concurrent.IdleStrategy;
+import org.agrona.concurrent.NanoClock;
 
 /**
- * Starts the Aeron driver of one transport: one thread for all its work, asleep when there is none.
+ * The Aeron driver of a node and what is always open on it: one thread for all its work, asleep
+ * when there is none; its folder; this node's client; where it listens.
  */
-final class EmbeddedDriver {
+final class EmbeddedDriver implements AutoCloseable {
   private static final int MAX_SPINS = 10;
   private static final int MAX_YIELDS = 20;
   private static final int MIN_PARK_NS = 1_000;
 
-  private EmbeddedDriver() {}
+  private final DriverDirectory directory;
+  private final MediaDriver driver;
+  private final DriverClient client;
+  private final List<Listener> listeners;
+  private long naksSent;
+  private long naksReceived;
+  private boolean isClosed;
 
-  /** Starts a driver in a folder of its own. */
-  static MediaDriver launch(AeronSettings settings, Path directory, ErrorHandler errorHandler) {
+  private EmbeddedDriver(
+      DriverDirectory directory,
+      MediaDriver driver,
+      DriverClient client,
+      List<Listener> listeners) {
+    this.directory = directory;
+    this.driver = driver;
+    this.client = client;
+    this.listeners = List.copyOf(listeners);
+  }
+
+  /**
+   * Starts a driver in a folder of its own and listens.
+   *
+   * @throws IllegalStateException if this machine lacks what it needs; the message names the fix
+   */
+  static EmbeddedDriver launch(
+      TransportSettings settings, LiveCounters counters, TransportEvents events, NanoClock clock) {
+    Path parent = parent(settings);
+    DriverDirectory directory = DriverDirectory.create(parent);
+    MediaDriver driver = null;
+    DriverClient client = null;
+    try {
+      Preflight.checkSpace(parent, Preflight.neededBytes(settings), Preflight.usableBytes(parent));
+      TransportSettings fitted = Preflight.fitWindow(settings, Preflight.maxReceiveBufferBytes());
+      IdleStrategy idle = new BusyTime(idleStrategy(settings), counters.driverBusyNs, clock);
+      driver = MediaDriver.launch(context(fitted, directory.aeron(), idle, events));
+      client = DriverClient.ofThisNode(directory.aeron(), events);
+      List<Listener> listeners = new ArrayList<>();
+      if (settings.hasIpc()) {
+        listeners.add(Listener.ipc(settings, client, events));
+      }
+      if (settings.hasUdp()) {
+        listeners.add(Listener.udp(settings, client, events, clock));
+      }
+      return new EmbeddedDriver(directory, driver, client, listeners);
+    } catch (RuntimeException e) {
+      CloseHelper.quietCloseAll(client, driver, directory);
+      throw e;
+    }
+  }
+
+  /** Where the folder is made. */
+  static Path parent(TransportSettings settings) {
+    return settings.directory() == null ? DriverDirectory.defaultParent() : settings.directory();
+  }
+
+  /** Spins and yields a little, then sleeps longer and longer. One instance per thread. */
+  static IdleStrategy idleStrategy(TransportSettings settings) {
+    return new BackoffIdleStrategy(
+        MAX_SPINS, MAX_YIELDS, MIN_PARK_NS, settings.maxIdlePark().toNanos());
+  }
+
+  private static MediaDriver.Context context(
+      TransportSettings settings, Path directory, IdleStrategy idle, TransportEvents events) {
     MediaDriver.Context context =
         new MediaDriver.Context()
             .aeronDirectoryName(directory.toString())
             .dirDeleteOnShutdown(true)
             .warnIfDirectoryExists(false)
             .threadingMode(ThreadingMode.SHARED)
-            .sharedIdleStrategy(idleStrategy(settings))
+            .sharedIdleStrategy(idle)
             .sharedThreadFactory(DaemonThreads.named("transport-driver"))
             // Terms take memory when they are first written, not all at once at the start.
             .termBufferSparseFile(true)
             .publicationTermBufferLength(settings.termBytes())
             .ipcTermBufferLength(settings.termBytes())
             .mtuLength(settings.mtuBytes())
-            .ipcMtuLength(settings.mtuBytes())
-            .errorHandler(errorHandler);
-    if (settings.isUdp()) {
+            .ipcMtuLength(settings.ipcMtuBytes())
+            .errorHandler(events::onError);
+    if (settings.hasUdp()) {
       context
           .initialWindowLength(settings.windowBytes())
           .socketRcvbufLength(bufferBytes(settings, Preflight.maxReceiveBufferBytes()))
           .socketSndbufLength(bufferBytes(settings, Preflight.maxSendBufferBytes()));
     }
-    return MediaDriver.launch(context);
-  }
-
-  /** Spins and yields a little, then sleeps longer and longer. One instance per thread. */
-  static BackoffIdleStrategy idleStrategy(AeronSettings settings) {
-    return new BackoffIdleStrategy(
-        MAX_SPINS, MAX_YIELDS, MIN_PARK_NS, settings.maxIdlePark().toNanos());
+    return context;
   }
 
   /** Twice the window: the kernel counts its own overhead on each packet too. */
-  private static int bufferBytes(AeronSettings settings, int limit) {
+  private static int bufferBytes(TransportSettings settings, int limit) {
     return (int) Math.min(limit, 2L * settings.windowBytes());
+  }
+
+  Path directory() {
+    return directory.aeron();
+  }
+
+  /** This node's own client; for the transport's thread. */
+  DriverClient client() {
+    return client;
+  }
+
+  List<Listener> listeners() {
+    return listeners;
+  }
+
+  /** How often this node asked for lost packets. */
+  synchronized long naksSent() {
+    readCounters();
+    return naksSent;
+  }
+
+  /** How often others asked this node. */
+  synchronized long naksReceived() {
+    readCounters();
+    return naksReceived;
+  }
+
+  /** The memory of the counters goes with the driver: what they said last stays here. */
+  private void readCounters() {
+    if (!isClosed) {
+      naksSent = counter(SystemCounterDescriptor.NAK_MESSAGES_SENT);
+      naksReceived = counter(SystemCounterDescriptor.NAK_MESSAGES_RECEIVED);
+    }
+  }
+
+  private long counter(SystemCounterDescriptor descriptor) {
+    return driver.context().systemCounters().get(descriptor).get();
+  }
+
+  /** Stops it and deletes its folder; only when nobody works the client any more. */
+  @Override
+  public synchronized void close() {
+    readCounters();
+    isClosed = true;
+    CloseHelper.quietCloseAll(client, driver, directory);
   }
 }

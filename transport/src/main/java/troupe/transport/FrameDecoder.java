@@ -17,12 +17,17 @@ final class FrameDecoder {
   private FrameDecoder() {}
 
   /**
-   * Wraps {@code frame} around bytes and checks them.
+   * Wraps {@code frame} around bytes that came that way and checks them.
    *
    * @return {@link Verdict#ACCEPTED}, {@link Verdict#MALFORMED} or {@link Verdict#CORRUPT}
    */
   static Verdict decode(
-      FrameFlyweight frame, FrameMemory memory, DirectBuffer buffer, int offset, int length) {
+      FrameFlyweight frame,
+      FrameMemory memory,
+      Way way,
+      DirectBuffer buffer,
+      int offset,
+      int length) {
     if (length < HEADER_LENGTH) {
       return Verdict.MALFORMED;
     }
@@ -32,14 +37,15 @@ final class FrameDecoder {
         || frame.chunkLength() != length - HEADER_LENGTH) {
       return Verdict.MALFORMED;
     }
-    if (frame.checksum() != memory.checksum(buffer, offset, length)) {
+    int covered = FrameFlyweight.checksummedLength(way, length);
+    if (frame.checksum() != memory.checksum(buffer, offset, covered)) {
       return Verdict.CORRUPT;
     }
-    return isSound(frame) ? Verdict.ACCEPTED : Verdict.MALFORMED;
+    return isSound(frame, way) ? Verdict.ACCEPTED : Verdict.MALFORMED;
   }
 
-  private static boolean isSound(FrameFlyweight frame) {
-    return frame.flags() == FrameFlyweight.NATIVE_FLAGS
+  private static boolean isSound(FrameFlyweight frame, Way way) {
+    return frame.flags() == FrameFlyweight.flags(way)
         && frame.phase() != null
         && frame.dtypeCode() >= 1
         && frame.dtypeCode() <= MAX_DTYPE_CODE

@@ -13,8 +13,8 @@ final class FrameEncoder {
   }
 
   /**
-   * Writes the frame with the chunk of {@code rows} that begins at {@code chunkOffset}; copies the
-   * rows once.
+   * Writes the frame, for one way, with the chunk of {@code rows} that begins at {@code
+   * chunkOffset}; copies the rows once.
    *
    * @return bytes written
    */
@@ -22,6 +22,7 @@ final class FrameEncoder {
       FrameMemory memory,
       MutableDirectBuffer buffer,
       int offset,
+      Way way,
       BatchHeader header,
       BatchId id,
       int stride,
@@ -29,10 +30,11 @@ final class FrameEncoder {
       long chunkOffset) {
     int chunkLength = chunkLength(stride, header.payloadBytes(), chunkOffset);
     int length = FrameFlyweight.HEADER_LENGTH + chunkLength;
-    FrameFlyweight.putBatch(buffer, offset, header, id, stride);
+    FrameFlyweight.putBatch(buffer, offset, way, header, id, stride);
     FrameFlyweight.putChunk(buffer, offset, chunkOffset, chunkLength);
     memory.put(buffer, offset + FrameFlyweight.HEADER_LENGTH, rows, chunkOffset, chunkLength);
-    FrameFlyweight.putChecksum(buffer, offset, memory.checksum(buffer, offset, length));
+    int covered = FrameFlyweight.checksummedLength(way, length);
+    FrameFlyweight.putChecksum(buffer, offset, memory.checksum(buffer, offset, covered));
     return length;
   }
 }

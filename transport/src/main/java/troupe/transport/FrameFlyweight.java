@@ -10,7 +10,9 @@ import org.agrona.concurrent.UnsafeBuffer;
 /**
  * One frame: a header and a chunk of the rows of a batch. All fields are little endian; the rows
  * keep the byte order of the machine that sent them (flag bit 0: big endian). A batch without rows
- * is one frame without a chunk.
+ * is one frame without a chunk. In shared memory the checksum covers the header only (flag bit 1):
+ * it tells frames from what others write there, and the rows are as safe as in any other memory of
+ * this machine, while reading them again would cost as much as copying them.
  *
  * <pre>
  *   0                   1                   2                   3
@@ -56,7 +58,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  *  +---------------------------------------------------------------+
  *  |                         Chunk length                          |
  *  +---------------------------------------------------------------+
- *  |    Checksum (CRC32C of the frame with zero in this field)     |
+ *  |    Checksum (CRC32C of what it covers, this field as zero)    |
  *  +---------------------------------------------------------------+
  *  |                        Rows, a chunk                         ...
  * ...                                                              |
@@ -70,13 +72,16 @@ final class FrameFlyweight {
   /** "TRPE" as it stands in the frame. */
   static final int MAGIC = 0x45505254;
 
-  static final byte VERSION = 1;
+  static final byte VERSION = 2;
 
   /** Flag bit 0: the rows are big endian. */
   static final byte FLAG_BIG_ENDIAN = 1;
 
-  /** The flags of frames that this machine sends and understands. */
-  static final byte NATIVE_FLAGS = ByteOrder.nativeOrder() == LITTLE_ENDIAN ? 0 : FLAG_BIG_ENDIAN;
+  /** Flag bit 1: the checksum covers the header only. */
+  static final byte FLAG_HEADER_CHECKSUM = 2;
+
+  private static final byte BYTE_ORDER_FLAG =
+      ByteOrder.nativeOrder() == LITTLE_ENDIAN ? 0 : FLAG_BIG_ENDIAN;
 
   /** Chunks begin and end on cache lines of the destination, so every row element is aligned. */
   static final int CHUNK_ALIGNMENT = 64;
@@ -125,14 +130,24 @@ final class FrameFlyweight {
     return this;
   }
 
+  /** The flags of frames that this machine sends and understands on that way. */
+  static byte flags(Way way) {
+    return (byte) (BYTE_ORDER_FLAG | (way == Way.IPC ? FLAG_HEADER_CHECKSUM : 0));
+  }
+
+  /** How many bytes of a frame its checksum covers on that way. */
+  static int checksummedLength(Way way, int frameLength) {
+    return way == Way.IPC ? HEADER_LENGTH : frameLength;
+  }
+
   /** Writes all fields that the frames of a batch have in common. */
   static void putBatch(
-      MutableDirectBuffer memory, int offset, BatchHeader header, BatchId id, int stride) {
+      MutableDirectBuffer memory, int offset, Way way, BatchHeader header, BatchId id, int stride) {
     memory.putInt(offset + MAGIC_OFFSET, MAGIC, LITTLE_ENDIAN);
     memory.putByte(offset + VERSION_OFFSET, VERSION);
     memory.putByte(offset + PHASE_OFFSET, (byte) header.phase().code());
     memory.putByte(offset + DTYPE_OFFSET, (byte) header.dtypeCode());
-    memory.putByte(offset + FLAGS_OFFSET, NATIVE_FLAGS);
+    memory.putByte(offset + FLAGS_OFFSET, flags(way));
     memory.putLong(offset + RUN_ID_OFFSET, header.runId(), LITTLE_ENDIAN);
     memory.putLong(offset + SOURCE_OFFSET, id.source(), LITTLE_ENDIAN);
     memory.putLong(offset + SEQUENCE_OFFSET, id.sequence(), LITTLE_ENDIAN);

@@ -19,8 +19,8 @@ final class FrameMemory {
   private MemorySegment segment;
 
   /**
-   * The checksum of the frame of {@code length} bytes at {@code offset}, whatever its checksum
-   * field holds.
+   * The checksum of the first {@code length} bytes, at least the header, of the frame at {@code
+   * offset}, whatever its checksum field holds.
    */
   int checksum(DirectBuffer buffer, int offset, int length) {
     int start = map(buffer) + offset;

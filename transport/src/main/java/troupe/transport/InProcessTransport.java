@@ -1,6 +1,6 @@
 package troupe.transport;
 
-import java.util.concurrent.atomic.LongAdder;
+import troupe.transport.TransportEvents.Undelivered;
 
 /**
  * Hands batches over within one JVM: the receiver gets the very payload that was offered, on the
@@ -9,8 +9,9 @@ import java.util.concurrent.atomic.LongAdder;
 public final class InProcessTransport implements Transport {
   private final int node;
   private final BatchReceiver receiver;
-  private final LongAdder batches = new LongAdder();
-  private final LongAdder bytes = new LongAdder();
+  private final TransportEvents events;
+  private final LiveCounters counters;
+  private volatile int epoch = Integer.MIN_VALUE;
   private volatile boolean closed;
 
   /**
@@ -20,8 +21,15 @@ public final class InProcessTransport implements Transport {
    * @param receiver gets what is offered
    */
   public InProcessTransport(int node, BatchReceiver receiver) {
+    this(node, receiver, TransportEvents.NONE, new LiveCounters());
+  }
+
+  InProcessTransport(
+      int node, BatchReceiver receiver, TransportEvents events, LiveCounters counters) {
     this.node = node;
     this.receiver = receiver;
+    this.events = events;
+    this.counters = counters;
   }
 
   /**
@@ -41,21 +49,30 @@ public final class InProcessTransport implements Transport {
     if (toNode != node) {
       return Offer.NOT_CONNECTED;
     }
-    batches.increment();
-    bytes.add(length);
+    if (header.epoch() < epoch) {
+      payload.release();
+      events.onUndelivered(node, header, Undelivered.OLD_EPOCH);
+      return Offer.ACCEPTED;
+    }
+    LiveTraffic traffic = counters.of(Way.HAND_OFF);
+    traffic.sent(length);
+    traffic.received(length);
     receiver.onBatch(header, payload);
     return Offer.ACCEPTED;
   }
 
-  /** {@inheritDoc} A hand-off leaves nothing on its way, so there is nothing to drop. */
+  /**
+   * {@inheritDoc} A hand-off leaves nothing on its way; what is offered from now on by someone who
+   * has not heard of the epoch is released. Never goes back.
+   */
   @Override
-  public void setEpoch(int epoch) {}
+  public synchronized void setEpoch(int newEpoch) {
+    epoch = Math.max(epoch, newEpoch);
+  }
 
   @Override
   public TransportCounters counters() {
-    long numBatches = batches.sum();
-    long numBytes = bytes.sum();
-    return new TransportCounters(numBatches, numBatches, numBytes, numBytes, 0, 0, 0, 0, 0, 0, 0);
+    return counters.snapshot(0, 0);
   }
 
   @Override

@@ -4,10 +4,9 @@ import java.util.concurrent.atomic.LongAdder;
 
 /** The counters of a transport while it runs. */
 final class LiveCounters {
-  final LongAdder batchesSent = new LongAdder();
-  final LongAdder batchesReceived = new LongAdder();
-  final LongAdder bytesSent = new LongAdder();
-  final LongAdder bytesReceived = new LongAdder();
+  private final LiveTraffic handOff = new LiveTraffic();
+  private final LiveTraffic ipc = new LiveTraffic();
+  private final LiveTraffic udp = new LiveTraffic();
   final LongAdder backPressured = new LongAdder();
   final LongAdder acceptedFrames = new LongAdder();
   final LongAdder malformedFrames = new LongAdder();
@@ -17,6 +16,18 @@ final class LiveCounters {
   final LongAdder discardedFrames = new LongAdder();
   final LongAdder refusedBatches = new LongAdder();
   final LongAdder abandonedBatches = new LongAdder();
+
+  final LongAdder busyNs = new LongAdder();
+  final LongAdder driverBusyNs = new LongAdder();
+
+  /** The batches of a way. */
+  LiveTraffic of(Way way) {
+    return switch (way) {
+      case HAND_OFF -> handOff;
+      case IPC -> ipc;
+      case UDP -> udp;
+    };
+  }
 
   /** Counts a frame; a held one will come again and is counted then. */
   void count(Verdict verdict) {
@@ -31,18 +42,21 @@ final class LiveCounters {
     }
   }
 
-  TransportCounters snapshot() {
+  TransportCounters snapshot(long naksSent, long naksReceived) {
     return new TransportCounters(
-        batchesSent.sum(),
-        batchesReceived.sum(),
-        bytesSent.sum(),
-        bytesReceived.sum(),
+        handOff.snapshot(),
+        ipc.snapshot(),
+        udp.snapshot(),
         backPressured.sum(),
         malformedFrames.sum(),
         duplicateFrames.sum(),
         foreignFrames.sum(),
         corruptFrames.sum(),
         refusedBatches.sum(),
-        abandonedBatches.sum());
+        abandonedBatches.sum(),
+        naksSent,
+        naksReceived,
+        busyNs.sum(),
+        driverBusyNs.sum());
   }
 }

@@ -12,13 +12,13 @@ import troupe.transport.Transport.Offer;
  */
 final class OutboundQueue {
   private final ManyToOneConcurrentArrayQueue<Outbound> batches;
-  private final AeronSettings.Outbound bounds;
+  private final TransportSettings.Outbound bounds;
   private final AtomicInteger numBatches = new AtomicInteger();
   private final AtomicLong numBytes = new AtomicLong();
   private final AtomicInteger offering = new AtomicInteger();
   private volatile boolean closed;
 
-  OutboundQueue(AeronSettings.Outbound bounds) {
+  OutboundQueue(TransportSettings.Outbound bounds) {
     this.bounds = bounds;
     this.batches = new ManyToOneConcurrentArrayQueue<>(Math.max(2, bounds.batches()));
   }

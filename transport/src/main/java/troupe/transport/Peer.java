@@ -3,14 +3,16 @@ package troupe.transport;
 /** A node to which batches can be offered: the side of it that any thread may touch. */
 final class Peer {
   private final int node;
-  private final String channel;
+  private final Endpoint endpoint;
+  private final Route route;
   private final OutboundQueue queue;
   private volatile boolean connected;
   private volatile boolean removed;
 
-  Peer(int node, String channel, AeronSettings.Outbound bounds) {
-    this.node = node;
-    this.channel = channel;
+  Peer(Endpoint endpoint, Route route, TransportSettings.Outbound bounds) {
+    this.node = endpoint.node();
+    this.endpoint = endpoint;
+    this.route = route;
     this.queue = new OutboundQueue(bounds);
   }
 
@@ -18,9 +20,14 @@ final class Peer {
     return node;
   }
 
-  /** The channel on which the node listens. */
-  String channel() {
-    return channel;
+  /** Where the node said that it listens. */
+  Endpoint endpoint() {
+    return endpoint;
+  }
+
+  /** How its batches get there. */
+  Route route() {
+    return route;
   }
 
   OutboundQueue queue() {

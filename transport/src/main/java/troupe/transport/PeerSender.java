@@ -1,7 +1,6 @@
 package troupe.transport;
 
 import io.aeron.Aeron;
-import io.aeron.ChannelUriStringBuilder;
 import io.aeron.ExclusivePublication;
 import io.aeron.Publication;
 import io.aeron.exceptions.AeronException;
@@ -17,27 +16,26 @@ import troupe.transport.TransportEvents.Undelivered;
  * now is tried again in the next round.
  *
  * <pre>
- *   OPENING:   the driver has made the publication                       -> OPEN
- *   OPEN:      the publication is closed or at the end of its positions  -> OPENING, the batch
- * starts over
- *   OPEN:      the connection comes back                                 -> OPEN, the batch starts
- * over
- *   both:      no connection for connectTimeout                          -> what waits is given
- * back
+ *   OPENING: the driver has made the publication                      -> OPEN
+ *   OPEN:    the publication is closed or at the end of its positions -> OPENING
+ *   OPEN:    the connection comes (back)                              -> OPEN, the batch starts over
+ *   both:    no connection for connectTimeout, or the node is dead    -> what waits is given back
  * </pre>
  */
 final class PeerSender {
   private static final long REOPEN_INTERVAL_NS = 100_000_000;
 
   private final Peer peer;
-  private final Aeron aeron;
-  private final AeronSettings settings;
+  private final Route route;
+  private final DriverClient client;
+  private final TransportSettings settings;
   private final Supplier<BatchId> ids;
   private final TransportEvents events;
   private final LiveCounters counters;
   private final FrameMemory memory = new FrameMemory();
   private final BufferClaim claim = new BufferClaim();
 
+  private Aeron opener;
   private ExclusivePublication publication;
   private long registrationId = Aeron.NULL_VALUE;
   private long nextOpenNs;
@@ -51,14 +49,14 @@ final class PeerSender {
 
   PeerSender(
       Peer peer,
-      Aeron aeron,
-      AeronSettings settings,
+      TransportSettings settings,
       Supplier<BatchId> ids,
       TransportEvents events,
       LiveCounters counters,
       long nowNs) {
     this.peer = peer;
-    this.aeron = aeron;
+    this.route = peer.route();
+    this.client = route.client();
     this.settings = settings;
     this.ids = ids;
     this.events = events;
@@ -71,14 +69,14 @@ final class PeerSender {
     return peer;
   }
 
-  /** Sends at most {@code frameLimit} frames. Returns how many. */
+  /** Sends at most {@code frameLimit} frames. Returns the work done. */
   int send(long nowNs, int epoch, int frameLimit) {
-    boolean isOpen = publication != null || open(nowNs);
-    if (!isOpen || !isConnected()) {
-      if (nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
+    int work = client.isOwn() ? 0 : client.work(nowNs);
+    if (!connected(isConnected(nowNs))) {
+      if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
         discard(Undelivered.NOT_CONNECTED);
       }
-      return 0;
+      return work;
     }
     lastConnectedNs = nowNs;
     int frames = 0;
@@ -90,7 +88,7 @@ final class PeerSender {
       }
       frames++;
     }
-    return frames;
+    return work + frames;
   }
 
   /** Gives back everything that waits. */
@@ -106,28 +104,43 @@ final class PeerSender {
   /** Closes the publication; what Aeron has taken may still be delivered. */
   void close() {
     peer.connected(false);
-    CloseHelper.quietClose(publication);
-    if (publication == null && registrationId != Aeron.NULL_VALUE && !aeron.isClosed()) {
-      aeron.asyncRemovePublication(registrationId);
+    forget();
+    if (!client.isOwn()) {
+      client.close();
     }
-    publication = null;
+  }
+
+  private boolean isConnected(long nowNs) {
+    if (client.aeron() != opener || publication != null && publication.isClosed()) {
+      forget();
+    }
+    return (publication != null || open(nowNs)) && publication.isConnected();
+  }
+
+  /** Tells what has changed since the last round. */
+  private boolean connected(boolean isConnected) {
+    if (isConnected != peer.isConnected()) {
+      peer.connected(isConnected);
+      if (isConnected) {
+        restartBatch();
+        events.onConnected(peer.node());
+      } else {
+        events.onDisconnected(peer.node());
+      }
+    }
+    return isConnected;
   }
 
   private boolean open(long nowNs) {
-    if (nextOpenNs - nowNs > 0) {
+    opener = client.aeron();
+    if (opener == null || nextOpenNs - nowNs > 0) {
       return false;
     }
     try {
       if (registrationId == Aeron.NULL_VALUE) {
-        String channel =
-            new ChannelUriStringBuilder(peer.channel())
-                .termLength(settings.termBytes())
-                .mtu(settings.mtuBytes())
-                .build();
-        int streamId = AeronSettings.streamId(peer.node());
-        registrationId = aeron.asyncAddExclusivePublication(channel, streamId);
+        registrationId = opener.asyncAddExclusivePublication(route.channel(), peer.node());
       }
-      publication = aeron.getExclusivePublication(registrationId);
+      publication = opener.getExclusivePublication(registrationId);
       hasOpenFailed &= publication == null;
     } catch (AeronException e) {
       registrationId = Aeron.NULL_VALUE;
@@ -140,21 +153,15 @@ final class PeerSender {
     return publication != null;
   }
 
-  private boolean isConnected() {
-    boolean isConnected = publication.isConnected();
-    if (isConnected != peer.isConnected()) {
-      peer.connected(isConnected);
-      if (isConnected) {
-        restartBatch();
-        events.onConnected(peer.node());
-      } else {
-        events.onDisconnected(peer.node());
-      }
+  /** Lets go of the publication, of one that was asked for as well. */
+  private void forget() {
+    CloseHelper.quietClose(publication);
+    boolean isAskedFor = publication == null && registrationId != Aeron.NULL_VALUE;
+    if (isAskedFor && client.aeron() == opener && opener != null && !opener.isClosed()) {
+      opener.asyncRemovePublication(registrationId);
     }
-    if (publication.isClosed()) {
-      reopen();
-    }
-    return isConnected;
+    publication = null;
+    registrationId = Aeron.NULL_VALUE;
   }
 
   /**
@@ -200,7 +207,15 @@ final class PeerSender {
     }
     try {
       FrameEncoder.encode(
-          memory, claim.buffer(), claim.offset(), batch.header(), id, stride, rows, sentBytes);
+          memory,
+          claim.buffer(),
+          claim.offset(),
+          route.way(),
+          batch.header(),
+          id,
+          stride,
+          rows,
+          sentBytes);
     } catch (RuntimeException e) {
       // The sender took its memory back: another thread's arena, or one that is closed.
       claim.abort();
@@ -215,23 +230,19 @@ final class PeerSender {
     return position;
   }
 
+  /**
+   * BACK_PRESSURED and ADMIN_ACTION pass by themselves; NOT_CONNECTED and CLOSED are seen at the
+   * next round.
+   */
   private void onRefusal(long position) {
-    if (position == Publication.CLOSED || position == Publication.MAX_POSITION_EXCEEDED) {
-      reopen();
+    if (position == Publication.MAX_POSITION_EXCEEDED) {
+      connected(false);
+      forget();
     }
-    // BACK_PRESSURED and ADMIN_ACTION pass by themselves; NOT_CONNECTED is seen at the next round.
-  }
-
-  private void reopen() {
-    peer.connected(false);
-    CloseHelper.quietClose(publication);
-    publication = null;
-    registrationId = Aeron.NULL_VALUE;
   }
 
   private void finish() {
-    counters.batchesSent.increment();
-    counters.bytesSent.add(batch.bytes());
+    counters.of(route.way()).sent(batch.bytes());
     release();
   }
 

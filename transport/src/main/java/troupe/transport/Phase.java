@@ -12,7 +12,7 @@ public enum Phase {
   INPUT_GRADIENT(4),
   /** Router to expert: token rows to compute and forget. */
   EVALUATE(5),
-  /** Router to router: a slice of trunk gradients for the rank that owns it. */
+  /** Router to router: a segment of trunk gradients for the rank that owns it. */
   TRUNK_GRADIENT(6),
   /** Router to router: an updated slice of trunk parameters from the rank that owns it. */
   TRUNK_PARAMETERS(7),

@@ -21,19 +21,26 @@ final class Preflight {
 
   private Preflight() {}
 
-  /** Terms of one stream: a publication, and on UDP the image of it at the receiver. */
-  static long neededBytes(AeronSettings settings) {
-    return DRIVER_BYTES + 3L * settings.termBytes() * (settings.isUdp() ? 2 : 1);
+  /** A driver and one stream: a publication, and on UDP the image of it at the receiver. */
+  static long neededBytes(TransportSettings settings) {
+    return DRIVER_BYTES + neededBytes(settings, settings.hasUdp() ? Way.UDP : Way.IPC);
   }
 
   /**
-   * Checks that the driver's memory fits.
+   * What another node costs here: on UDP the publication to it and the image of its own, in shared
+   * memory the publication that it makes in this driver.
+   */
+  static long neededBytes(TransportSettings settings, Way way) {
+    return 3L * settings.termBytes() * (way == Way.UDP ? 2 : 1);
+  }
+
+  /**
+   * Checks that the memory of the driver, or of more nodes, fits.
    *
    * @throws IllegalStateException if it does not; writing into full shared memory would kill the
    *     JVM
    */
-  static void checkSpace(AeronSettings settings, Path parent, long usableBytes) {
-    long needed = neededBytes(settings);
+  static void checkSpace(Path parent, long needed, long usableBytes) {
     if (usableBytes < needed) {
       throw new IllegalStateException(
           """
@@ -57,8 +64,8 @@ final class Preflight {
    * The settings with the window that the kernel's limit on receive buffers allows; says so if that
    * is less.
    */
-  static AeronSettings fitWindow(AeronSettings settings, int maxReceiveBufferBytes) {
-    if (!settings.isUdp() || settings.windowBytes() <= maxReceiveBufferBytes) {
+  static TransportSettings fitWindow(TransportSettings settings, int maxReceiveBufferBytes) {
+    if (!settings.hasUdp() || settings.windowBytes() <= maxReceiveBufferBytes) {
       return settings;
     }
     String hint = "HINT: sysctl -w net.core.rmem_max=" + settings.windowBytes();

@@ -9,20 +9,21 @@ import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 
 /**
- * The receiving side: hands frames to the assembler and leaves those that it holds where they are.
+ * The receiving side of one way: hands frames to the assembler and leaves those that it holds where
+ * they are.
  */
 final class ReceiveAgent implements Agent, ControlledFragmentHandler {
   /** As many as one round of sending, see {@link SendAgent}. */
   private static final int FRAMES_A_ROUND = 4;
 
-  private final Subscription subscription;
+  private final Listener listener;
   private final Assembler assembler;
   private final IntSupplier epoch;
   private final NanoClock clock;
   private long nowNs;
 
-  ReceiveAgent(Subscription subscription, Assembler assembler, IntSupplier epoch, NanoClock clock) {
-    this.subscription = subscription;
+  ReceiveAgent(Listener listener, Assembler assembler, IntSupplier epoch, NanoClock clock) {
+    this.listener = listener;
     this.assembler = assembler;
     this.epoch = epoch;
     this.clock = clock;
@@ -32,12 +33,14 @@ final class ReceiveAgent implements Agent, ControlledFragmentHandler {
   public int doWork() {
     nowNs = clock.nanoTime();
     assembler.epoch(epoch.getAsInt());
-    return subscription.controlledPoll(this, FRAMES_A_ROUND) + assembler.expire(nowNs);
+    Subscription subscription = listener.subscription(nowNs);
+    int frames = subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
+    return frames + assembler.expire(nowNs);
   }
 
   @Override
   public Action onFragment(DirectBuffer buffer, int offset, int length, Header header) {
-    Verdict verdict = assembler.onFrame(buffer, offset, length, nowNs);
+    Verdict verdict = assembler.onFrame(listener.way(), buffer, offset, length, nowNs);
     return verdict == Verdict.HELD ? Action.ABORT : Action.CONTINUE;
   }
 
@@ -48,6 +51,6 @@ final class ReceiveAgent implements Agent, ControlledFragmentHandler {
 
   @Override
   public String roleName() {
-    return "transport-receive";
+    return "transport-receive-" + listener.way();
   }
 }

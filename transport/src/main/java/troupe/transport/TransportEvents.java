@@ -11,7 +11,10 @@ public interface TransportEvents {
 
   /** Why an accepted batch was not sent. */
   enum Undelivered {
-    /** The node could not be reached for {@link AeronSettings#connectTimeout}. */
+    /**
+     * The node could not be reached for {@link TransportSettings#connectTimeout}, or its process
+     * has ended.
+     */
     NOT_CONNECTED,
     /** The node was removed from the peers. */
     PEER_REMOVED,

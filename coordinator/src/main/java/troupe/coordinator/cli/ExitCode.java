@@ -6,6 +6,9 @@ final class ExitCode {
   static final int FAILED = 1;
   static final int MISTAKE = 2;
 
+  /** The majority of nodes goes on without this one. */
+  static final int CUT_OFF = 3;
+
   /** 128 + SIGINT, as shells have it. */
   static final int INTERRUPTED = 130;
 

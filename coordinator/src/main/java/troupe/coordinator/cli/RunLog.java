@@ -45,6 +45,17 @@ final class RunLog implements AutoCloseable {
   }
 
   /**
+   * Appends everything that is logged from now on to {@code troupe-NODE.log} in the folder of the
+   * run.
+   *
+   * @throws UserException if the file cannot be written
+   */
+  static synchronized RunLog open(Path runFolder, String node) {
+    return openFile(
+        runFolder.resolve("troupe-" + node.replaceAll("[^A-Za-z0-9.-]", "_") + ".log"));
+  }
+
+  /**
    * Writes the stack trace to the log that is open, or to a new temporary file.
    *
    * @return that file

@@ -2,9 +2,15 @@ package troupe.coordinator.cli;
 
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Locale;
-import troupe.coordinator.metrics.StepMetrics;
+import java.util.stream.IntStream;
+import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Model;
+import troupe.coordinator.metrics.StepMetrics;
+import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Placement;
 import troupe.coordinator.run.TrainingSession;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;
@@ -13,6 +19,7 @@ import troupe.core.data.Corpus;
 final class TrainProgress implements TrainingSession.Observer {
   private final RunConfig config;
   private final PrintWriter out;
+  private Corpus corpus;
   private long startNs;
   private long firstStep;
   private double lossSum;
@@ -28,11 +35,16 @@ final class TrainProgress implements TrainingSession.Observer {
   }
 
   @Override
-  public void started(Model model, Corpus corpus, long committedStep) {
+  public void opened(Corpus text) {
+    corpus = text;
+  }
+
+  @Override
+  public void placed(EpochPlan plan, String coordinator) {
     RunConfig.Model m = config.model();
     print(
         "run        %s%s",
-        config.run().dir(), committedStep > 0 ? ", after step " + committedStep : "");
+        config.run().dir(), plan.step() > 0 ? ", after step " + plan.step() : "");
     print(
         "model      %d layers, d_model %d, %d experts of d_ff %d; %s parameters, %s active a token",
         m.layers(),
@@ -56,11 +68,33 @@ final class TrainProgress implements TrainingSession.Observer {
         config.device(),
         config.train().ranks(),
         config.train().microBatches(),
-        model.experts().size(),
+        plan.placement().experts().size(),
         name(config.transport().mode()));
+    if (plan.nodes().size() > 1) {
+      plan.nodes().stream()
+          .sorted(Comparator.comparing(NodeInfo::name))
+          .forEach(node -> print("           %s", describe(node, plan.placement(), coordinator)));
+    }
     print("");
     startNs = System.nanoTime();
-    firstStep = committedStep;
+    firstStep = plan.step();
+  }
+
+  private static String describe(NodeInfo node, Placement placement, String coordinator) {
+    List<Integer> ranks =
+        IntStream.range(0, placement.ranks().size())
+            .filter(rank -> placement.nodeOfRank(rank) == node.node())
+            .boxed()
+            .toList();
+    long experts =
+        placement.experts().values().stream().filter(home -> home == node.node()).count();
+    return "%s at %s: ranks %s, %d experts%s"
+        .formatted(
+            node.name(),
+            node.address(),
+            ranks.isEmpty() ? "none" : ranks,
+            experts,
+            node.name().equals(coordinator) ? ", coordinator" : "");
   }
 
   @Override

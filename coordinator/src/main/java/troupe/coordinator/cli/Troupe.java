@@ -43,6 +43,10 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       TrainCommand.class,
+      NodeCommand.class,
+      MoveCommand.class,
+      LaunchCommand.class,
+      ChaosCommand.class,
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,

@@ -205,7 +205,6 @@ public final class Arrivals implements BatchReceiver {
   }
 
   private Steps steps(ShardChunk chunk) {
-    return lanes.computeIfAbsent(
-        new Lane(chunk.phase(), chunk.shard()), lane -> new Steps());
+    return lanes.computeIfAbsent(new Lane(chunk.phase(), chunk.shard()), lane -> new Steps());
   }
 }

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
-import troupe.transport.Phase;
 
 /** The copies of one step that a node sends to others: which are made, which have arrived. */
 final class CopyRound {
@@ -45,18 +44,6 @@ final class CopyRound {
         unmade.add(ShardId.trunk());
       }
     }
-  }
-
-  /** The node that sends a shard to those who keep copies, or to who writes checkpoints. */
-  static int sender(EpochPlan plan, ShardId shard, Phase phase) {
-    return switch (shard.kind()) {
-      case TRUNK ->
-          phase == Phase.CHECKPOINT
-              ? plan.placement().nodeOfRank(0)
-              : Collections.min(plan.placement().ranks());
-      case MOMENTS -> plan.placement().nodeOfRank(shard.index());
-      case EXPERT -> plan.placement().nodeOfExpert(shard.layer(), shard.index());
-    };
   }
 
   long step() {

@@ -156,8 +156,7 @@ public final class Courier {
 
   /** Transfers of a phase and step that are not confirmed yet. */
   public int pending(Phase phase, long step) {
-    return (int)
-        transfers().filter(it -> it.phase() == phase && it.copy().step() == step).count();
+    return (int) transfers().filter(it -> it.phase() == phase && it.copy().step() == step).count();
   }
 
   /** Whether nothing is on its way. */
@@ -170,8 +169,8 @@ public final class Courier {
     long nowNs = nanoTime.getAsLong();
     for (Destination destination : List.copyOf(destinations.values())) {
       for (Transfer transfer : List.copyOf(destination.sent)) {
-        if (isLate(transfer, nowNs)) {
-          destination.sent.remove(transfer);
+        // Whoever was told of an earlier one may have begun an epoch meanwhile.
+        if (isLate(transfer, nowNs) && destination.sent.remove(transfer)) {
           retry(destination, transfer, nowNs);
         }
       }
@@ -210,8 +209,7 @@ public final class Courier {
       destination.waiting.add(transfer);
       return;
     }
-    LOG.warn(
-        "node={} given up {} attempts={}", destination.node, transfer, transfer.attempts());
+    LOG.warn("node={} given up {} attempts={}", destination.node, transfer, transfer.attempts());
     ShardCopy copy = transfer.copy();
     copy.release();
     listener.onUndelivered(destination.node, transfer.phase(), copy.shard(), copy.step());

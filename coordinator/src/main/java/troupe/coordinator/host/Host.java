@@ -60,6 +60,8 @@ public final class Host {
           Checkpoint,
           Release,
           Leave,
+          Move,
+          Stop,
           Finish,
           Fetch,
           Arrived,
@@ -113,6 +115,22 @@ public final class Host {
   /** Whoever runs this process wants it to end; said by the node itself. */
   public record Leave() implements Command {}
 
+  /** Someone at this node wants an expert to live on the node of that name. */
+  public record Move(int layer, int expert, String toNode, ActorRef<Answer> replyTo)
+      implements Command {}
+
+  /** Someone at this node wants the run to end with a checkpoint. */
+  public record Stop(ActorRef<Answer> replyTo) implements Command {}
+
+  /** What became of a wish. */
+  public sealed interface Answer permits Accepted, Refused {}
+
+  /** It will be done; {@code line} says what. */
+  public record Accepted(String line) implements Answer {}
+
+  /** It cannot be done. */
+  public record Refused(String message, String hint) implements Answer {}
+
   /** The run is over. */
   public record Finish(Outcome outcome) implements Command {}
 
@@ -155,7 +173,16 @@ public final class Host {
 
   /** What a host tells the coordinator. */
   public sealed interface Event
-      permits Reported, Stale, Prepared, Preparing, Failed, Leaving, Bundle, Replicated {
+      permits Reported,
+          Stale,
+          Prepared,
+          Preparing,
+          Failed,
+          Leaving,
+          MoveAsked,
+          StopAsked,
+          Bundle,
+          Replicated {
     /** The epoch it is about. */
     int epoch();
 
@@ -178,6 +205,14 @@ public final class Host {
 
   /** This node was asked to go: nothing should live here any more. */
   public record Leaving(int epoch, int node) implements Event {}
+
+  /** An expert should live on the node of that name; the answer goes to who wants it. */
+  public record MoveAsked(
+      int epoch, int node, int layer, int expert, String toNode, ActorRef<Answer> replyTo)
+      implements Event {}
+
+  /** The run should end with a checkpoint; the answer goes to who wants it. */
+  public record StopAsked(int epoch, int node, ActorRef<Answer> replyTo) implements Event {}
 
   /** All actors of the plan are there, at its step. */
   public record Prepared(int epoch, int node) implements Event {}
@@ -407,6 +442,12 @@ public final class Host {
         }
       }
       case Leave leave -> onLeave();
+      case Move move ->
+          passOn(
+              new MoveAsked(
+                  epoch, node(), move.layer(), move.expert(), move.toNode(), move.replyTo()),
+              move.replyTo());
+      case Stop stop -> passOn(new StopAsked(epoch, node(), stop.replyTo()), stop.replyTo());
       case Finish finish -> onFinish(finish.outcome());
       case Fetch fetch -> onFetch(fetch);
       case Arrived arrived -> onArrived(arrived);
@@ -469,6 +510,7 @@ public final class Host {
     settings.receiver().disconnect();
     arrivals.epoch(epoch);
     courier.epoch(epoch);
+    memory.trim();
     bundler = null;
     round = null;
     stepAtHand = 0;
@@ -779,13 +821,8 @@ public final class Host {
     if (plan == null || plan.epoch() != epoch) {
       return;
     }
-    Integer from =
-        phase == Phase.RESTORE
-            ? plan.sources().get(shard)
-            : (Integer) CopyRound.sender(plan, shard, phase);
-    if (from != null) {
-      hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node()));
-    }
+    plan.sender(phase, shard)
+        .ifPresent(from -> hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node())));
   }
 
   private void onArrived(Arrived arrived) {
@@ -831,6 +868,16 @@ public final class Host {
     state = State.FINISHING;
     if (experts.isEmpty() && routers.isEmpty()) {
       ended();
+    }
+  }
+
+  private void passOn(Event wish, ActorRef<Answer> replyTo) {
+    if (state == State.RUNNING) {
+      coordinator.tell(wish);
+    } else {
+      replyTo.tell(
+          new Refused(
+              "training does not go on at this moment", "try again when steps are committed"));
     }
   }
 

@@ -8,6 +8,7 @@ import troupe.core.tensor.Device;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.RouterActor;
+import troupe.router.trunk.Segments;
 import troupe.router.trunk.Slices;
 import troupe.router.trunk.TrunkParameters;
 import troupe.transport.BatchHeader;
@@ -25,6 +26,7 @@ public final class NodeReceiver implements BatchReceiver {
   private final Device device;
   private final RunConfig config;
   private final Slices slices;
+  private final Segments segments;
   private volatile Actors actors = NOBODY;
   private volatile BatchReceiver shards;
 
@@ -33,6 +35,7 @@ public final class NodeReceiver implements BatchReceiver {
     this.device = device;
     this.config = config;
     this.slices = new Slices(TrunkParameters.layout(config).size(), config.train().ranks());
+    this.segments = Segments.of(config);
   }
 
   /** Parts of shards go here. */
@@ -73,8 +76,6 @@ public final class NodeReceiver implements BatchReceiver {
     return header.dtypeCode() == device.dtype().code()
         && header.rank() >= 0
         && header.rank() < config.train().ranks()
-        && header.microBatch() >= 0
-        && header.microBatch() < config.train().microBatches()
         && sizeFits(header);
   }
 
@@ -86,11 +87,12 @@ public final class NodeReceiver implements BatchReceiver {
           rowsFit(header) && actors.routers().containsKey(header.rank());
       case TRUNK_GRADIENT ->
           header.rows() == 1
-              && isSlice(header, header.expert())
+              && segments.isSegment(header.expert(), header.microBatch(), header.columns())
               && actors.routers().containsKey(header.expert());
       case TRUNK_PARAMETERS ->
           header.rows() == 1
-              && isSlice(header, header.rank())
+              && header.microBatch() == 0
+              && header.columns() == slices.count(header.rank())
               && actors.routers().containsKey(header.expert());
       case REPLICA, RESTORE, CHECKPOINT -> false;
     };
@@ -98,17 +100,13 @@ public final class NodeReceiver implements BatchReceiver {
 
   private boolean rowsFit(BatchHeader header) {
     return header.columns() == config.model().dModel()
+        && header.microBatch() >= 0
+        && header.microBatch() < config.train().microBatches()
         && header.rows() <= (long) config.train().batch() * config.model().seq();
   }
 
   private static ExpertId expert(BatchHeader header) {
     return new ExpertId(header.layer(), header.expert());
-  }
-
-  private boolean isSlice(BatchHeader header, int owner) {
-    return header.expert() >= 0
-        && header.expert() < config.train().ranks()
-        && header.columns() == slices.count(owner);
   }
 
   @Override

@@ -68,8 +68,7 @@ record ShardChunk(Phase phase, ShardId shard, long step, int number) {
   /** Its part of the whole shard. */
   MemorySegment of(MemorySegment bytes, ShardCatalog catalog) {
     long elementBytes = catalog.dtype().bytes();
-    return bytes.asSlice(
-        (long) number * ELEMENTS * elementBytes, elements(catalog) * elementBytes);
+    return bytes.asSlice((long) number * ELEMENTS * elementBytes, elements(catalog) * elementBytes);
   }
 
   private int elements(ShardCatalog catalog) {

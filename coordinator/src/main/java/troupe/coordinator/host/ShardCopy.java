@@ -45,7 +45,7 @@ public final class ShardCopy {
    * @throws IllegalStateException if it has none left
    */
   public ShardCopy retain() {
-    if (references.getAndUpdate(count -> count == 0 ? 0 : count + 1) == 0) {
+    if (references.getAndUpdate(count -> count <= 0 ? count : count + 1) <= 0) {
       throw new IllegalStateException(this + ": freed (expected: held)");
     }
     return this;
@@ -61,7 +61,6 @@ public final class ShardCopy {
       free.run();
     }
   }
-
 
   @Override
   public String toString() {

@@ -101,8 +101,7 @@ public final class ShardFiles {
     return switch (shard.kind()) {
       case TRUNK -> named(catalog.layout(shard), catalog.dtype(), bytes);
       case MOMENTS ->
-          List.of(
-              flat(FIRST_MOMENT, part(bytes, 0, 2)), flat(SECOND_MOMENT, part(bytes, 1, 2)));
+          List.of(flat(FIRST_MOMENT, part(bytes, 0, 2)), flat(SECOND_MOMENT, part(bytes, 1, 2)));
       case EXPERT -> {
         ParameterLayout layout = catalog.layout(shard);
         DType dtype = catalog.dtype();

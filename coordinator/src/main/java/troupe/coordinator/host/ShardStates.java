@@ -1,6 +1,8 @@
 package troupe.coordinator.host;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import troupe.coordinator.placement.ExpertId;
@@ -48,8 +50,7 @@ public final class ShardStates {
    * @throws IllegalStateException if it has none
    */
   public static ShardCopy copy(ExpertState expert, ShardMemory memory) {
-    return copy(
-        shard(expert), liveStep(expert), memory, copy -> copyOut(expert, copy.bytes()));
+    return copy(shard(expert), liveStep(expert), memory, copy -> copyOut(expert, copy.bytes()));
   }
 
   /**
@@ -59,8 +60,7 @@ public final class ShardStates {
    * @throws IllegalStateException if it has none
    */
   public static ShardCopy copy(RankState rank, ShardId shard, ShardMemory memory) {
-    return copy(
-        shard, liveStep(rank, shard), memory, copy -> copyOut(rank, shard, copy.bytes()));
+    return copy(shard, liveStep(rank, shard), memory, copy -> copyOut(rank, shard, copy.bytes()));
   }
 
   private static ShardCopy copy(
@@ -80,11 +80,7 @@ public final class ShardStates {
 
   /** Copies an expert into {@code bytes}, which has the size that the catalog says. */
   public static void copyOut(ExpertState expert, MemorySegment bytes) {
-    new Cursor(bytes)
-        .take(expert.parameters().flat())
-        .take(expert.owned().firstMoment())
-        .take(expert.owned().secondMoment())
-        .end();
+    copyOut(parts(bytes, tensors(expert)));
   }
 
   /**
@@ -93,21 +89,17 @@ public final class ShardStates {
    * @param shard the trunk, or the moments of this rank
    */
   public static void copyOut(RankState rank, ShardId shard, MemorySegment bytes) {
-    if (shard.equals(ShardId.trunk())) {
-      new Cursor(bytes).take(rank.parameters().flat()).end();
-    } else {
-      OwnedParameters owned = moments(rank, shard);
-      new Cursor(bytes).take(owned.firstMoment()).take(owned.secondMoment()).end();
-    }
+    copyOut(
+        parts(bytes, shard.equals(ShardId.trunk()) ? trunk(rank) : tensors(moments(rank, shard))));
   }
 
-  /** Makes an expert what it was after {@code step}; a gradient that it has is forgotten. */
+  /**
+   * Makes an expert what it was after {@code step}; a gradient that it has is forgotten.
+   *
+   * @throws IllegalArgumentException if the size is not that of this expert; it is unchanged then
+   */
   public static void copyIn(ExpertState expert, MemorySegment bytes, long step) {
-    new Cursor(bytes)
-        .give(expert.parameters().flat())
-        .give(expert.owned().firstMoment())
-        .give(expert.owned().secondMoment())
-        .end();
+    copyIn(parts(bytes, tensors(expert)));
     expert.owned().loaded(step);
     expert.forgetGradient();
   }
@@ -117,13 +109,28 @@ public final class ShardStates {
    *
    * @param trunk the bytes of {@link ShardId#trunk}
    * @param moments the bytes of {@link ShardId#moments} of this rank
+   * @throws IllegalArgumentException if a size is not that of this rank; it is unchanged then
    */
-  public static void copyIn(
-      RankState rank, MemorySegment trunk, MemorySegment moments, long step) {
-    new Cursor(trunk).give(rank.parameters().flat()).end();
-    new Cursor(moments).give(rank.owned().firstMoment()).give(rank.owned().secondMoment()).end();
+  public static void copyIn(RankState rank, MemorySegment trunk, MemorySegment moments, long step) {
+    List<Part> trunkParts = parts(trunk, trunk(rank));
+    List<Part> momentParts = parts(moments, tensors(rank.owned()));
+    copyIn(trunkParts);
+    copyIn(momentParts);
     rank.loaded(step);
     rank.gradientStep(-1);
+  }
+
+  private static List<Tensor> tensors(ExpertState expert) {
+    return List.of(
+        expert.parameters().flat(), expert.owned().firstMoment(), expert.owned().secondMoment());
+  }
+
+  private static List<Tensor> trunk(RankState rank) {
+    return List.of(rank.parameters().flat());
+  }
+
+  private static List<Tensor> tensors(OwnedParameters moments) {
+    return List.of(moments.firstMoment(), moments.secondMoment());
   }
 
   private static OwnedParameters moments(RankState rank, ShardId shard) {
@@ -134,39 +141,30 @@ public final class ShardStates {
     return rank.owned();
   }
 
-  /** Walks along the bytes of a shard, part by part. */
-  private static final class Cursor {
-    private final MemorySegment bytes;
-    private long position;
+  /** A tensor and where its elements are in the bytes of a shard. */
+  private record Part(MemorySegment tensor, MemorySegment place) {}
 
-    Cursor(MemorySegment bytes) {
-      this.bytes = bytes;
+  private static List<Part> parts(MemorySegment bytes, List<Tensor> tensors) {
+    List<MemorySegment> memory = tensors.stream().map(Tensor::bytes).toList();
+    long expected = memory.stream().mapToLong(MemorySegment::byteSize).sum();
+    if (bytes.byteSize() != expected) {
+      throw new IllegalArgumentException(
+          "shard: " + bytes.byteSize() + " bytes (expected: " + expected + ")");
     }
+    List<Part> parts = new ArrayList<>();
+    long position = 0;
+    for (MemorySegment tensor : memory) {
+      parts.add(new Part(tensor, bytes.asSlice(position, tensor.byteSize())));
+      position += tensor.byteSize();
+    }
+    return parts;
+  }
 
-    /** Copies a part from {@code tensor}. */
-    Cursor take(Tensor tensor) {
-      next(tensor).copyFrom(tensor.bytes());
-      return this;
-    }
+  private static void copyOut(List<Part> parts) {
+    parts.forEach(part -> part.place.copyFrom(part.tensor));
+  }
 
-    /** Copies a part into {@code tensor}. */
-    Cursor give(Tensor tensor) {
-      tensor.bytes().copyFrom(next(tensor));
-      return this;
-    }
-
-    void end() {
-      if (position != bytes.byteSize()) {
-        throw new IllegalArgumentException(
-            "shard: " + bytes.byteSize() + " bytes (expected: " + position + ")");
-      }
-    }
-
-    private MemorySegment next(Tensor tensor) {
-      long length = tensor.bytes().byteSize();
-      MemorySegment part = bytes.asSlice(position, length);
-      position += length;
-      return part;
-    }
+  private static void copyIn(List<Part> parts) {
+    parts.forEach(part -> part.tensor.copyFrom(part.place));
   }
 }

@@ -53,7 +53,8 @@ public final class ShardStore implements AutoCloseable {
 
   /** A copy, retained for the caller, who releases it. */
   public synchronized Optional<ShardCopy> get(ShardId shard, long step) {
-    NavigableMap<Long, ShardCopy> steps = copies.getOrDefault(shard, Collections.emptyNavigableMap());
+    NavigableMap<Long, ShardCopy> steps =
+        copies.getOrDefault(shard, Collections.emptyNavigableMap());
     return Optional.ofNullable(steps.get(step)).map(ShardCopy::retain);
   }
 

@@ -1,5 +1,6 @@
 package troupe.coordinator.metrics;
 
+import com.google.gson.Gson;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -7,12 +8,17 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * Metrics as lines of JSON with snake-case keys. JSON knows no NaN or infinity: both are written as
  * null, read as NaN.
  */
 final class MetricsJson {
+  private static final Gson GSON = new Gson();
+
   private MetricsJson() {}
 
   /** One line without its line break. */
@@ -22,6 +28,7 @@ final class MetricsJson {
     switch (metrics) {
       case ValidationMetrics validation -> put(json, "val_loss", validation.valLoss());
       case StepMetrics step -> put(json, step);
+      case PlacementMetrics placement -> put(json, placement);
     }
     return json.toString();
   }
@@ -33,6 +40,9 @@ final class MetricsJson {
       long step = field(json, "step").getAsLong();
       if (json.has("val_loss")) {
         return Optional.of(new ValidationMetrics(step, number(json, "val_loss")));
+      }
+      if (json.has("placement")) {
+        return Optional.of(placement(step, json));
       }
       return Optional.of(
           new StepMetrics(
@@ -52,6 +62,7 @@ final class MetricsJson {
     } catch (JsonParseException
         | IllegalStateException
         | NumberFormatException
+        | ClassCastException
         | UnsupportedOperationException e) {
       return Optional.empty();
     }
@@ -78,6 +89,31 @@ final class MetricsJson {
       layers.add(experts);
     }
     json.add("load", layers);
+  }
+
+  private static void put(JsonObject json, PlacementMetrics placement) {
+    json.addProperty("epoch", placement.epoch());
+    JsonObject nodes = new JsonObject();
+    placement.nodes().forEach((name, owners) -> nodes.add(name, GSON.toJsonTree(owners)));
+    json.add("placement", nodes);
+  }
+
+  private static PlacementMetrics placement(long step, JsonObject json) {
+    SortedMap<String, PlacementMetrics.Owners> nodes = new TreeMap<>();
+    JsonObject byName = field(json, "placement").getAsJsonObject();
+    for (String name : byName.keySet()) {
+      JsonObject owners = byName.getAsJsonObject(name);
+      nodes.put(
+          name,
+          new PlacementMetrics.Owners(
+              elements(owners, "ranks").map(JsonElement::getAsInt).toList(),
+              elements(owners, "experts").map(JsonElement::getAsString).toList()));
+    }
+    return new PlacementMetrics(field(json, "epoch").getAsInt(), step, nodes);
+  }
+
+  private static Stream<JsonElement> elements(JsonObject json, String name) {
+    return field(json, name).getAsJsonArray().asList().stream();
   }
 
   private static void put(JsonObject json, String name, double value) {

@@ -3,13 +3,12 @@ package troupe.coordinator.metrics;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import troupe.coordinator.files.AtomicFile;
 
 /**
  * The page at the end of a run: loss curves, throughput, and how busy every expert was over time.
@@ -52,9 +51,7 @@ public final class Report {
         PLACEHOLDER
             .matcher(resource("report.html"))
             .replaceAll(match -> Matcher.quoteReplacement(parts.get(match.group(1))));
-    Path temporary = html.resolveSibling(html.getFileName() + ".tmp");
-    Files.writeString(temporary, page);
-    Files.move(temporary, html, StandardCopyOption.ATOMIC_MOVE);
+    AtomicFile.write(html, page);
   }
 
   private static String subtitle(RunSummary summary) {

@@ -76,6 +76,7 @@ final class ReportData {
           switch (line) {
             case StepMetrics step -> data.add(step);
             case ValidationMetrics validation -> data.add(validation);
+            case PlacementMetrics placement -> {} // No curve.
           }
         });
     return data;

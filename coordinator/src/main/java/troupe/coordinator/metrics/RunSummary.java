@@ -31,6 +31,7 @@ final class RunSummary {
               switch (line) {
                 case StepMetrics step -> summary.add(step);
                 case ValidationMetrics validation -> summary.add(validation);
+                case PlacementMetrics placement -> {} // No curve.
               }
             });
     return summary;

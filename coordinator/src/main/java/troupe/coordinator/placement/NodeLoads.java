@@ -3,6 +3,7 @@ package troupe.coordinator.placement;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,25 +45,25 @@ final class NodeLoads {
     this.load = load;
     load_N = new double[nodes.size()];
     room_N = new long[nodes.size()];
-    double sum = 0;
+    Map<Integer, Integer> indexes = new HashMap<>();
     double weights = 0;
     for (int n = 0; n < load_N.length; n++) {
       OwnerNode node = this.nodes.get(n);
-      List<ExpertId> experts = new ArrayList<>();
-      placement
-          .experts()
-          .forEach(
-              (expert, number) -> {
-                if (number == node.node()) {
-                  experts.add(expert);
-                }
-              });
-      experts_N.add(experts);
-      load_N[n] = experts.stream().mapToDouble(this::loadOf).sum();
+      indexes.put(node.node(), n);
+      experts_N.add(new ArrayList<>());
       long ranks = placement.ranks().stream().filter(number -> number == node.node()).count();
-      room_N[n] = footprint.roomForExperts(node, ranks) - experts.size();
-      sum += load_N[n];
+      room_N[n] = footprint.roomForExperts(node, ranks);
       weights += node.weight();
+    }
+    double sum = 0;
+    for (Map.Entry<ExpertId, Integer> entry : placement.experts().entrySet()) {
+      Integer n = indexes.get(entry.getValue());
+      if (n != null) {
+        experts_N.get(n).add(entry.getKey());
+        load_N[n] += loadOf(entry.getKey());
+        room_N[n]--;
+        sum += loadOf(entry.getKey());
+      }
     }
     mean = sum / weights;
   }

@@ -7,13 +7,13 @@ import troupe.core.data.Corpus;
 import troupe.router.BatchSource;
 
 /** Batches of a run's text. */
-final class CorpusBatches implements BatchSource {
+public final class CorpusBatches implements BatchSource {
   private final long seed;
   private final Batches training;
   private final Batches validation;
   private final Batches.Split split;
 
-  CorpusBatches(RunConfig config, Corpus corpus) {
+  public CorpusBatches(RunConfig config, Corpus corpus) {
     RunConfig.Train train = config.train();
     this.seed = config.seed();
     this.training = new Batches(corpus.training(), config.model().seq());

@@ -7,16 +7,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
-import troupe.transport.AeronSettings;
-import troupe.transport.AeronTransport;
 import troupe.transport.BatchHeader;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
+import troupe.transport.NodeTransport;
 import troupe.transport.Transport;
 import troupe.transport.TransportEvents;
+import troupe.transport.TransportSettings;
+import troupe.transport.TransportSettings.Mode;
 
 /** Opens the data plane that a config asks for. */
-final class DataPlane {
+public final class DataPlane {
   private static final Logger LOG = LoggerFactory.getLogger(DataPlane.class);
 
   private DataPlane() {}
@@ -29,16 +30,36 @@ final class DataPlane {
   static Transport open(RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
     return switch (config.mode()) {
       case AUTO -> new InProcessTransport(node, receiver);
-      case IPC -> aeron(AeronSettings.ipc(runId, node), config, receiver);
-      case UDP -> aeron(AeronSettings.udp(runId, node), config, receiver);
+      case IPC -> aeron(TransportSettings.of(runId, node, Mode.IPC), config, receiver);
+      case UDP -> aeron(TransportSettings.of(runId, node, Mode.UDP), config, receiver);
     };
   }
 
-  private static Transport aeron(
-      AeronSettings settings, RunConfig.Transport config, BatchReceiver receiver) {
+  /**
+   * Opens the way of one node of many.
+   *
+   * @throws UserException if the machine lacks what the way needs
+   */
+  public static NodeTransport openNode(
+      RunConfig config, long runId, int node, BatchReceiver receiver) {
+    Mode mode =
+        switch (config.transport().mode()) {
+          case AUTO -> Mode.AUTO;
+          case IPC -> Mode.IPC;
+          case UDP -> Mode.UDP;
+        };
+    return aeron(
+        TransportSettings.of(runId, node, mode)
+            .at(config.cluster().host(), config.cluster().dataPort()),
+        config.transport(),
+        receiver);
+  }
+
+  private static NodeTransport aeron(
+      TransportSettings settings, RunConfig.Transport config, BatchReceiver receiver) {
     Path directory = config.directory().isEmpty() ? null : Path.of(config.directory());
     try {
-      return AeronTransport.loopback(
+      return NodeTransport.open(
           settings.with(directory, config.mtuBytes(), config.termBytes()), receiver, new Log());
     } catch (IllegalStateException
         | IllegalArgumentException

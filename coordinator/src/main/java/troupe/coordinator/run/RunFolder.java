@@ -55,6 +55,18 @@ public record RunFolder(Path path) {
     return folder;
   }
 
+  /** The folder of a run that other nodes have begun; made if it is not on a disk they share. */
+  public static RunFolder joined(RunConfig config) {
+    RunFolder folder = new RunFolder(Path.of(config.run().dir()));
+    try {
+      Files.createDirectories(folder.path);
+    } catch (IOException e) {
+      throw new UserException(
+          folder.path + " cannot be made: " + e, "set run.dir to a folder that you may write", e);
+    }
+    return folder;
+  }
+
   /**
    * The folder of an existing run.
    *

@@ -51,8 +51,7 @@ public final class Shards {
   }
 
   private static void add(ParameterHash hash, Parameters parameters) {
-    ShardFiles.named(
-            parameters.layout(), parameters.flat().dtype(), parameters.flat().bytes())
+    ShardFiles.named(parameters.layout(), parameters.flat().dtype(), parameters.flat().bytes())
         .forEach(hash::add);
   }
 }

@@ -1,30 +1,18 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
-import com.typesafe.config.ConfigFactory;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import troupe.coordinator.events.Outcome;
-import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
-import troupe.coordinator.StepReport;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.EpochPlan;
+import troupe.coordinator.host.Model;
 import troupe.coordinator.host.ShardCatalog;
-import troupe.coordinator.host.ShardMemory;
-import troupe.coordinator.metrics.MetricsLog;
-import troupe.coordinator.metrics.Report;
-import troupe.coordinator.metrics.ReportFacts;
 import troupe.coordinator.metrics.StepMetrics;
-import troupe.coordinator.metrics.ValidationMetrics;
 import troupe.core.UserException;
-import troupe.core.checkpoint.CheckpointOutcome;
-import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.checkpoint.Checkpoints;
-import troupe.core.config.ResolvedConfig;
 import troupe.core.config.RunConfig;
 import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
@@ -37,8 +25,11 @@ import troupe.router.gate.CounterDraws;
 public final class TrainingSession {
   /** Told what a user should see, on threads of the session; must not block. */
   public interface Observer {
-    /** All is ready; training is about to begin after {@code committedStep}. */
-    void started(Model model, Corpus corpus, long committedStep);
+    /** The text is read. */
+    void opened(Corpus corpus);
+
+    /** All is ready; training is about to begin, or to go on, after the step of the plan. */
+    void placed(EpochPlan plan, String coordinator);
 
     /** A step is committed. */
     void committed(StepMetrics metrics);
@@ -56,7 +47,6 @@ public final class TrainingSession {
   private final RunConfig config;
   private final RunFolder folder;
   private final Observer observer;
-  private final Tokenizer tokenizer = new ByteTokenizer();
   private final CompletableFuture<LocalRun> running = new CompletableFuture<>();
 
   /** A session for {@code config} in {@code folder}. */
@@ -77,6 +67,28 @@ public final class TrainingSession {
    * @throws UserException if text, checkpoint or machine are not as they have to be
    */
   public Outcome run() {
+    Tokenizer tokenizer = tokenizer(config);
+    try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
+        Device device = ModelDevice.open(config);
+        Model model = new Model(device, config)) {
+      observer.opened(corpus);
+      Optional<Checkpoints.Newest> newest = folder.newestCheckpoint();
+      newest.ifPresent(
+          found -> {
+            found.skipped().forEach(observer::notice);
+            RunFolder.load(found.checkpoint(), model);
+          });
+      return train(corpus, model, tokenizer);
+    }
+  }
+
+  /**
+   * The tokenizer of a run.
+   *
+   * @throws UserException if the model's vocabulary is too small for it
+   */
+  public static Tokenizer tokenizer(RunConfig config) {
+    Tokenizer tokenizer = new ByteTokenizer();
     if (tokenizer.vocabulary() > config.model().vocab()) {
       throw new UserException(
           "model.vocab: "
@@ -86,68 +98,42 @@ public final class TrainingSession {
               + ", the tokenizer's)",
           "set model.vocab=" + tokenizer.vocabulary());
     }
-    try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
-        Device device = ModelDevice.open(config);
-        Model model = new Model(device, config)) {
-      Optional<Checkpoints.Newest> newest = folder.newestCheckpoint();
-      newest.ifPresent(
-          found -> {
-            found.skipped().forEach(observer::notice);
-            RunFolder.load(found.checkpoint(), model);
-          });
-      observer.started(model, corpus, model.committedStep());
-      Outcome outcome = train(corpus, model);
-      writeReport(model);
-      return outcome;
-    }
+    return tokenizer;
   }
 
-  private Outcome train(Corpus corpus, Model model) {
+  private Outcome train(Corpus corpus, Model model, Tokenizer tokenizer) {
     long runId = new SecureRandom().nextLong();
-    try (MetricsLog metrics = openMetrics(model.committedStep());
-        CheckpointWriter writer =
-            CheckpointWriter.start(
-                folder.checkpoints(), config.checkpoint().keep(), this::onCheckpoint)) {
-      Listener listener = new Listener(metrics);
-      CheckpointRequests checkpoints =
-          new CheckpointRequests(
-              writer, config, runId, new ShardCatalog(config, model.device().dtype()));
+    CompletableFuture<Outcome> outcome = new CompletableFuture<>();
+    try (RunDesk desk =
+        new RunDesk(
+            config,
+            folder,
+            runId,
+            new ShardCatalog(config, model.device().dtype()),
+            tokenizer,
+            observer,
+            ended -> running.thenAccept(run -> run.checkpointEnded(ended)),
+            outcome::complete)) {
       LocalRun.Parts parts =
           new LocalRun.Parts(
               model,
               runId,
               new CorpusBatches(config, corpus),
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
-              tasks(),
+              tasks(config, tokenizer),
               folder.checkpoints(),
-              checkpoints,
-              checkpoints,
-              listener);
+              desk,
+              desk,
+              desk);
       try (LocalRun run = LocalRun.start(parts)) {
         running.complete(run);
-        return listener.outcome.join();
+        return outcome.join();
       }
     }
   }
 
-  private void onCheckpoint(CheckpointOutcome outcome) {
-    running.thenAccept(run -> run.checkpointEnded(CheckpointRequests.ended(outcome)));
-  }
-
-  private MetricsLog openMetrics(long committedStep) {
-    try {
-      return config.run().resume()
-          ? MetricsLog.resume(folder.file(MetricsLog.FILE_NAME), committedStep)
-          : MetricsLog.create(folder.file(MetricsLog.FILE_NAME));
-    } catch (IOException e) {
-      throw new UserException(
-          folder.file(MetricsLog.FILE_NAME) + " cannot be written: " + e,
-          "free space, or set run.dir to another disk",
-          e);
-    }
-  }
-
-  private List<RunTask> tasks() {
+  /** What a training run has to do: train, then show what was learned. */
+  public static List<RunTask> tasks(RunConfig config, Tokenizer tokenizer) {
     List<RunTask> tasks = new ArrayList<>();
     tasks.add(new RunTask.Train(config.train().steps()));
     RunConfig.Generate generate = config.generate();
@@ -161,91 +147,5 @@ public final class TrainingSession {
               new Sampling(generate.temperature(), generate.topK(), seed++)));
     }
     return tasks;
-  }
-
-  private void writeReport(Model model) {
-    try {
-      Report.write(
-          folder.file(MetricsLog.FILE_NAME),
-          ReportFacts.of(
-              folder.name(),
-              model.parameterCount(),
-              (long) config.train().batch() * config.model().seq(),
-              "nats/byte",
-              ConfigFactory.parseString(ResolvedConfig.render(config))),
-          folder.file(Report.FILE_NAME));
-    } catch (IOException | UncheckedIOException e) {
-      observer.notice("report not written: " + e);
-    }
-  }
-
-  /** Turns what the coordinator says into metrics and lines. */
-  private final class Listener implements RunListener {
-    private final MetricsLog metrics;
-    private final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
-
-    Listener(MetricsLog metrics) {
-      this.metrics = metrics;
-    }
-
-    @Override
-    public void committed(StepReport report) {
-      StepMetrics step = stepMetrics(report);
-      metrics.append(step);
-      observer.committed(step);
-    }
-
-    @Override
-    public void evaluated(long step, double loss, long tokens) {
-      metrics.append(new ValidationMetrics(step, loss));
-      observer.validated(step, loss);
-    }
-
-    @Override
-    public void generated(int[] tokens) {
-      observer.generated(tokenizer.decode(tokens));
-    }
-
-    @Override
-    public void notice(String line) {
-      observer.notice(line);
-    }
-
-    @Override
-    public void finished(Outcome end) {
-      outcome.complete(end);
-    }
-  }
-
-  private static StepMetrics stepMetrics(StepReport report) {
-    double stepTimeMs = report.stepTimeNs() / 1e6;
-    return new StepMetrics(
-        report.step(),
-        report.loss(),
-        report.crossEntropy(),
-        report.balance(),
-        report.z(),
-        report.learningRate(),
-        report.gradNorm(),
-        report.tokens() / stepTimeMs * 1e3,
-        stepTimeMs,
-        report.dropped(),
-        report.alive(),
-        imbalance(report),
-        report.load().values().toArray(long[][]::new));
-  }
-
-  private static double imbalance(StepReport report) {
-    double worst = 1;
-    for (long[] load_E : report.load().values()) {
-      long max = 0;
-      long sum = 0;
-      for (long load : load_E) {
-        max = Math.max(max, load);
-        sum += load;
-      }
-      worst = Math.max(worst, (double) max * load_E.length / sum);
-    }
-    return worst;
   }
 }

@@ -40,10 +40,20 @@ public final class RunLock implements AutoCloseable {
    * @throws UserException if another process has it, or the folder cannot be written to
    */
   public static RunLock acquire(Path runDirectory) {
+    return acquire(runDirectory, FILE_NAME);
+  }
+
+  /**
+   * Takes another lock in the folder of a run, for those who watch over it without being it.
+   *
+   * @param fileName of the lock
+   * @throws UserException as {@link #acquire(Path)}
+   */
+  public static RunLock acquire(Path runDirectory, String fileName) {
     Path file;
     try {
       Files.createDirectories(runDirectory);
-      file = runDirectory.toRealPath().resolve(FILE_NAME);
+      file = runDirectory.toRealPath().resolve(fileName);
     } catch (IOException e) {
       throw unwritable(runDirectory, e);
     }

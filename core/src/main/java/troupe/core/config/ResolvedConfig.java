@@ -8,6 +8,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -32,6 +33,8 @@ public final class ResolvedConfig {
           "replicate",
           "transport",
           "faults");
+
+  private static final String ABSENT = "nothing";
 
   private ResolvedConfig() {}
 
@@ -91,19 +94,30 @@ public final class ResolvedConfig {
    * equal.
    */
   public static List<Difference> differences(RunConfig first, RunConfig second) {
-    Map<String, String> others = deciding(second);
+    return differences(deciding(first), deciding(second));
+  }
+
+  /**
+   * The same for what {@link #deciding} gave, maybe in another process of another version: a key
+   * that only one of them has differs, too.
+   */
+  public static List<Difference> differences(
+      Map<String, String> first, Map<String, String> second) {
+    Set<String> keys = new LinkedHashSet<>(first.keySet());
+    keys.addAll(second.keySet());
     List<Difference> differences = new ArrayList<>();
-    deciding(first)
-        .forEach(
-            (key, value) -> {
-              if (!value.equals(others.get(key))) {
-                differences.add(new Difference(key, value, others.get(key)));
-              }
-            });
+    for (String key : keys) {
+      String value = first.getOrDefault(key, ABSENT);
+      String other = second.getOrDefault(key, ABSENT);
+      if (!value.equals(other)) {
+        differences.add(new Difference(key, value, other));
+      }
+    }
     return differences;
   }
 
-  private static Map<String, String> deciding(RunConfig config) {
+  /** The keys of {@link #hash}, in the order of the records, each with its value as HOCON. */
+  public static Map<String, String> deciding(RunConfig config) {
     Map<String, String> values = values(config);
     values
         .keySet()

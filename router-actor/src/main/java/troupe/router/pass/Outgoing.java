@@ -11,4 +11,11 @@ public interface Outgoing {
 
   /** All micro-batches have passed the gate of a layer. */
   void routed(int layer, LayerStats stats);
+
+  /**
+   * The backward of a layer is over for all micro-batches: the trunk's gradients of this layer and
+   * those behind it get nothing more from this pass. The number of layers stands for the head,
+   * which is first; layer 0 is last and includes the embeddings.
+   */
+  void gradientsFinal(int layer);
 }

@@ -175,6 +175,17 @@ public final class RankPass implements AutoCloseable {
       case PREDICT -> predict(micro, piece.layer());
       case BACKWARD -> backward(micro, piece.layer());
     }
+    if (training && micro == micros.getLast()) {
+      tellWhatIsFinal(piece);
+    }
+  }
+
+  private void tellWhatIsFinal(Piece piece) {
+    switch (piece.kind()) {
+      case FORWARD -> {}
+      case PREDICT -> outgoing.gradientsFinal(piece.layer() + 1);
+      case BACKWARD -> outgoing.gradientsFinal(piece.layer());
+    }
   }
 
   private void forward(MicroBatch micro, int layer) {

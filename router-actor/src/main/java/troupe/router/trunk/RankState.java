@@ -21,6 +21,7 @@ public final class RankState implements AutoCloseable {
   private final Device device;
   private final RunConfig config;
   private final Slices slices;
+  private final Segments segments;
   private final Parameters parameters;
   private final Parameters gradients;
   private final Tensor sum;
@@ -39,6 +40,7 @@ public final class RankState implements AutoCloseable {
     this.config = config;
     ParameterLayout layout = TrunkParameters.layout(config);
     this.slices = new Slices(layout.size(), config.train().ranks());
+    this.segments = new Segments(layout, slices, TrunkParameters.finalAfter(config));
     this.parameters = Parameters.initialised(device, layout, config.seed());
     this.gradients = new Parameters(device, layout);
     int count = slices.count(rank);
@@ -99,6 +101,11 @@ public final class RankState implements AutoCloseable {
     return slices;
   }
 
+  /** How the gradient of each slice is cut. */
+  public Segments segments() {
+    return segments;
+  }
+
   /** The slice of this rank as the optimizer sees it. */
   public OwnedParameters owned() {
     return owned;
@@ -107,6 +114,11 @@ public final class RankState implements AutoCloseable {
   /** Where the gradients of all ranks are summed for the slice that this rank owns. */
   public Tensor gradientSum() {
     return sum;
+  }
+
+  /** The part of {@link #gradientSum()} for a segment of the slice that this rank owns. */
+  public Tensor gradientSum(Segments.Segment segment) {
+    return sum.slice(segment.from() - slices.from(rank), 1, segment.count());
   }
 
   /** A rank's slice of the parameters. */
@@ -119,7 +131,12 @@ public final class RankState implements AutoCloseable {
     return gradients.flat().slice(slices.from(rank), 1, slices.count(rank));
   }
 
-  /** The step whose gradient is complete in {@link #gradientSum}, or -1. */
+  /** A segment of this rank's gradients. */
+  public Tensor gradient(Segments.Segment segment) {
+    return gradients.flat().slice(segment.from(), 1, segment.count());
+  }
+
+  /** The step whose gradient is complete in {@link #gradientSum()}, or -1. */
   public long gradientStep() {
     return gradientStep;
   }

@@ -1,7 +1,9 @@
 package troupe.router.trunk;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.FeedForward;
 import troupe.core.nn.ParameterLayout;
@@ -20,38 +22,71 @@ public final class TrunkParameters {
 
   /** The layout of the trunk in canonical order: embeddings, layers, last norm, head. */
   public static ParameterLayout layout(RunConfig config) {
-    RunConfig.Model model = config.model();
-    int d = model.dModel();
-    List<ParameterSpec> specs = new ArrayList<>();
-    specs.add(ParameterSpec.matrix("tok", model.vocab(), d, SMALL_STD));
-    specs.add(ParameterSpec.matrix("pos", model.seq(), d, SMALL_STD));
-    for (int layer = 0; layer < model.layers(); layer++) {
-      String prefix = prefix(layer);
-      specs.add(ParameterSpec.vector(prefix + "ln1.g", d, 1));
-      specs.add(ParameterSpec.vector(prefix + "ln1.b", d, 0));
-      specs.add(ParameterSpec.matrix(prefix + "qkv.w", d, 3 * d, initStd(model)));
-      specs.add(ParameterSpec.vector(prefix + "qkv.b", 3 * d, 0));
-      specs.add(ParameterSpec.matrix(prefix + "proj.w", d, d, outputStd(model)));
-      specs.add(ParameterSpec.vector(prefix + "proj.b", d, 0));
-      specs.add(ParameterSpec.vector(prefix + "ln2.g", d, 1));
-      specs.add(ParameterSpec.vector(prefix + "ln2.b", d, 0));
-      if (model.isMoe(layer)) {
-        specs.add(
-            ParameterSpec.matrix(prefix + "router.w", d, config.experts().count(), SMALL_STD));
-        specs.add(ParameterSpec.vector(prefix + "router.b", config.experts().count(), 0));
-        if (config.gate().omega()) {
-          specs.add(ParameterSpec.vector(prefix + "omega", d, 1));
-        }
-      } else {
-        specs.addAll(
-            FeedForward.specs(
-                prefix, d, model.dFf(), model.activation(), initStd(model), outputStd(model)));
+    List<ParameterSpec> specs = new ArrayList<>(embeddings(config.model()));
+    for (int layer = 0; layer < config.model().layers(); layer++) {
+      specs.addAll(layer(config, layer));
+    }
+    specs.addAll(end(config.model()));
+    return new ParameterLayout(specs);
+  }
+
+  /**
+   * When the gradient of each parameter is final: the layer whose backward, over all micro-batches,
+   * is the last to add to it. The number of layers stands for the backward of the head, which comes
+   * first; embeddings are done with layer 0.
+   */
+  static Map<String, Integer> finalAfter(RunConfig config) {
+    int layers = config.model().layers();
+    Map<String, Integer> finalAfter = new HashMap<>();
+    end(config.model()).forEach(spec -> finalAfter.put(spec.name(), layers));
+    for (int layer = 0; layer < layers; layer++) {
+      for (ParameterSpec spec : layer(config, layer)) {
+        finalAfter.put(spec.name(), layer);
       }
     }
-    specs.add(ParameterSpec.vector("lnf.g", d, 1));
-    specs.add(ParameterSpec.vector("lnf.b", d, 0));
-    specs.add(ParameterSpec.matrix("head", d, model.vocab(), initStd(model)));
-    return new ParameterLayout(specs);
+    embeddings(config.model()).forEach(spec -> finalAfter.put(spec.name(), 0));
+    return finalAfter;
+  }
+
+  private static List<ParameterSpec> embeddings(RunConfig.Model model) {
+    return List.of(
+        ParameterSpec.matrix("tok", model.vocab(), model.dModel(), SMALL_STD),
+        ParameterSpec.matrix("pos", model.seq(), model.dModel(), SMALL_STD));
+  }
+
+  private static List<ParameterSpec> layer(RunConfig config, int layer) {
+    RunConfig.Model model = config.model();
+    int d = model.dModel();
+    String prefix = prefix(layer);
+    List<ParameterSpec> specs = new ArrayList<>();
+    specs.add(ParameterSpec.vector(prefix + "ln1.g", d, 1));
+    specs.add(ParameterSpec.vector(prefix + "ln1.b", d, 0));
+    specs.add(ParameterSpec.matrix(prefix + "qkv.w", d, 3 * d, initStd(model)));
+    specs.add(ParameterSpec.vector(prefix + "qkv.b", 3 * d, 0));
+    specs.add(ParameterSpec.matrix(prefix + "proj.w", d, d, outputStd(model)));
+    specs.add(ParameterSpec.vector(prefix + "proj.b", d, 0));
+    specs.add(ParameterSpec.vector(prefix + "ln2.g", d, 1));
+    specs.add(ParameterSpec.vector(prefix + "ln2.b", d, 0));
+    if (model.isMoe(layer)) {
+      specs.add(ParameterSpec.matrix(prefix + "router.w", d, config.experts().count(), SMALL_STD));
+      specs.add(ParameterSpec.vector(prefix + "router.b", config.experts().count(), 0));
+      if (config.gate().omega()) {
+        specs.add(ParameterSpec.vector(prefix + "omega", d, 1));
+      }
+    } else {
+      specs.addAll(
+          FeedForward.specs(
+              prefix, d, model.dFf(), model.activation(), initStd(model), outputStd(model)));
+    }
+    return specs;
+  }
+
+  private static List<ParameterSpec> end(RunConfig.Model model) {
+    int d = model.dModel();
+    return List.of(
+        ParameterSpec.vector("lnf.g", d, 1),
+        ParameterSpec.vector("lnf.b", d, 0),
+        ParameterSpec.matrix("head", d, model.vocab(), initStd(model)));
   }
 
   /** The layout of one expert. */

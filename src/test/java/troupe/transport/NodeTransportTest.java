@@ -1,12 +1,12 @@
 package troupe.transport;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -15,35 +15,39 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.transport.Transport.Offer;
+import troupe.transport.TransportSettings.Mode;
 
-class AeronTransportTest {
+class NodeTransportTest {
   private static final Duration CONNECT_TIMEOUT = Duration.ofMillis(300);
-  private static final AeronSettings.Outbound OUTBOUND = new AeronSettings.Outbound(16, 1 << 20);
-  private static final AeronSettings.Inbound INBOUND =
-      new AeronSettings.Inbound(1 << 26, 4, 1 << 22, Duration.ofSeconds(10));
+  private static final TransportSettings.Outbound OUTBOUND =
+      new TransportSettings.Outbound(16, 1 << 20);
+  private static final TransportSettings.Inbound INBOUND =
+      new TransportSettings.Inbound(1 << 26, 4, 1 << 22, Duration.ofSeconds(10));
 
   private final RecordingEvents events = new RecordingEvents();
 
-  private static AeronSettings ipc(int node) {
-    return small(AeronSettings.ipc(Batches.RUN_ID, node));
+  private static TransportSettings ipc(int node) {
+    return small(TransportSettings.of(Batches.RUN_ID, node, Mode.IPC));
   }
 
-  private static AeronSettings udp(int node) {
-    return small(AeronSettings.udp(Batches.RUN_ID, node));
+  private static TransportSettings udp(int node) {
+    return small(TransportSettings.of(Batches.RUN_ID, node, Mode.UDP));
   }
 
   /** Terms and queues so small that a test fills them at once. */
-  private static AeronSettings small(AeronSettings settings) {
+  private static TransportSettings small(TransportSettings settings) {
     return settings.with(null, 8192, 1 << 16).with(OUTBOUND, INBOUND, CONNECT_TIMEOUT);
   }
 
-  private static void connect(AeronTransport from, int node, AeronTransport to) {
-    from.addPeer(node, to.localChannel());
-    assertTrue(from.awaitConnected(node, Eventually.TIMEOUT));
+  private static void connect(NodeTransport from, NodeTransport... to) {
+    from.connect(Arrays.stream(to).map(NodeTransport::local).toList());
+    for (NodeTransport peer : to) {
+      assertTrue(from.awaitConnected(peer.local().node(), Eventually.TIMEOUT));
+    }
   }
 
   /** Offers batches until one is pushed back; returns those accepted. */
-  private static List<CountedPayload> fill(AeronTransport transport, int node) {
+  private static List<CountedPayload> fill(NodeTransport transport, int node) {
     List<CountedPayload> accepted = new ArrayList<>();
     Eventually.await(
         "back pressure",
@@ -62,7 +66,7 @@ class AeronTransportTest {
   @Test
   void shouldPushBackWhenTheReceiverStallsAndRecover() {
     StallingReceiver receiver = new StallingReceiver();
-    try (AeronTransport transport = AeronTransport.loopback(ipc(0), receiver, events)) {
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
       BatchHeader first = Batches.header(1000, 1, 1);
       Eventually.send(transport, 0, first, Batches.payload(first));
       receiver.awaitStalled();
@@ -82,11 +86,10 @@ class AeronTransportTest {
   void shouldServeOtherPeersWhileOneStalls() {
     StallingReceiver stalling = new StallingReceiver();
     RecordingReceiver prompt = new RecordingReceiver();
-    try (AeronTransport sender = AeronTransport.launch(udp(0), new RecordingReceiver(), events);
-        AeronTransport stalled = AeronTransport.launch(udp(1), stalling, events);
-        AeronTransport other = AeronTransport.launch(udp(2), prompt, events)) {
-      connect(sender, 1, stalled);
-      connect(sender, 2, other);
+    try (NodeTransport sender = NodeTransport.open(udp(0), new RecordingReceiver(), events);
+        NodeTransport stalled = NodeTransport.open(udp(1), stalling, events);
+        NodeTransport other = NodeTransport.open(udp(2), prompt, events)) {
+      connect(sender, stalled, other);
       BatchHeader first = Batches.header(1000, 1, 1);
       Eventually.send(sender, 1, first, Batches.payload(first));
       stalling.awaitStalled();
@@ -99,7 +102,7 @@ class AeronTransportTest {
       }
       assertTrue(sender.queuedBytes(1) > 0, "still pushed back");
 
-      sender.removePeer(1);
+      sender.connect(List.of(other.local()));
       Eventually.await("releases", () -> waiting.stream().allMatch(p -> p.releases() == 1));
       assertTrue(events.count("PEER_REMOVED") > 0);
       assertEquals(Offer.NOT_CONNECTED, sender.offer(1, first, Batches.payload(first)));
@@ -112,7 +115,7 @@ class AeronTransportTest {
     RecordingReceiver receiver =
         new RecordingReceiver(
             header -> header.step() == 1 ? null : new CountedPayload(header.payloadBytes()));
-    try (AeronTransport transport = AeronTransport.loopback(ipc(0), receiver, events)) {
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
       for (int step = 0; step < 3; step++) {
         BatchHeader header = Batches.header(step, 100, 100);
         Eventually.send(transport, 0, header, Batches.payload(header));
@@ -126,7 +129,7 @@ class AeronTransportTest {
   @Test
   void shouldDropBatchesOfOlderEpochs() {
     RecordingReceiver receiver = new RecordingReceiver();
-    try (AeronTransport transport = AeronTransport.loopback(ipc(0), receiver, events)) {
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
       transport.setEpoch(2);
       BatchHeader old = Batches.header(1, 10, 10); // of epoch 1
       CountedPayload payload = Batches.payload(old);
@@ -142,10 +145,10 @@ class AeronTransportTest {
   @Test
   void shouldDropBatchesOfOtherRuns() {
     RecordingReceiver receiver = new RecordingReceiver();
-    AeronSettings otherRun = small(AeronSettings.udp(Batches.RUN_ID + 1, 1));
-    try (AeronTransport sender = AeronTransport.launch(udp(0), new RecordingReceiver(), events);
-        AeronTransport other = AeronTransport.launch(otherRun, receiver, events)) {
-      connect(sender, 1, other);
+    TransportSettings otherRun = small(TransportSettings.of(Batches.RUN_ID + 1, 1, Mode.UDP));
+    try (NodeTransport sender = NodeTransport.open(udp(0), new RecordingReceiver(), events);
+        NodeTransport other = NodeTransport.open(otherRun, receiver, events)) {
+      connect(sender, other);
       BatchHeader header = Batches.header(1, 0, 10);
       Eventually.send(sender, 1, header, Batches.payload(header));
       Eventually.await("count", () -> other.counters().foreignFrames() == 1);
@@ -155,8 +158,7 @@ class AeronTransportTest {
 
   @Test
   void shouldGiveBackABatchWhoseMemoryCannotBeRead() {
-    try (AeronTransport transport =
-        AeronTransport.loopback(ipc(0), new RecordingReceiver(), events)) {
+    try (NodeTransport transport = NodeTransport.open(ipc(0), new RecordingReceiver(), events)) {
       BatchHeader header = Batches.header(1, 10, 10);
       CountedPayload confined =
           new CountedPayload(Arena.ofConfined().allocate(header.payloadBytes()));
@@ -169,9 +171,9 @@ class AeronTransportTest {
   @Test
   void shouldSayWhatIsUndeliveredWhenANodeGoesAway() {
     StallingReceiver stalling = new StallingReceiver();
-    try (AeronTransport sender = AeronTransport.launch(udp(0), new RecordingReceiver(), events)) {
-      AeronTransport gone = AeronTransport.launch(udp(1), stalling, TransportEvents.NONE);
-      connect(sender, 1, gone);
+    try (NodeTransport sender = NodeTransport.open(udp(0), new RecordingReceiver(), events)) {
+      NodeTransport gone = NodeTransport.open(udp(1), stalling, TransportEvents.NONE);
+      connect(sender, gone);
       BatchHeader first = Batches.header(1000, 1, 1);
       Eventually.send(sender, 1, first, Batches.payload(first));
       stalling.awaitStalled();
@@ -194,7 +196,7 @@ class AeronTransportTest {
   void shouldReleaseEveryPayloadOnceWhenClosedWhileSending(boolean isUdp)
       throws InterruptedException {
     RecordingReceiver receiver = new RecordingReceiver();
-    AeronTransport transport = AeronTransport.loopback(isUdp ? udp(0) : ipc(0), receiver, events);
+    NodeTransport transport = NodeTransport.open(isUdp ? udp(0) : ipc(0), receiver, events);
     Map<CountedPayload, Offer> offers = new ConcurrentHashMap<>();
     List<Thread> senders =
         IntStream.range(0, 3)
@@ -216,8 +218,7 @@ class AeronTransportTest {
     assertEquals(released, counters.abandonedBatches());
   }
 
-  private static void offerUntilClosed(
-      AeronTransport transport, Map<CountedPayload, Offer> offers) {
+  private static void offerUntilClosed(NodeTransport transport, Map<CountedPayload, Offer> offers) {
     Offer offer = null;
     for (int i = 0; offer != Offer.CLOSED; i++) {
       BatchHeader header = Batches.header(i, i % 70, 301);
@@ -228,20 +229,10 @@ class AeronTransportTest {
   }
 
   @Test
-  void shouldRefuseANodeAddedTwice() {
-    try (AeronTransport transport =
-        AeronTransport.loopback(ipc(0), new RecordingReceiver(), events)) {
-      String channel = transport.localChannel();
-      assertThrows(IllegalArgumentException.class, () -> transport.addPeer(0, channel));
-      assertThrows(IllegalArgumentException.class, () -> transport.addPeer(1, "tcp://host"));
-    }
-  }
-
-  @Test
   void shouldReportAPeerThatCannotBeReached() {
-    try (AeronTransport transport =
-        AeronTransport.launch(udp(0), new RecordingReceiver(), events)) {
-      transport.addPeer(1, "aeron:udp?endpoint=127.0.0.1:0x");
+    try (NodeTransport transport = NodeTransport.open(udp(0), new RecordingReceiver(), events)) {
+      transport.connect(
+          List.of(new Endpoint(1, "aeron:udp?endpoint=127.0.0.1:0x", Machine.id(), "/nowhere")));
       Eventually.await("event", () -> events.lines().stream().anyMatch(l -> l.contains("error")));
       BatchHeader header = Batches.header(1, 0, 1);
       assertEquals(Offer.NOT_CONNECTED, transport.offer(1, header, Batches.payload(header)));

@@ -10,9 +10,10 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.transport.TransportSettings.Mode;
 
-class AeronSettingsTest {
-  private final AeronSettings settings = AeronSettings.udp(1, 0);
+class TransportSettingsTest {
+  private final TransportSettings settings = TransportSettings.of(1, 0, Mode.UDP);
 
   @ParameterizedTest
   @ValueSource(ints = {0, -32, 1120, 65_503, 65_536, 1_000_000})
@@ -31,8 +32,8 @@ class AeronSettingsTest {
   @ParameterizedTest
   @CsvSource({"0,1", "1,0"})
   void shouldRefuseEmptyBounds(int batches, long bytes) {
-    message(() -> new AeronSettings.Outbound(batches, bytes));
-    message(() -> new AeronSettings.Inbound(1, batches, bytes, Duration.ofSeconds(1)));
+    message(() -> new TransportSettings.Outbound(batches, bytes));
+    message(() -> new TransportSettings.Inbound(1, batches, bytes, Duration.ofSeconds(1)));
   }
 
   @Test

@@ -4,17 +4,18 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * How an {@link AeronTransport} works. {@link #ipc} and {@link #udp} have values that suit one
- * machine.
+ * How the {@link NodeTransport} of a node works. {@link #of} has values that suit one machine.
  *
  * @param runId frames of other runs are dropped
- * @param node this node; its stream is {@link #streamId}
- * @param channel where this node listens, {@code aeron:ipc} or {@code
- *     aeron:udp?endpoint=HOST:PORT}; port 0 is any free one
+ * @param node this node, also the number of its stream: a frame that reaches the port of a process
+ *     that is gone is not taken by the next one there
+ * @param mode which ways it may take
+ * @param host the address on which it listens for UDP and under which others reach it
+ * @param port its UDP port; 0 is any free one
  * @param directory where the folder of the Aeron driver is made, or {@code null} for /dev/shm if
  *     there is one
- * @param mtuBytes largest packet, a multiple of 32 from 1152 to 65504. On UDP over a real network
- *     at most the MTU of its links less 28; each packet costs a system call, so it decides the
+ * @param mtuBytes largest UDP packet, a multiple of 32 from 1152 to 65504. Over a real network at
+ *     most the MTU of its links less 28; each packet costs a system call, so it decides the
  *     throughput
  * @param termBytes length of a term, a power of two; each stream and side maps three
  * @param windowBytes how much may be on its way on UDP before the receiver has answered
@@ -24,10 +25,12 @@ import java.time.Duration;
  *     as undelivered
  * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
  */
-public record AeronSettings(
+public record TransportSettings(
     long runId,
     int node,
-    String channel,
+    Mode mode,
+    String host,
+    int port,
     Path directory,
     int mtuBytes,
     int termBytes,
@@ -41,7 +44,17 @@ public record AeronSettings(
   private static final int MIB = 1 << 20;
   private static final int MAX_MTU_BYTES = 65_504;
   private static final int MIN_MTU_BYTES = 1_152;
-  private static final int STREAM_BASE = 1_000;
+  private static final int FRAME_ALIGNMENT = 32;
+
+  /** Which ways a node takes. */
+  public enum Mode {
+    /** Hand-off to itself, shared memory within its machine, UDP to others. */
+    AUTO,
+    /** Shared memory only, to itself as well. */
+    IPC,
+    /** UDP only, to itself as well. */
+    UDP
+  }
 
   /**
    * Bounds of the queue to one node.
@@ -77,13 +90,10 @@ public record AeronSettings(
   }
 
   /** Checks all values. */
-  public AeronSettings {
+  public TransportSettings {
     require(node >= 0, "node", node, ">= 0");
-    require(
-        channel.startsWith("aeron:ipc") || channel.startsWith("aeron:udp"),
-        "channel",
-        channel,
-        "aeron:ipc or aeron:udp?endpoint=HOST:PORT");
+    require(!host.isBlank(), "host", host, "an address that other nodes reach");
+    require(port >= 0 && port <= 0xffff, "port", port, "0 to 65535");
     require(
         mtuBytes >= MIN_MTU_BYTES && mtuBytes <= MAX_MTU_BYTES && mtuBytes % 32 == 0,
         "transport.mtu_bytes",
@@ -99,21 +109,14 @@ public record AeronSettings(
     require(maxIdlePark.isPositive(), "maxIdlePark", maxIdlePark, "> 0");
   }
 
-  /** Shared memory between streams of one driver: a node sends to itself. */
-  public static AeronSettings ipc(long runId, int node) {
-    return defaults(runId, node, "aeron:ipc");
-  }
-
-  /** UDP on the loopback interface, on any free port. */
-  public static AeronSettings udp(long runId, int node) {
-    return defaults(runId, node, "aeron:udp?endpoint=127.0.0.1:0");
-  }
-
-  private static AeronSettings defaults(long runId, int node, String channel) {
-    return new AeronSettings(
+  /** A node on the loopback interface, on any free port. */
+  public static TransportSettings of(long runId, int node, Mode mode) {
+    return new TransportSettings(
         runId,
         node,
-        channel,
+        mode,
+        "127.0.0.1",
+        0,
         null,
         MAX_MTU_BYTES,
         16 * MIB, // larger terms only eat memory: no faster from 16 MiB on
@@ -124,15 +127,35 @@ public record AeronSettings(
         Duration.ofMillis(1));
   }
 
+  /** The same with another address. */
+  public TransportSettings at(String newHost, int newPort) {
+    return new TransportSettings(
+        runId,
+        node,
+        mode,
+        newHost,
+        newPort,
+        directory,
+        mtuBytes,
+        termBytes,
+        windowBytes,
+        outbound,
+        inbound,
+        connectTimeout,
+        maxIdlePark);
+  }
+
   /**
    * The same with another place for the driver's folder, packet size and term length: what users
    * configure.
    */
-  public AeronSettings with(Path newDirectory, int newMtuBytes, int newTermBytes) {
-    return new AeronSettings(
+  public TransportSettings with(Path newDirectory, int newMtuBytes, int newTermBytes) {
+    return new TransportSettings(
         runId,
         node,
-        channel,
+        mode,
+        host,
+        port,
         newDirectory,
         newMtuBytes,
         newTermBytes,
@@ -144,11 +167,13 @@ public record AeronSettings(
   }
 
   /** The same with another window. */
-  AeronSettings withWindow(int newWindowBytes) {
-    return new AeronSettings(
+  TransportSettings withWindow(int newWindowBytes) {
+    return new TransportSettings(
         runId,
         node,
-        channel,
+        mode,
+        host,
+        port,
         directory,
         mtuBytes,
         termBytes,
@@ -160,11 +185,14 @@ public record AeronSettings(
   }
 
   /** The same with other bounds. */
-  public AeronSettings with(Outbound newOutbound, Inbound newInbound, Duration newConnectTimeout) {
-    return new AeronSettings(
+  public TransportSettings with(
+      Outbound newOutbound, Inbound newInbound, Duration newConnectTimeout) {
+    return new TransportSettings(
         runId,
         node,
-        channel,
+        mode,
+        host,
+        port,
         directory,
         mtuBytes,
         termBytes,
@@ -175,13 +203,28 @@ public record AeronSettings(
         maxIdlePark);
   }
 
-  /** The stream on which a node listens. */
-  static int streamId(int node) {
-    return STREAM_BASE + node;
+  /** Whether batches from other machines can come in. */
+  boolean hasUdp() {
+    return mode != Mode.IPC;
   }
 
-  boolean isUdp() {
-    return channel.startsWith("aeron:udp");
+  /** Whether batches from this machine can come in through shared memory. */
+  boolean hasIpc() {
+    return mode != Mode.UDP;
+  }
+
+  /** Where this node listens for UDP. */
+  String udpChannel() {
+    String address = host.indexOf(':') < 0 ? host : "[" + host + "]";
+    return "aeron:udp?endpoint=" + address + ":" + port;
+  }
+
+  /**
+   * Largest message in shared memory, where no network sets a limit: Aeron's own, or an eighth of a
+   * term if that is less.
+   */
+  int ipcMtuBytes() {
+    return Math.min(MAX_MTU_BYTES, termBytes / 8 / FRAME_ALIGNMENT * FRAME_ALIGNMENT);
   }
 
   private static void require(boolean condition, String name, Object value, String expected) {

@@ -8,8 +8,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import troupe.transport.TransportSettings.Mode;
 
-class AeronTransportLeakTest {
+class NodeTransportLeakTest {
   private static final int ROUNDS = 50;
 
   @Test
@@ -34,12 +35,13 @@ class AeronTransportLeakTest {
   }
 
   private static void startAndStop(Path parent, boolean isUdp) {
-    AeronSettings settings =
-        isUdp ? AeronSettings.udp(Batches.RUN_ID, 0) : AeronSettings.ipc(Batches.RUN_ID, 0);
+    TransportSettings settings =
+        isUdp
+            ? TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP)
+            : TransportSettings.of(Batches.RUN_ID, 0, Mode.IPC);
     RecordingReceiver receiver = new RecordingReceiver();
-    try (AeronTransport transport =
-        AeronTransport.loopback(
-            settings.with(parent, 8192, 1 << 16), receiver, TransportEvents.NONE)) {
+    try (NodeTransport transport =
+        NodeTransport.open(settings.with(parent, 8192, 1 << 16), receiver, TransportEvents.NONE)) {
       BatchHeader header = Batches.header(1, 3, 3);
       Eventually.send(transport, 0, header, Batches.payload(header));
       assertEquals(header, receiver.take().header());

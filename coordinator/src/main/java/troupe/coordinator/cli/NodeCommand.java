@@ -1,0 +1,163 @@
+package troupe.coordinator.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.node.ClusterNode;
+import troupe.coordinator.node.NodeEnd;
+import troupe.coordinator.run.RunFailedException;
+
+import troupe.core.config.ConfigLoader;
+import troupe.core.config.RunConfig;
+
+/** {@code troupe node}: takes part in a run as one node of many. */
+@Command(
+    name = "node",
+    description = {
+      "Takes part in a run as one node of many: joins through cluster.seeds, hosts the ranks and",
+      "experts that are placed here, and coordinates if it is chosen to. SIGTERM hands over what",
+      "lives here and ends; when all nodes get it the run stops with a checkpoint."
+    },
+    footer = {
+      "",
+      "Examples (three hosts; the first seed begins the run):",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host1 cluster.seeds=[\"host1:25520\"]",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host2 cluster.seeds=[\"host1:25520\"]",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host3 cluster.seeds=[\"host1:25520\"]",
+      "  troupe launch --nodes 3 CONFIG",
+      "      does the same with three processes on this machine",
+      "",
+      "Exit codes: 0 done or left, 1 failed, 2 something for you to correct, 3 cut off from the",
+      "majority of nodes, 130 stopped with a checkpoint."
+    })
+final class NodeCommand implements Callable<Integer> {
+  /** How long a node that is asked to go may take to hand over. */
+  private static final Duration LEAVE_TIMEOUT = Duration.ofMinutes(2);
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--watch-stdin",
+      hidden = true,
+      description = "Leaves when standard input ends: whoever started this process is gone.")
+  private boolean watchStdin;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "CONFIG",
+      description = "A config, such as configs/cluster-local.conf: the same on all nodes.")
+  private Path config;
+
+  @Parameters(
+      index = "1..*",
+      arity = "0..*",
+      paramLabel = "KEY=VALUE",
+      description = "What differs from it; cluster.* is this node's own.")
+  private List<String> overrides = List.of();
+
+  @Override
+  public Integer call() throws IOException {
+    RunConfig run = ConfigLoader.load(config, overrides);
+    Path folder = Path.of(run.run().dir());
+    Files.createDirectories(folder);
+    try (RunLog log = RunLog.open(folder, logName(run.cluster()))) {
+      return takePart(run);
+    }
+  }
+
+  private static String logName(RunConfig.Cluster cluster) {
+    return cluster.name().isEmpty() ? cluster.host() + "-" + cluster.port() : cluster.name();
+  }
+
+  private int takePart(RunConfig run) {
+    PrintWriter out = spec.commandLine().getOut();
+    ClusterNode node = new ClusterNode(run, new TrainProgress(run, out));
+    CountDownLatch ended = new CountDownLatch(1);
+    Thread interrupt = new Thread(() -> onInterrupt(node, ended), "interrupt");
+    Runtime.getRuntime().addShutdownHook(interrupt);
+    if (watchStdin) {
+      Thread.ofPlatform().daemon().name("stdin").start(() -> leaveAtEndOfInput(node));
+    }
+    try {
+      return report(node.run());
+    } finally {
+      ended.countDown();
+      try {
+        Runtime.getRuntime().removeShutdownHook(interrupt);
+      } catch (IllegalStateException e) {
+        // Going down already: the hook is what this thread was waited for by.
+      }
+    }
+  }
+
+  private int report(NodeEnd end) {
+    PrintWriter out = spec.commandLine().getOut();
+    return switch (end) {
+      case NodeEnd.Finished(Outcome.Completed completed) -> {
+        out.printf("run completed after step %d%n", completed.step());
+        out.flush();
+        yield ExitCode.DONE;
+      }
+      case NodeEnd.Finished(Outcome.Stopped stopped) -> {
+        out.printf(
+            "stopped after step %d; checkpoint written. The same command with resume=true goes on.%n",
+            stopped.step());
+        out.flush();
+        yield ExitCode.INTERRUPTED;
+      }
+      case NodeEnd.Finished(Outcome.Failed failed) -> throw new RunFailedException(failed);
+      case NodeEnd.Left left -> {
+        out.printf("left: what lived here is on other nodes%n");
+        out.flush();
+        yield ExitCode.DONE;
+      }
+      case NodeEnd.Expelled(String cause) -> {
+        FailureHandler.print(
+            spec.commandLine().getErr(),
+            cause,
+            "the same command joins again; the run goes on with the majority of nodes");
+        yield ExitCode.CUT_OFF;
+      }
+    };
+  }
+
+  private static void leaveAtEndOfInput(ClusterNode node) {
+    try {
+      while (System.in.read() >= 0) {
+        // Whatever is written to it, only its end counts.
+      }
+    } catch (IOException e) {
+      // As good as its end.
+    }
+    node.leave();
+  }
+
+  /** The JVM is going down: hand over first. */
+  private void onInterrupt(ClusterNode node, CountDownLatch ended) {
+    if (ended.getCount() == 0) {
+      return;
+    }
+    node.leave();
+    try {
+      if (!ended.await(LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)) {
+        PrintWriter err = spec.commandLine().getErr();
+        err.printf("not handed over within %s: the others go on from their copies%n", LEAVE_TIMEOUT);
+        err.flush();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,67 @@
+package troupe.coordinator.cluster;
+
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import troupe.core.UserException;
+import troupe.core.config.RunConfig;
+
+/** Akka's settings of a node, of one that is alone, and of the command line's visits to a node. */
+public final class ClusterSettings {
+  private static final String RESOURCE = "cluster.conf";
+
+  private ClusterSettings() {}
+
+  /** Of a process without others. */
+  public static Config alone(RunConfig.Cluster config) {
+    return compute(config).withFallback(ConfigFactory.load());
+  }
+
+  /**
+   * Of a member of a cluster: Artery on {@code host:port}, mutual TLS if there is a folder for it.
+   *
+   * @throws UserException if that folder does not hold what it should
+   */
+  public static Config node(RunConfig.Cluster config) {
+    Map<String, Object> settings = new HashMap<>();
+    settings.put("akka.remote.artery.canonical.port", config.port());
+    if (!config.name().isEmpty()) {
+      settings.put("akka.cluster.roles", List.of(NodeNames.role(config.name())));
+    }
+    return remote(settings, config.host(), config.tlsDirectory()).withFallback(alone(config));
+  }
+
+  /**
+   * Of a process that talks to nodes and is none.
+   *
+   * @param host the address under which nodes reach it
+   */
+  static Config visitor(String host, String tlsDirectory) {
+    Map<String, Object> settings = new HashMap<>();
+    settings.put("akka.actor.provider", "remote");
+    settings.put("akka.remote.artery.canonical.port", 0);
+    // Meant: a visitor watches nobody.
+    settings.put("akka.remote.warn-about-direct-use", false);
+    settings.put("akka.remote.use-unsafe-remote-features-outside-cluster", false);
+    return remote(settings, host, tlsDirectory).withFallback(ConfigFactory.load());
+  }
+
+  private static Config remote(Map<String, Object> settings, String host, String tlsDirectory) {
+    settings.put("akka.remote.artery.canonical.hostname", host);
+    if (!tlsDirectory.isEmpty()) {
+      settings.putAll(Tls.read(tlsDirectory).akkaSettings());
+    }
+    return ConfigFactory.parseMap(settings)
+        .withFallback(
+            ConfigFactory.parseResources(ClusterSettings.class.getClassLoader(), RESOURCE));
+  }
+
+  private static Config compute(RunConfig.Cluster config) {
+    int threads =
+        config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
+    return ConfigFactory.parseMap(
+        Map.of("troupe.compute-dispatcher.thread-pool-executor.fixed-pool-size", threads));
+  }
+}

@@ -1,0 +1,27 @@
+package troupe.coordinator.files;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+
+/** Small files that are replaced as a whole: a reader sees the one before or the new one. */
+public final class AtomicFile {
+  private AtomicFile() {}
+
+  /**
+   * Writes a text.
+   *
+   * @throws IOException if it cannot be written; the file is then as it was
+   */
+  public static void write(Path file, String text) throws IOException {
+    Path temporary = temporary(file);
+    Files.writeString(temporary, text);
+    Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /** Where the next content of a file grows. */
+  static Path temporary(Path file) {
+    return file.resolveSibling(file.getFileName() + ".tmp");
+  }
+}

@@ -1,0 +1,2 @@
+/** A cluster on this machine: one JVM a node, started, watched and stopped together. */
+package troupe.coordinator.launch;

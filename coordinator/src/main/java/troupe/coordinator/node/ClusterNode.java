@@ -1,0 +1,199 @@
+package troupe.coordinator.node;
+
+import akka.actor.typed.ActorSystem;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import troupe.coordinator.cluster.Identity;
+import troupe.coordinator.cluster.Joining;
+import troupe.coordinator.cluster.NodeSystem;
+import troupe.coordinator.cluster.StoodStill;
+import troupe.coordinator.host.Host;
+import troupe.coordinator.host.Model;
+import troupe.coordinator.host.NodeReceiver;
+import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.run.ComputeThreads;
+import troupe.coordinator.run.CorpusBatches;
+import troupe.coordinator.run.DataPlane;
+import troupe.coordinator.run.ModelDevice;
+import troupe.coordinator.run.RunFolder;
+import troupe.coordinator.run.TrainingSession;
+import troupe.coordinator.wire.WireTypes;
+import troupe.core.UserException;
+import troupe.core.config.Fault;
+import troupe.core.config.RunConfig;
+import troupe.core.data.Corpus;
+import troupe.core.data.Tokenizer;
+import troupe.core.tensor.Device;
+import troupe.expert.FaultPlan;
+import troupe.router.gate.CounterDraws;
+import troupe.transport.NodeTransport;
+import troupe.transport.TransportCounters;
+
+/** A process that takes part in a run on many nodes, from joining to leaving. */
+public final class ClusterNode {
+  private static final Logger LOG = LoggerFactory.getLogger(ClusterNode.class);
+
+  /** Long enough for the others to hear that this node leaves. */
+  private static final Duration LEAVE_TIMEOUT = Duration.ofSeconds(15);
+
+  private final RunConfig config;
+  private final TrainingSession.Observer observer;
+  private final CompletableFuture<NodeEnd> end = new CompletableFuture<>();
+  private final CompletableFuture<ActorSystem<NodeGuardian.Command>> joined =
+      new CompletableFuture<>();
+
+  /** A node of the run of {@code config}; what a user should see is told to the observer. */
+  public ClusterNode(RunConfig config, TrainingSession.Observer observer) {
+    this.config = config;
+    this.observer = observer;
+  }
+
+  /**
+   * Hands over what lives here and ends; the run goes on elsewhere, or ends with a checkpoint if
+   * all nodes are asked to.
+   */
+  public void leave() {
+    joined.thenAccept(system -> system.tell(new NodeGuardian.LeaveRun()));
+    if (!joined.isDone()) {
+      end.complete(new NodeEnd.Left());
+    }
+  }
+
+  /**
+   * Takes part to the end.
+   *
+   * @throws UserException if it cannot join, or text or machine are not as they have to be
+   */
+  public NodeEnd run() {
+    Tokenizer tokenizer = TrainingSession.tokenizer(config);
+    try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
+        Device device = ModelDevice.open(config);
+        Model model = Model.empty(device, config)) {
+      observer.opened(corpus);
+      CompletableFuture<Joining.Result> result = new CompletableFuture<>();
+      ActorSystem<NodeGuardian.Command> system =
+          NodeSystem.start(
+              config.cluster(),
+              NodeGuardian.create(
+                  Identity.of(config, wireVersion()), config, observer, result::complete, end));
+      try {
+        return switch (result.join()) {
+          case Joining.Failed failed -> throw failed.exception();
+          case Joining.Joined in -> takePart(system, in, corpus, model, tokenizer);
+        };
+      } finally {
+        leaveCluster(system);
+      }
+    }
+  }
+
+  private NodeEnd takePart(
+      ActorSystem<NodeGuardian.Command> system,
+      Joining.Joined in,
+      Corpus corpus,
+      Model model,
+      Tokenizer tokenizer) {
+    RunFolder folder =
+        in.formed()
+            ? RunFolder.enter(config)
+            : RunFolder.joined(config);
+    NodeReceiver receiver = new NodeReceiver(model.device(), config);
+    int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
+    try (NodeTransport transport =
+            DataPlane.openNode(config, in.runId(), node, receiver);
+        StoodStill watch =
+            StoodStill.watch(
+                pause -> {
+                  LOG.warn("this process stood still for {}", pause);
+                  system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));
+                })) {
+      CheckpointPost post = new CheckpointPost();
+      Host.Settings host =
+          new Host.Settings(
+              info(system, node, transport),
+              in.runId(),
+              model,
+              receiver,
+              new TransportLinks(transport),
+              new CorpusBatches(config, corpus),
+              (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
+              new FaultPlan(config.faults().expertThrows().stream().map(Fault::parse).toList()),
+              folder.checkpoints(),
+              post,
+              System::nanoTime,
+              new NodeGuardian.HostEnd(end));
+      long startNs = System.nanoTime();
+      system.tell(new NodeGuardian.TakePart(host, folder, post, tokenizer));
+      joined.complete(system);
+      system.getWhenTerminated().thenRun(() -> end.complete(expelled(system)));
+      NodeEnd ended = end.join();
+      tellTransport(transport.counters(), System.nanoTime() - startNs);
+      return ended;
+    }
+  }
+
+  private static NodeEnd expelled(ActorSystem<?> system) {
+    return new NodeEnd.Expelled(
+        NodeSystem.misfortune(system).orElse("the actor system ended by itself"));
+  }
+
+  private NodeInfo info(ActorSystem<?> system, int node, NodeTransport transport) {
+    String address = NodeSystem.address(system);
+    String name = config.cluster().name();
+    return new NodeInfo(
+        node,
+        name.isEmpty() ? address : name,
+        address,
+        ProcessHandle.current().pid(),
+        transport.local().channel(),
+        transport.local().machine(),
+        transport.local().directory(),
+        config.device(),
+        MachineMemory.bytes(),
+        ComputeThreads.count(config.cluster().threads()));
+  }
+
+  private void tellTransport(TransportCounters counters, long elapsedNs) {
+    LOG.info("transport={}", counters);
+    observer.notice(
+        String.format(
+            java.util.Locale.ROOT,
+            "transport  %.1f %% of the time of one thread; sent %s by IPC, %s by UDP",
+            100.0 * counters.busyNs() / elapsedNs,
+            megabytes(counters.ipc().bytesSent()),
+            megabytes(counters.udp().bytesSent())));
+  }
+
+  private static String megabytes(long bytes) {
+    return String.format(java.util.Locale.ROOT, "%.1f MB", bytes / 1e6);
+  }
+
+  private static int wireVersion() {
+    return Integer.parseUnsignedInt(WireTypes.fingerprint(), 16);
+  }
+
+  private static void leaveCluster(ActorSystem<?> system) {
+    if (!system.getWhenTerminated().toCompletableFuture().isDone()) {
+      NodeSystem.leave(system);
+    }
+    try {
+      system
+          .getWhenTerminated()
+          .toCompletableFuture()
+          .get(LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      LOG.warn("the others did not hear within {} that this node leaves", LEAVE_TIMEOUT);
+      system.terminate();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (java.util.concurrent.ExecutionException e) {
+      LOG.error("actor system", e);
+    }
+  }
+
+}

@@ -1,0 +1,126 @@
+package troupe.transport;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import troupe.transport.Transport.Offer;
+import troupe.transport.TransportSettings.Mode;
+
+/** The main class of a {@link NodeProcess}: sends every batch back to its first peer. */
+final class NodeMain implements BatchReceiver, TransportEvents {
+  /** Begins its answers; other lines are not for the parent. */
+  static final String MARK = "@";
+
+  private record Arrival(BatchHeader header, Payload payload) {}
+
+  private final BlockingQueue<Arrival> arrivals = new LinkedBlockingQueue<>();
+  private final AtomicLong errors = new AtomicLong();
+  private volatile boolean isStalling;
+  private volatile int echoNode = -1;
+
+  private NodeMain() {}
+
+  /** Arguments: mode, node, directory. */
+  public static void main(String[] args) throws IOException {
+    new NodeMain().run(Mode.valueOf(args[0]), Integer.parseInt(args[1]), Path.of(args[2]));
+  }
+
+  private void run(Mode mode, int node, Path directory) throws IOException {
+    TransportSettings settings = settings(mode, node, directory);
+    try (NodeTransport transport = NodeTransport.open(settings, this, this)) {
+      Endpoint local = transport.local();
+      answer(
+          "%d\t%s\t%s\t%s"
+              .formatted(local.node(), local.channel(), local.machine(), local.directory()));
+      Thread.ofPlatform().daemon().start(() -> echo(transport));
+      BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+      String line;
+      while ((line = in.readLine()) != null && !line.equals("quit")) {
+        int space = line.indexOf(' ');
+        String verb = space < 0 ? line : line.substring(0, space);
+        answer(onCommand(transport, verb, line.substring(space + 1)));
+      }
+    }
+  }
+
+  /** The settings of all nodes of these tests: small enough to fill, large enough to be quick. */
+  static TransportSettings settings(Mode mode, int node, Path directory) {
+    return TransportSettings.of(Batches.RUN_ID, node, mode).with(directory, 8192, 1 << 20);
+  }
+
+  private String onCommand(NodeTransport transport, String verb, String rest) {
+    switch (verb) {
+      case "connect" -> {
+        String[] parts = rest.split("\t");
+        List<Endpoint> peers = new ArrayList<>();
+        for (int i = 0; i < parts.length; i += 4) {
+          int node = Integer.parseInt(parts[i]);
+          peers.add(new Endpoint(node, parts[i + 1], parts[i + 2], parts[i + 3]));
+        }
+        transport.connect(peers);
+        echoNode = peers.getFirst().node();
+      }
+      case "epoch" -> transport.setEpoch(Integer.parseInt(rest));
+      case "stall" -> isStalling = true;
+      case "counters" -> {
+        TransportCounters c = transport.counters();
+        return "ipc=%d udp=%d ipcBytes=%d foreign=%d rejected=%d naks=%d busyNs=%d errors=%d"
+            .formatted(
+                c.ipc().batchesReceived(),
+                c.udp().batchesReceived(),
+                c.ipc().bytesReceived(),
+                c.foreignFrames(),
+                c.malformedFrames() + c.corruptFrames() + c.foreignFrames(),
+                c.naksSent(),
+                c.busyNs(),
+                errors.get());
+      }
+      default -> throw new IllegalArgumentException(verb);
+    }
+    return "done";
+  }
+
+  private void echo(Transport transport) {
+    try {
+      while (true) {
+        Arrival arrival = arrivals.take();
+        while (transport.offer(echoNode, arrival.header, arrival.payload) != Offer.ACCEPTED) {
+          LockSupport.parkNanos(100_000);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void answer(String line) {
+    System.out.println(MARK + line);
+  }
+
+  @Override
+  public Payload allocate(BatchHeader header) {
+    return new CountedPayload(Arena.ofAuto().allocate(header.payloadBytes(), 64));
+  }
+
+  @Override
+  public void onBatch(BatchHeader header, Payload payload) {
+    while (isStalling) {
+      LockSupport.park();
+    }
+    arrivals.add(new Arrival(header, payload));
+  }
+
+  @Override
+  public void onError(Throwable error) {
+    errors.incrementAndGet();
+    System.err.println("child: " + error);
+  }
+}

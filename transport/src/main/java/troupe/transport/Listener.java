@@ -1,0 +1,116 @@
+package troupe.transport;
+
+import io.aeron.Aeron;
+import io.aeron.Subscription;
+import io.aeron.exceptions.RegistrationException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.agrona.concurrent.NanoClock;
+
+/** Where a node listens; opened again whenever the client of its driver is made anew. */
+final class Listener {
+  private static final String IPC = "aeron:ipc";
+  private static final long REOPEN_INTERVAL_NS = TimeUnit.SECONDS.toNanos(1);
+  private static final long START_TIMEOUT_NS = TimeUnit.SECONDS.toNanos(10);
+  private static final long POLL_INTERVAL_NS = 100_000;
+
+  private final Way way;
+  private final int node;
+  private final DriverClient client;
+  private final TransportEvents events;
+  private final String channel;
+  private Subscription subscription;
+  private boolean hasOpenFailed;
+  private long nextOpenNs;
+
+  private Listener(
+      Way way,
+      int node,
+      DriverClient client,
+      TransportEvents events,
+      Subscription subscription,
+      String channel) {
+    this.way = way;
+    this.node = node;
+    this.client = client;
+    this.events = events;
+    this.subscription = subscription;
+    this.channel = channel;
+  }
+
+  /** Listens in the shared memory of this node's driver. */
+  static Listener ipc(TransportSettings settings, DriverClient client, TransportEvents events) {
+    int node = settings.node();
+    Subscription subscription = client.aeron().addSubscription(IPC, node);
+    return new Listener(Way.IPC, node, client, events, subscription, IPC);
+  }
+
+  /**
+   * Listens on a UDP port.
+   *
+   * @throws IllegalStateException if the address cannot be had; the message names the keys
+   */
+  static Listener udp(
+      TransportSettings settings, DriverClient client, TransportEvents events, NanoClock clock) {
+    try {
+      int node = settings.node();
+      Subscription any = client.aeron().addSubscription(settings.udpChannel(), node);
+      return new Listener(Way.UDP, node, client, events, any, resolve(any, client, clock));
+    } catch (RegistrationException e) {
+      throw new IllegalStateException(
+          """
+          cluster.data_port: %s:%d (expected: a free port of an address of this machine): %s
+          HINT: set cluster.host, or cluster.data_port=0 for any free port"""
+              .formatted(settings.host(), settings.port(), e.getMessage()),
+          e);
+    }
+  }
+
+  private static String resolve(Subscription subscription, DriverClient client, NanoClock clock) {
+    long startNs = clock.nanoTime();
+    String channel;
+    while ((channel = subscription.tryResolveChannelEndpointPort()) == null) {
+      long nowNs = clock.nanoTime();
+      if (nowNs - startNs > START_TIMEOUT_NS) {
+        throw new IllegalStateException("no port for channel: " + subscription.channel());
+      }
+      client.work(nowNs);
+      LockSupport.parkNanos(POLL_INTERVAL_NS);
+    }
+    return channel;
+  }
+
+  Way way() {
+    return way;
+  }
+
+  /** Where others reach it: with the number of the port, so it is the same when opened again. */
+  String channel() {
+    return channel;
+  }
+
+  /** What to poll, or {@code null} while the driver is out of reach. */
+  Subscription subscription(long nowNs) {
+    if (subscription.isClosed()) {
+      reopen(nowNs);
+    }
+    return subscription.isClosed() ? null : subscription;
+  }
+
+  private void reopen(long nowNs) {
+    Aeron aeron = client.aeron();
+    if (aeron == null || nextOpenNs != 0 && nowNs - nextOpenNs < 0) {
+      return;
+    }
+    nextOpenNs = nowNs + REOPEN_INTERVAL_NS;
+    try {
+      subscription = aeron.addSubscription(channel, node);
+      hasOpenFailed = false;
+    } catch (RuntimeException e) {
+      if (!hasOpenFailed) {
+        hasOpenFailed = true;
+        events.onError(e);
+      }
+    }
+  }
+}

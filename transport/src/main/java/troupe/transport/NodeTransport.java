@@ -1,0 +1,297 @@
+package troupe.transport;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.locks.LockSupport;
+import org.agrona.CloseHelper;
+import org.agrona.concurrent.Agent;
+import org.agrona.concurrent.AgentRunner;
+import org.agrona.concurrent.CompositeAgent;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
+
+/**
+ * The data plane of one node of a cluster. To itself it hands batches over; to the other processes
+ * of its machine it writes them into their shared memory; to other machines it sends UDP; see
+ * {@link TransportSettings.Mode}. Through Aeron they go cut into frames ({@link FrameFlyweight}).
+ *
+ * <p>Runs an Aeron driver of its own (one thread) and one thread that sends, receives and keeps the
+ * connections. {@link BatchReceiver} and {@link TransportEvents} are called on that one, or for a
+ * hand-off on the thread that offers, so none of them may close the transport.
+ */
+public final class NodeTransport implements Transport {
+  private static final long POLL_INTERVAL_NS = 100_000;
+  private static final Duration START_TIMEOUT = Duration.ofSeconds(10);
+
+  private final TransportSettings settings;
+  private final TransportEvents events;
+  private final EmbeddedDriver driver;
+  private final Endpoint local;
+  private final InProcessTransport handOff;
+  private final SendAgent sendAgent;
+  private final AgentRunner runner;
+  private final Thread thread;
+  private final Map<Integer, Peer> peers = new ConcurrentHashMap<>();
+  private final LiveCounters counters;
+  private final NanoClock clock = SystemNanoClock.INSTANCE;
+  private final long source = ThreadLocalRandom.current().nextLong();
+  private long sequence; // touched by the sending thread only
+  private volatile int epoch = Integer.MIN_VALUE;
+  private volatile boolean closed;
+
+  private NodeTransport(
+      TransportSettings settings,
+      EmbeddedDriver driver,
+      LiveCounters counters,
+      BatchReceiver receiver,
+      TransportEvents events) {
+    this.settings = settings;
+    this.driver = driver;
+    this.counters = counters;
+    this.events = events;
+    local =
+        new Endpoint(
+            settings.node(),
+            driver.listeners().getLast().channel(), // UDP if it has both
+            Machine.id(),
+            driver.directory().toString());
+    handOff = new InProcessTransport(settings.node(), receiver, events, counters);
+    sendAgent = new SendAgent(this::senderOf, () -> epoch, clock);
+    runner =
+        new AgentRunner(
+            new BusyTime(EmbeddedDriver.idleStrategy(settings), counters.busyNs, clock),
+            events::onError,
+            null,
+            new CompositeAgent(agents(receiver)));
+    thread = AgentRunner.startOnThread(runner, DaemonThreads.named("transport-" + settings.node()));
+  }
+
+  private List<Agent> agents(BatchReceiver receiver) {
+    Assembler assembler =
+        new Assembler(settings.runId(), settings.inbound(), receiver, events, counters);
+    List<Agent> agents = new ArrayList<>();
+    agents.add(sendAgent);
+    for (Listener listener : driver.listeners()) {
+      agents.add(new ReceiveAgent(listener, assembler, () -> epoch, clock));
+    }
+    agents.add(new ConnectAgent(driver.client(), clock));
+    return agents;
+  }
+
+  /**
+   * Starts the transport of a node that knows no other yet; batches to itself can be offered.
+   *
+   * @throws IllegalStateException if this machine lacks what it needs; the message names the fix
+   * @throws io.aeron.exceptions.AeronException if the driver refuses the settings
+   */
+  public static NodeTransport open(
+      TransportSettings settings, BatchReceiver receiver, TransportEvents events) {
+    LiveCounters counters = new LiveCounters();
+    EmbeddedDriver driver =
+        EmbeddedDriver.launch(settings, counters, events, SystemNanoClock.INSTANCE);
+    NodeTransport transport = new NodeTransport(settings, driver, counters, receiver, events);
+    transport.connectItself();
+    return transport;
+  }
+
+  /** Where other nodes reach this one. */
+  public Endpoint local() {
+    return local;
+  }
+
+  /**
+   * Makes these the nodes that this one talks to. New ones are connected in the background, those
+   * no longer named are forgotten: what waits for them is given back as undelivered. A node whose
+   * endpoint has changed is connected anew. This node itself may be among them or not.
+   *
+   * @throws IllegalStateException if one cannot be reached in the mode that is set, or this machine
+   *     has no memory for so many; the message names the fix, and nothing has changed
+   * @throws IllegalArgumentException if a channel is none of Aeron's; nothing has changed
+   */
+  public synchronized void connect(Collection<Endpoint> endpoints) {
+    Map<Integer, Endpoint> wanted = new HashMap<>();
+    endpoints.forEach(endpoint -> wanted.put(endpoint.node(), endpoint));
+    wanted.remove(settings.node());
+    List<Endpoint> added =
+        wanted.values().stream().filter(endpoint -> !endpoint.equals(known(endpoint))).toList();
+    checkSpace(added);
+    List<Peer> newPeers = added.stream().map(this::peerAt).toList();
+    for (Peer peer : peers.values()) {
+      boolean isItself = peer.node() == settings.node();
+      if (!isItself && !peer.endpoint().equals(wanted.get(peer.node()))) {
+        peers.remove(peer.node());
+        peer.remove();
+      }
+    }
+    newPeers.forEach(this::add);
+    LockSupport.unpark(thread);
+  }
+
+  /** Whether batches to a node now flow. */
+  public boolean isConnected(int node) {
+    Peer peer = peers.get(node);
+    return !closed && (isHandedOver(node) || peer != null && peer.isConnected());
+  }
+
+  /**
+   * Waits until batches can be offered to a node; {@code false} if they still cannot at the end.
+   */
+  public boolean awaitConnected(int node, Duration timeout) {
+    long deadlineNs = clock.nanoTime() + timeout.toNanos();
+    while (!isConnected(node)) {
+      if (closed || clock.nanoTime() - deadlineNs >= 0) {
+        return false;
+      }
+      LockSupport.parkNanos(POLL_INTERVAL_NS);
+    }
+    return true;
+  }
+
+  /**
+   * The way that batches to a node take.
+   *
+   * @throws IllegalArgumentException if the node is not known
+   */
+  public Way wayTo(int node) {
+    if (isHandedOver(node)) {
+      return Way.HAND_OFF;
+    }
+    Peer peer = peers.get(node);
+    if (peer == null) {
+      throw new IllegalArgumentException("node: %d (expected: one connected)".formatted(node));
+    }
+    return peer.route().way();
+  }
+
+  /**
+   * Begins an epoch: batches of older ones are dropped, whether they wait, arrive or are half
+   * there. Never goes back.
+   */
+  @Override
+  public synchronized void setEpoch(int newEpoch) {
+    epoch = Math.max(epoch, newEpoch);
+    handOff.setEpoch(newEpoch);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if the payload is not as long as the header says
+   */
+  @Override
+  public Offer offer(int node, BatchHeader header, Payload payload) {
+    if (isHandedOver(node)) {
+      return handOff.offer(node, header, payload);
+    }
+    Outbound batch = new Outbound(header, payload, PayloadLength.check(header, payload));
+    if (closed) {
+      return Offer.CLOSED;
+    }
+    Peer peer = peers.get(node);
+    if (peer == null || !peer.isConnected()) {
+      return Offer.NOT_CONNECTED;
+    }
+    Offer offer = peer.queue().offer(batch);
+    return switch (offer) {
+      case ACCEPTED -> {
+        LockSupport.unpark(thread);
+        yield offer;
+      }
+      case BACK_PRESSURED -> {
+        counters.backPressured.increment();
+        yield offer;
+      }
+      case CLOSED -> closed ? offer : Offer.NOT_CONNECTED;
+      case NOT_CONNECTED -> offer;
+    };
+  }
+
+  @Override
+  public TransportCounters counters() {
+    return counters.snapshot(driver.naksSent(), driver.naksReceived());
+  }
+
+  /** {@inheritDoc} What was accepted and not sent yet is given back as undelivered. */
+  @Override
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    handOff.close();
+    peers.values().forEach(peer -> peer.queue().close());
+    // The thread gives back what is queued and half received; only then is it safe to unmap Aeron's
+    // memory.
+    CloseHelper.closeAll(events::onError, runner, driver);
+  }
+
+  /** Bytes accepted for a node and not yet sent. */
+  long queuedBytes(int node) {
+    return peers.get(node).queue().bytes();
+  }
+
+  private void connectItself() {
+    DriverClient client = driver.client();
+    switch (settings.mode()) {
+      case AUTO -> {}
+      case IPC -> add(peer(local, Route.ipc(settings, client)));
+      case UDP -> add(peer(local, Route.udp(settings, local.channel(), client)));
+    }
+    if (!awaitConnected(settings.node(), START_TIMEOUT)) {
+      close();
+      throw new IllegalStateException(
+          """
+          connection of node %d to itself by %s: none within %s
+          HINT: a firewall on the loopback interface, or a machine out of processor time"""
+              .formatted(settings.node(), local.channel(), START_TIMEOUT));
+    }
+  }
+
+  private boolean isHandedOver(int node) {
+    return node == settings.node() && settings.mode() == TransportSettings.Mode.AUTO;
+  }
+
+  private Endpoint known(Endpoint endpoint) {
+    Peer peer = peers.get(endpoint.node());
+    return peer == null ? null : peer.endpoint();
+  }
+
+  private void checkSpace(List<Endpoint> added) {
+    long needed =
+        added.stream()
+            .mapToLong(to -> Preflight.neededBytes(settings, Route.wayTo(to, settings)))
+            .sum();
+    Path parent = EmbeddedDriver.parent(settings);
+    Preflight.checkSpace(parent, needed, Preflight.usableBytes(parent));
+  }
+
+  private Peer peerAt(Endpoint endpoint) {
+    return peer(endpoint, Route.to(endpoint, settings, driver.client(), events));
+  }
+
+  private Peer peer(Endpoint endpoint, Route route) {
+    return new Peer(endpoint, route, settings.outbound());
+  }
+
+  private synchronized void add(Peer peer) {
+    if (!closed) {
+      peers.put(peer.node(), peer);
+      sendAgent.add(peer);
+    }
+  }
+
+  private PeerSender senderOf(Peer peer) {
+    return new PeerSender(peer, settings, this::nextId, events, counters, clock.nanoTime());
+  }
+
+  private BatchId nextId() {
+    return new BatchId(source, sequence++);
+  }
+}

@@ -1,0 +1,11 @@
+package troupe.transport;
+
+/** How a batch gets from one node to another. */
+public enum Way {
+  /** Within a process: the receiver gets the very payload that was offered. */
+  HAND_OFF,
+  /** Through memory that the processes of one machine share. */
+  IPC,
+  /** Through a socket. */
+  UDP
+}
