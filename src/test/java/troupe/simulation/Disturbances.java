@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
-import troupe.coordinator.Coordinator;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
@@ -130,8 +129,10 @@ final class Disturbances {
       case MOVE -> {
         List<ExpertId> experts = ExpertId.all(config).stream().toList();
         ExpertId expert = experts.get(random.nextInt(experts.size()));
-        run.ask(
-            new Coordinator.MoveExpert(
+        int through = present.get(random.nextInt(present.size()));
+        run.tell(
+            through,
+            new Host.Move(
                 expert.layer(), expert.expert(), NodePath.nameOf(node), cluster.nobody()));
       }
     }

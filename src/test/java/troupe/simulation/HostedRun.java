@@ -107,6 +107,7 @@ final class HostedRun implements AutoCloseable {
                 new Coordinator.Settings(
                     config,
                     node,
+                    config.cluster().nodes(),
                     List.of(new RunTask.Train(config.train().steps())),
                     Coordinator.Checkpoints.NONE,
                     invariants.listener(() -> number == generation),
@@ -129,14 +130,6 @@ final class HostedRun implements AutoCloseable {
   /** Says something to the host of a node as its own process does. */
   void tell(int node, Host.Command command) {
     loop.post(loop.nowNs(), node, () -> members.get(node).host().tell(command));
-  }
-
-  /** Asks the coordinator as a user does. */
-  void ask(Coordinator.Command command) {
-    if (coordinator != null) {
-      ActorRef<Coordinator.Command> to = coordinator;
-      loop.post(loop.nowNs(), coordinatorNode, () -> to.tell(command));
-    }
   }
 
   /**

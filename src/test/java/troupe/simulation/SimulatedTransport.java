@@ -187,16 +187,19 @@ final class SimulatedTransport implements Transport {
   @Override
   public TransportCounters counters() {
     return new TransportCounters(
-        batchesSent,
-        batchesReceived,
-        bytesSent,
-        bytesReceived,
+        TransportCounters.Traffic.NONE,
+        TransportCounters.Traffic.NONE,
+        new TransportCounters.Traffic(batchesSent, bytesSent, batchesReceived, bytesReceived),
         backPressured,
         0,
         0,
         foreign,
         0,
         refused,
+        0,
+        0,
+        0,
+        0,
         0);
   }
 
