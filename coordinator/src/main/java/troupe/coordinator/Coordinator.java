@@ -136,12 +136,14 @@ public final class Coordinator {
    * What the coordinator is given at birth.
    *
    * @param node the node it lives on, which writes checkpoints
+   * @param nodes how many nodes have to be there before training begins
    * @param tasks what to do, in order
    * @param nanoTime the clock of step times and deadlines
    */
   public record Settings(
       RunConfig config,
       int node,
+      int nodes,
       List<RunTask> tasks,
       Checkpoints checkpoints,
       RunListener listener,
@@ -213,6 +215,7 @@ public final class Coordinator {
   private EvaluationTally evaluation;
   private AdamWStep decided;
   private long stepBeganNs;
+  private long committedNs;
 
   private Coordinator(
       ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
@@ -330,7 +333,7 @@ public final class Coordinator {
       return;
     }
     if (recovery == null && group != null) {
-      recovery = new Recovery(committedStep, patience.lastMoved());
+      recovery = new Recovery(committedStep, committedNs);
     }
     if (checkpoints != null) {
       checkpoints.abandon();
@@ -393,7 +396,7 @@ public final class Coordinator {
       return;
     }
     wishes.reported(change.reports().values());
-    if (!change.hasBegun() && present.size() < config.cluster().nodes()) {
+    if (!change.hasBegun() && present.size() < settings.nodes()) {
       phase = Phase.GATHERING;
       return;
     }
@@ -452,6 +455,9 @@ public final class Coordinator {
       return;
     }
     releaseLeaving();
+    if (before == null) {
+      committedNs = now();
+    }
     next();
   }
 
@@ -749,11 +755,12 @@ public final class Coordinator {
       return;
     }
     committedStep = tally.step();
+    committedNs = now();
     tries = 0;
     int every = config.evaluate().every();
     validationDue =
         every > 0 && (committedStep % every == 0 || committedStep == config.train().steps());
-    long stepTimeNs = now() - stepBeganNs;
+    long stepTimeNs = committedNs - stepBeganNs;
     patience.took(stepTimeNs);
     StepReport report = tally.report(decided.learningRate(), stepTimeNs);
     listener.committed(report);
@@ -912,7 +919,7 @@ public final class Coordinator {
     if (seconds > config.cluster().joinTimeoutSeconds()) {
       fail(
           "cluster.nodes: %d came within %.0f s (expected: %d)"
-              .formatted(present.size(), seconds, config.cluster().nodes()),
+              .formatted(present.size(), seconds, settings.nodes()),
           "start the others, see why they could not join, or lower cluster.nodes");
     }
   }

@@ -6,7 +6,7 @@ import troupe.coordinator.events.RunEvent;
  * What an interruption cost.
  *
  * @param committedStep the last step committed before it
- * @param sinceNs when anything moved last before it
+ * @param sinceNs when that was
  */
 record Recovery(long committedStep, long sinceNs) {
   /** A step is committed again. */

@@ -197,6 +197,7 @@ final class NodeGuardian {
               new Coordinator.Settings(
                   config,
                   part.host().info().node(),
+                  config.cluster().nodes(),
                   TrainingSession.tasks(config, part.tokenizer()),
                   desk,
                   desk,

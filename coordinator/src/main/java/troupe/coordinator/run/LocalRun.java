@@ -117,6 +117,7 @@ public final class LocalRun implements AutoCloseable {
                       new Coordinator.Settings(
                           config,
                           NODE,
+                          1,
                           parts.tasks(),
                           parts.checkpoints(),
                           parts.listener(),

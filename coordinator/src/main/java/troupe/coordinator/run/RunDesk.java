@@ -12,6 +12,7 @@ import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.StepReport;
 import troupe.coordinator.events.EventLog;
+import troupe.coordinator.events.MoveSummary;
 import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.events.RunEvent;
@@ -52,6 +53,7 @@ public final class RunDesk
   private MetricsLog metrics;
   private int epoch;
   private boolean silent;
+  private final MoveSummary moves = new MoveSummary();
   private String coordinator = "";
 
   /**
@@ -135,13 +137,23 @@ public final class RunDesk
   @Override
   public void happened(RunEvent event) {
     // How it began has been shown already.
-    silent = event instanceof RunEvent.Began;
+    silent = event instanceof RunEvent.Began || moves.add(event);
+    if (!silent) {
+      tellMoves();
+    }
     events.append(event);
     switch (event) {
       case RunEvent.Suspected suspected -> state(suspected.node(), NodesFile.State.SUSPECTED);
       case RunEvent.Reachable reachable -> state(reachable.node(), NodesFile.State.UP);
       case RunEvent.Removed removed -> state(removed.node(), NodesFile.State.GONE);
       default -> {}
+    }
+  }
+
+  private void tellMoves() {
+    String line = moves.take();
+    if (!line.isEmpty()) {
+      observer.notice(line);
     }
   }
 
@@ -179,6 +191,7 @@ public final class RunDesk
 
   @Override
   public void committed(StepReport report) {
+    tellMoves();
     StepMetrics step = stepMetrics(report);
     metrics.append(step);
     observer.committed(step);
