@@ -51,6 +51,14 @@ class ReplicaRingTest {
     assertEquals(List.of(10, 20), one.trunkTargets(40));
   }
 
+  /** Whoever gets a shard confirms it to the sender that the plan names. */
+  @Test
+  void shouldSendTheTrunkFromItsOwner() {
+    ReplicaRing ring = ring(2, List.of(40, 20), 10, 20, 30, 40);
+    assertEquals(List.of(10), ring.trunkTargets(40));
+    assertEquals(List.of(), ring.trunkTargets(20));
+  }
+
   @Test
   void shouldHaveACopyOfEverythingWhereverAsManyNodesDieAsThereAreCopies() {
     for (long seed = 0; seed < 200; seed++) {
