@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import troupe.coordinator.launch.JavaCommand;
+import troupe.coordinator.launch.LaunchChecks;
 import troupe.coordinator.launch.LaunchPlan;
 import troupe.coordinator.launch.MergedLog;
 import troupe.core.UserException;
@@ -15,8 +16,6 @@ import troupe.core.config.RunConfig;
 
 /** {@code troupe chaos}: a local cluster under a seeded plan of faults, and the verdict. */
 public final class Chaos {
-  private static final String LOCK = "launch.lock";
-
   /** More than any disturbed run makes; the schedule of the learning rate is as long. */
   private static final int ENDLESS_STEPS = 1_000_000;
 
@@ -70,12 +69,13 @@ public final class Chaos {
   /**
    * Runs to the verdict, which is also written to the run's folder.
    *
-   * @throws UserException if the run's folder is in use
+   * @throws UserException if the run's folder is in use, or the machine too small
    * @throws java.util.concurrent.CancellationException if it was interrupted
    */
   public ChaosVerdict run() throws InterruptedException, IOException {
     boolean lossy = plan.run().transport().mode() == RunConfig.Mode.UDP;
-    try (RunLock lock = RunLock.acquire(plan.runFolder(), LOCK)) {
+    LaunchChecks.check(plan);
+    try (RunLock lock = plan.lock()) {
       return run.run(new ChaosPlan(settings.seed(), plan.nodes(), lossy, ChaosPlan.Pace.USUAL));
     }
   }

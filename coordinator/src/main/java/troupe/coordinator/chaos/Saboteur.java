@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.launch.ChildNode;
+import troupe.coordinator.launch.Exit;
 import troupe.coordinator.launch.JavaCommand;
 import troupe.coordinator.launch.LaunchPlan;
 import troupe.coordinator.launch.LocalCluster;
@@ -22,7 +23,6 @@ import troupe.core.config.RunConfig;
 final class Saboteur {
   private static final Duration MOVE_TIMEOUT = Duration.ofMinutes(1);
   private static final Duration KILL_TIMEOUT = Duration.ofSeconds(10);
-  private static final int MISTAKE = 2;
 
   /** Aeron's own debugging endpoint throws away one in a hundred of the packets it receives. */
   private static final List<String> LOSS =
@@ -46,6 +46,11 @@ final class Saboteur {
   /** Whether a node's end is this one's doing. */
   boolean hasHit(ChildNode node) {
     return hit.contains(node);
+  }
+
+  /** Whether all nodes are gone because there was no step left to do. */
+  boolean runIsComplete() {
+    return cluster.alive().isEmpty() && cluster.outcome() == Exit.DONE;
   }
 
   /**
@@ -109,10 +114,10 @@ final class Saboteur {
     int expert = pick / layers.size() % plan.run().experts().count();
     for (ChildNode target : targets) {
       int code = move(layer + "/" + expert, target.name());
-      if (code == 0) {
+      if (code == Exit.DONE) {
         return Optional.of("expert %d/%d to %s".formatted(layer, expert, target.name()));
       }
-      if (code != MISTAKE) {
+      if (code != Exit.MISTAKE) {
         return Optional.empty();
       }
     }

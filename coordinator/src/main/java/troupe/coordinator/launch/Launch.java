@@ -16,9 +16,6 @@ import troupe.core.checkpoint.RunLock;
  * sees of it. One run only.
  */
 public final class Launch {
-  /** Under another name than the lock of the run, which the node with the coordinator holds. */
-  private static final String LOCK = "launch.lock";
-
   private static final int REPORTED_ERROR_LINES = 5;
 
   /** Time for the other nodes to end as well: then the run is over, and nobody comes back. */
@@ -59,7 +56,7 @@ public final class Launch {
    */
   public int run() throws InterruptedException {
     LaunchChecks.check(plan);
-    try (RunLock lock = RunLock.acquire(plan.runFolder(), LOCK)) {
+    try (RunLock lock = plan.lock()) {
       log.note("launch     %d nodes, run %s".formatted(plan.nodes(), plan.runFolder()));
       try (cluster) {
         cluster.start();

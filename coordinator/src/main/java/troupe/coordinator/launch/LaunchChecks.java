@@ -10,7 +10,7 @@ import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
 /** What must hold on this machine before so many nodes are started on it. */
-final class LaunchChecks {
+public final class LaunchChecks {
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
 
   /** A JVM with Akka, Aeron and BLAS before it has a model; 300 to 400 MiB were seen. */
@@ -28,7 +28,7 @@ final class LaunchChecks {
    *
    * @throws UserException if one is short
    */
-  static void check(LaunchPlan plan) {
+  public static void check(LaunchPlan plan) {
     OperatingSystemMXBean system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     checkMemory(plan.nodes(), system.getFreeMemorySize());
     Path folder = transportFolder(plan.run());

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import troupe.core.UserException;
+import troupe.core.checkpoint.RunLock;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
@@ -66,6 +67,16 @@ public record LaunchPlan(RunConfig run, Path config, List<String> overrides, Lis
   /** The folder of the run. */
   public Path runFolder() {
     return Path.of(run.run().dir());
+  }
+
+  /**
+   * Keeps a second launch off the run. The node with the coordinator has the lock of the run
+   * itself.
+   *
+   * @throws UserException if another process has it, or the run's folder cannot be written to
+   */
+  public RunLock lock() {
+    return RunLock.acquire(runFolder(), "launch.lock");
   }
 
   /** The name of a node, counted from 1. */
