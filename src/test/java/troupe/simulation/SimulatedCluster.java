@@ -64,6 +64,11 @@ final class SimulatedCluster implements AutoCloseable {
     loop.conditions().isolate(node);
   }
 
+  /** Whether nothing passes between a node and any other. */
+  boolean isIsolated(int node) {
+    return loop.conditions().isIsolated(node);
+  }
+
   /** Whether nothing passes between two nodes. */
   boolean isCut(int a, int b) {
     return loop.conditions().isCut(a, b);

@@ -44,7 +44,7 @@ final class SimulationTest {
         "evaluate.every=3",
         "evaluate.batches=2",
         "replicate.every=2",
-        "cluster.reply_timeout_seconds=2",
+        "cluster.reply_timeout_seconds=4",
         "cluster.nodes=" + nodes);
   }
 

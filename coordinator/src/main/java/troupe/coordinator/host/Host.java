@@ -87,7 +87,7 @@ public final class Host {
   /** The epoch is planned: become what the plan says. May be repeated. */
   public record Prepare(EpochPlan plan, Map<Integer, ActorRef<Command>> hosts) implements Command {}
 
-  /** For all routers here. */
+  /** For all routers here; of a step that is asked for again hosts without any are told, too. */
   public record ToRouters(int epoch, RouterActor.Command command) implements Command {}
 
   /** For one router here. */
@@ -693,10 +693,10 @@ public final class Host {
       return;
     }
     if (to.command() instanceof RouterActor.Step step) {
-      if (step.step() == stepAtHand) {
-        // Asked again: whatever was reported may have got lost.
-        Bundle again = bundler.again(step.step());
-        coordinator.tell(again);
+      // Without routers here a step is only told of when it is asked for again.
+      if (step.step() == stepAtHand || routers.isEmpty()) {
+        // Whatever was reported may have got lost.
+        coordinator.tell(bundler.again(step.step()));
       }
       stepAtHand = step.step();
     }
