@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.function.UnaryOperator;
 
 /**
  * The only thread and the only clock of a simulation: what is to happen, ordered by the simulated
@@ -65,6 +66,7 @@ final class EventLoop {
   private final Map<Integer, List<Event>> held = new HashMap<>();
   private final Trace trace = new Trace();
   private Conditions conditions = Conditions.ideal();
+  private UnaryOperator<Object> wire = UnaryOperator.identity();
   private Observer observer = (node, actor, message) -> {};
   private long posted;
   private long nowNs;
@@ -101,6 +103,16 @@ final class EventLoop {
   /** Tells {@code newObserver}, and nobody else, of messages. */
   void observer(Observer newObserver) {
     observer = newObserver;
+  }
+
+  /** What becomes of messages on their way from node to node. */
+  void wire(UnaryOperator<Object> newWire) {
+    wire = newWire;
+  }
+
+  /** What arrives when {@code message} is sent to another node. */
+  Object carried(Object message) {
+    return wire.apply(message);
   }
 
   Observer observer() {
