@@ -120,11 +120,9 @@ final class SimulationTest {
     }
   }
 
-  private static Schedule.Played played(
-      String name, Conditions conditions, Trouble.Maker trouble) {
+  private static Schedule.Played played(String name, Conditions conditions, Trouble.Maker trouble) {
     RunConfig config = configs.get(3);
-    return new Schedule(
-            system, config, undisturbed, name, conditions, Throws.none(config), trouble)
+    return new Schedule(system, config, undisturbed, name, conditions, Throws.none(config), trouble)
         .play();
   }
 
