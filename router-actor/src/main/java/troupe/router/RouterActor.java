@@ -282,6 +282,12 @@ public final class RouterActor {
     if (begin.epoch() != epoch()) {
       return;
     }
+    boolean repeated = pass != null && pass.step() == begin.step();
+    if (repeated || begin.step() <= state.owned().committedStep()) {
+      // Asked again. Beginning anew would throw away a gradient that others may have built on: once
+      // experts have applied the step they answer for it no more.
+      return;
+    }
     endPass();
     expectAnswersWithin(begin.replyTimeout());
     long tokensOfRank =
@@ -396,24 +402,32 @@ public final class RouterActor {
       rows.release();
       return;
     }
-    deliveries++;
-    switch (header.phase()) {
-      case OUTPUT, INPUT_GRADIENT -> onAnswer(header, rows);
-      case TRUNK_GRADIENT -> trunk.onGradient(header, rows);
-      case TRUNK_PARAMETERS -> trunk.onParameters(header, rows);
-      case FORWARD, BACKWARD, EVALUATE, REPLICA, RESTORE, CHECKPOINT -> rows.release();
-    }
+    boolean awaited =
+        switch (header.phase()) {
+          case OUTPUT, INPUT_GRADIENT -> onAnswer(header, rows);
+          case TRUNK_GRADIENT -> trunk.onGradient(header, rows);
+          case TRUNK_PARAMETERS -> trunk.onParameters(header, rows);
+          case FORWARD, BACKWARD, EVALUATE, REPLICA, RESTORE, CHECKPOINT -> {
+            rows.release();
+            yield false;
+          }
+        };
+    // What was here already does not count: ranks that wait for this one repeat what they sent, and
+    // would keep it from ever asking for what it has lost.
+    deliveries += awaited ? 1 : 0;
   }
 
-  private void onAnswer(BatchHeader header, TensorPayload rows) {
+  /** Takes the answer of an expert; returns whether it was awaited. */
+  private boolean onAnswer(BatchHeader header, TensorPayload rows) {
     if (pass == null
         || pass.step() != header.step()
         || !pass.accept(
             header.phase(), header.microBatch(), header.layer(), header.expert(), rows.tensor())) {
       rows.release();
-      return;
+      return false;
     }
     advance();
+    return true;
   }
 
   private void onApply(Apply apply) {

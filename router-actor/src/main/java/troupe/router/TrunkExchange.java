@@ -100,12 +100,15 @@ final class TrunkExchange {
     }
   }
 
-  void onGradient(BatchHeader header, TensorPayload rows) {
+  /** Takes a segment of another rank's gradient; returns whether it was awaited. */
+  boolean onGradient(BatchHeader header, TensorPayload rows) {
     if (reduction == null || reduction.step() != header.step()) {
       rows.release();
-      return;
+      return false;
     }
+    boolean awaited = reduction.isMissing(header.rank(), header.microBatch());
     accept(header.rank(), header.microBatch(), rows);
+    return awaited;
   }
 
   private void accept(int fromRank, int segment, TensorPayload rows) {
@@ -148,15 +151,19 @@ final class TrunkExchange {
   /**
    * Slices of others may come before this rank's own Apply: its work on the old ones is done either
    * way.
+   *
+   * @return whether it was awaited
    */
-  void onParameters(BatchHeader header, TensorPayload rows) {
+  boolean onParameters(BatchHeader header, TensorPayload rows) {
     int owner = header.rank();
-    if (header.step() == state.sliceStep(owner) + 1) {
+    boolean awaited = header.step() == state.sliceStep(owner) + 1;
+    if (awaited) {
       state.device().kernels().copy(state.parameterSlice(owner), rows.tensor());
       state.sliceUpdated(owner, header.step());
       reportIfApplied(header.step());
     }
     rows.release();
+    return awaited;
   }
 
   private void reportIfApplied(long step) {

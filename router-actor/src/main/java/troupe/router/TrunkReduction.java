@@ -62,7 +62,8 @@ final class TrunkReduction implements AutoCloseable {
     return isComplete();
   }
 
-  private boolean isMissing(int rank, int segment) {
+  /** Whether a rank's gradient of a segment has not come yet; false if there is no such one. */
+  boolean isMissing(int rank, int segment) {
     return segment >= 0
         && segment < summedRanks_S.length
         && rank >= summedRanks_S[segment]

@@ -1,6 +1,5 @@
 package troupe.coordinator.host;
 
-import troupe.coordinator.placement.NodeInfo;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,6 +13,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.Footprint;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.RandomCluster;
 import troupe.core.config.RunConfig.Replicate;
@@ -49,6 +49,14 @@ class ReplicaRingTest {
     assertEquals(List.of(), many.trunkTargets(20));
     ReplicaRing one = ring(2, List.of(40), 10, 20, 30, 40);
     assertEquals(List.of(10, 20), one.trunkTargets(40));
+  }
+
+  /** Whoever gets a shard confirms it to the sender that the plan names. */
+  @Test
+  void shouldSendTheTrunkFromItsOwner() {
+    ReplicaRing ring = ring(2, List.of(40, 20), 10, 20, 30, 40);
+    assertEquals(List.of(10), ring.trunkTargets(40));
+    assertEquals(List.of(), ring.trunkTargets(20));
   }
 
   @Test

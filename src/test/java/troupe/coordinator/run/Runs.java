@@ -1,15 +1,15 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import troupe.coordinator.events.RunEvent;
-import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.host.Model;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
@@ -19,7 +19,7 @@ import troupe.router.gate.CounterDraws;
 import troupe.router.pass.DrawsSource;
 
 /** Runs real actors to their end, for tests. */
-final class Runs {
+public final class Runs {
   private static final long TIMEOUT_SECONDS = 60;
 
   private Runs() {}
@@ -45,7 +45,8 @@ final class Runs {
           "schedule.warmup_steps=2",
           "seed=7");
 
-  static RunConfig tiny(String... overrides) {
+  /** {@link #TINY} with other values. */
+  public static RunConfig tiny(String... overrides) {
     List<String> all = new ArrayList<>(TINY);
     all.addAll(List.of(overrides));
     return ConfigLoader.parse("", all);
@@ -103,12 +104,12 @@ final class Runs {
   }
 
   /** Draws as a run makes them. */
-  static DrawsSource draws(RunConfig config) {
+  public static DrawsSource draws(RunConfig config) {
     return (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first);
   }
 
   /** Random tokens as a pure function of where they are. */
-  static BatchSource randomBatches(RunConfig config) {
+  public static BatchSource randomBatches(RunConfig config) {
     int perMicro = config.train().batch() / config.train().ranks() / config.train().microBatches();
     return new BatchSource() {
       @Override
@@ -156,8 +157,7 @@ final class Runs {
       throws Exception {
     Heard heard = new Heard();
     try (LocalRun run =
-        LocalRun.start(
-            LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
+        LocalRun.start(LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
       heard.outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }
     return heard;

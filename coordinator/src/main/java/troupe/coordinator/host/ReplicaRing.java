@@ -1,10 +1,10 @@
 package troupe.coordinator.host;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import troupe.coordinator.placement.NodeInfo;
-import java.util.SortedSet;
-import java.util.TreeSet;
 import troupe.core.config.RunConfig;
 
 /**
@@ -16,13 +16,15 @@ public final class ReplicaRing {
   private static final int MOST_BY_DEFAULT = 2;
 
   private final List<Integer> ring;
-  private final SortedSet<Integer> withRanks;
+  private final Set<Integer> withRanks;
+  private final int trunkOwner;
   private final int copies;
 
   /** The ring of an epoch. */
   public ReplicaRing(EpochPlan plan, RunConfig.Replicate config) {
     ring = plan.nodes().stream().map(NodeInfo::node).sorted().toList();
-    withRanks = new TreeSet<>(plan.placement().ranks());
+    withRanks = new HashSet<>(plan.placement().ranks());
+    trunkOwner = plan.owner(ShardId.trunk());
     copies = copies(config, ring.size());
   }
 
@@ -42,11 +44,11 @@ public final class ReplicaRing {
 
   /**
    * Nodes that a node sends the trunk to. Every node with a rank has it anyway; if these are too
-   * few the first of them sends it to more.
+   * few the owner sends it to more: it is the one who hears that it has arrived.
    */
   public List<Integer> trunkTargets(int node) {
     int missing = copies + 1 - withRanks.size();
-    if (missing <= 0 || node != withRanks.first()) {
+    if (missing <= 0 || node != trunkOwner) {
       return List.of();
     }
     List<Integer> others = after(node);
