@@ -17,8 +17,7 @@ final class StepTallyTest {
   void shouldHearEachReportOnce() {
     assertEquals(0, tally.heard());
     for (int repetition = 0; repetition < 2; repetition++) {
-      tally.routed(
-          new RouterActor.Routed(1, 3, 1, 0, LayerStats.none(config.experts().count())));
+      tally.routed(new RouterActor.Routed(1, 3, 1, 0, LayerStats.none(config.experts().count())));
       assertEquals(repetition == 0 ? 1 : 5, tally.heard());
       tally.ready(new RouterActor.GradientReady(1, 3, 1, 2, 4));
       tally.ready(new ExpertActor.GradientReady(1, 3, 1, 2, 9));

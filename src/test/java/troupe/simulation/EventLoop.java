@@ -60,9 +60,7 @@ final class EventLoop {
   private final PriorityQueue<Event> events =
       new PriorityQueue<>(
           (a, b) ->
-              a.dueNs == b.dueNs
-                  ? Long.compare(a.order, b.order)
-                  : Long.compare(a.dueNs, b.dueNs));
+              a.dueNs == b.dueNs ? Long.compare(a.order, b.order) : Long.compare(a.dueNs, b.dueNs));
   private final Map<Integer, List<Event>> held = new HashMap<>();
   private final Trace trace = new Trace();
   private Conditions conditions = Conditions.ideal();
@@ -76,12 +74,16 @@ final class EventLoop {
   private boolean starting = true;
   private boolean stepping;
 
-  /** Akka waits for some of its actors while it starts, so until now they took their turns at once. */
+  /**
+   * Akka waits for some of its actors while it starts, so until now they took their turns at once.
+   */
   void started() {
     starting = false;
   }
 
-  /** A new schedule begins. Nothing of the last one may be left but timers: their actors are gone. */
+  /**
+   * A new schedule begins. Nothing of the last one may be left but timers: their actors are gone.
+   */
   void begin(Conditions next) {
     events.removeIf(event -> event.timer || event.cancelled);
     if (!events.isEmpty() || !held.isEmpty()) {

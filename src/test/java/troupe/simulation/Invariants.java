@@ -172,8 +172,7 @@ final class Invariants {
       checkStep(member, "rank", rank.rank(), rank.owned().committedStep(), from, to);
     }
     for (ExpertState expert : member.model().experts()) {
-      checkStep(
-          member, expert.prefix(), expert.expert(), expert.owned().committedStep(), from, to);
+      checkStep(member, expert.prefix(), expert.expert(), expert.owned().committedStep(), from, to);
     }
   }
 

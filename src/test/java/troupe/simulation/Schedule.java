@@ -49,10 +49,7 @@ record Schedule(
    * @param configs the same run by the number of its nodes at first, from 1
    */
   static Schedule ofSeed(
-      SimulatedSystem system,
-      Map<Integer, RunConfig> configs,
-      Undisturbed undisturbed,
-      long seed) {
+      SimulatedSystem system, Map<Integer, RunConfig> configs, Undisturbed undisturbed, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     RunConfig config = configs.get(1 + random.nextInt(configs.size()));
     Throws faults = Throws.drawn(config, random);
@@ -90,8 +87,7 @@ record Schedule(
       Trouble made = trouble.of(config, cluster, run, loop);
       loop.trace()
           .begin(
-              "nodes=%d trouble=%s throws: %s"
-                  .formatted(config.cluster().nodes(), made, faults));
+              "nodes=%d trouble=%s throws: %s".formatted(config.cluster().nodes(), made, faults));
       invariants.watch(cluster, run);
       loop.observer(invariants::onMessage);
       run.start();
@@ -110,8 +106,7 @@ record Schedule(
           invariants.outcome().equals(new Outcome.Completed(config.train().steps())),
           "%s",
           invariants.outcome());
-      require(
-          undisturbed.hash().equals(hash(config, invariants.plan(), run)), "other parameters");
+      require(undisturbed.hash().equals(hash(config, invariants.plan(), run)), "other parameters");
       // What is on its way still arrives, and is not wanted any more.
       double end = loop.nowNs() + SETTLING_SECONDS * 1e9;
       while (loop.nowNs() < end && loop.step()) {}
@@ -157,8 +152,7 @@ record Schedule(
   }
 
   private static void copy(Parameters from, Parameters to) {
-    MemorySegment.copy(
-        from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
+    MemorySegment.copy(from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
   }
 
   private static String bytes(RankState rank) {

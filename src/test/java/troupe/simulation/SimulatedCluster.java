@@ -33,8 +33,7 @@ final class SimulatedCluster implements AutoCloseable {
     int node = guardians.size();
     root.tell(
         context ->
-            guardians.put(
-                node, context.spawn(SimulatedSystem.guardian(), NodePath.nameOf(node))));
+            guardians.put(node, context.spawn(SimulatedSystem.guardian(), NodePath.nameOf(node))));
     while (!guardians.containsKey(node)) {
       loop.step();
     }

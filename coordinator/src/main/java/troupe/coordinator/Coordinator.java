@@ -279,8 +279,7 @@ public final class Coordinator {
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
     present = hosts;
     boolean lost =
-        group != null
-            && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
+        group != null && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
     switch (phase) {
       case GATHERING, REPORTING -> regroup(lost ? lostCause() : "nodes joined");
       case PREPARING -> {
@@ -367,10 +366,7 @@ public final class Coordinator {
       }
       case Host.Preparing preparing ->
           LOG.info(
-              "epoch={} node={} waits for {}",
-              epoch,
-              preparing.node(),
-              preparing.waitingFor());
+              "epoch={} node={} waits for {}", epoch, preparing.node(), preparing.waitingFor());
       case Host.Prepared prepared -> {
         if (phase == Phase.PREPARING && change.onPrepared(prepared.node())) {
           beginEpoch();
@@ -435,10 +431,7 @@ public final class Coordinator {
     }
     change.planned(plan);
     phase = Phase.PREPARING;
-    change
-        .hosts()
-        .values()
-        .forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
+    change.hosts().values().forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
   }
 
   private void beginEpoch() {
@@ -516,7 +509,8 @@ public final class Coordinator {
   }
 
   private void onRegroup() {
-    if (wishes.allLeave()) {
+    boolean nobodyElse = group == null || present.size() <= group.nodes().size();
+    if (wishes.allLeave() && nobodyElse) {
       onStop();
     } else if (group != null && !wishes.leavingNames().isEmpty()) {
       regroupAtBoundary("leaving: " + wishes.leavingNames());
@@ -715,8 +709,7 @@ public final class Coordinator {
         if (isCurrent(ready.epoch(), ready.step())) {
           tally.ready(ready);
           if (phase == Phase.APPLYING) {
-            group.tellExpert(
-                ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
+            group.tellExpert(ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
           } else {
             decideIfReady();
           }
@@ -840,12 +833,7 @@ public final class Coordinator {
     group.tellRouter(
         0,
         new RouterActor.Generate(
-            epoch,
-            nextEvaluationId(),
-            task.prompt(),
-            task.count(),
-            task.stop(),
-            task.sampling()));
+            epoch, nextEvaluationId(), task.prompt(), task.count(), task.stop(), task.sampling()));
   }
 
   private void onGenerated(RouterActor.Generated generated) {
@@ -995,8 +983,7 @@ public final class Coordinator {
   private void askAgain() {
     switch (phase) {
       case REPORTING ->
-          present.forEach(
-              host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
+          present.forEach(host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
       case PREPARING ->
           change
               .hosts()
@@ -1009,8 +996,7 @@ public final class Coordinator {
             .loads()
             .forEach(
                 (layer, load_E) ->
-                    group.tellRouters(
-                        new RouterActor.Load(epoch, tally.step(), layer, load_E)));
+                    group.tellRouters(new RouterActor.Load(epoch, tally.step(), layer, load_E)));
       }
       case APPLYING -> apply();
       case EVALUATING, GENERATING, GATHERING, IDLE, ENDING, STOPPED -> {}
