@@ -3,7 +3,6 @@ package troupe.router;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
@@ -197,6 +196,24 @@ final class RouterActorTest {
   }
 
   @Test
+  void shouldLeaveAStepAloneThatIsAskedForAgain() throws Exception {
+    spawn(NEVER);
+    beginStep();
+    for (Phase phase : List.of(Phase.OUTPUT, Phase.INPUT_GRADIENT)) {
+      router.tell(answer(transport.next(), phase, 0.5));
+      router.tell(answer(transport.next(), phase, 0.5));
+    }
+    router.tell(new RouterActor.Load(EPOCH, 1, 0, new double[] {0.5, 0.5}));
+    events.expectMessageClass(RouterActor.GradientReady.class);
+    router.tell(new RouterActor.Step(EPOCH, 1, timeout));
+    router.tell(new RouterActor.Apply(EPOCH, HYPER));
+    events.expectMessage(new RouterActor.Applied(EPOCH, 1, 0));
+    router.tell(new RouterActor.Step(EPOCH, 1, timeout));
+    settle();
+    assertEquals(0, transport.waiting(), "experts that have applied a step answer for it no more");
+  }
+
+  @Test
   void shouldIgnoreApplyWithoutGradient() throws Exception {
     spawn(NEVER);
     double[] before = state.parameters().flat().toDoubles();
@@ -222,6 +239,22 @@ final class RouterActorTest {
     router.tell(answer(again, Phase.OUTPUT, 1));
     router.tell(answer(again, Phase.OUTPUT, 1));
     assertEquals(Phase.BACKWARD, nextOf(Phase.BACKWARD).header().phase());
+  }
+
+  /** Whoever waits for this rank repeats what it sent; that must not pass for progress. */
+  @Test
+  void shouldAskAgainWhileOthersRepeatThemselves() throws Exception {
+    spawn(SOON);
+    beginStep();
+    RecordingTransport.Sent first = transport.next();
+    router.tell(answer(first, Phase.OUTPUT, 1));
+    long deadlineNs = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+    // One batch to each expert so far: another one is asked for again.
+    while (transport.waiting() < 2 && System.nanoTime() < deadlineNs) {
+      router.tell(answer(first, Phase.OUTPUT, 1));
+      settle();
+    }
+    assertEquals(2, transport.waiting(), "an expert is missing, and nobody asks for it");
   }
 
   /** Skips what was sent again because the test is slow. */

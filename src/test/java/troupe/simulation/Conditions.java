@@ -38,6 +38,8 @@ final class Conditions {
   private long stormTo;
   private long noStormBeforeNs;
   private boolean stormy;
+  private long messages;
+  private long lostMessage = -1;
 
   private Conditions(
       SplittableRandom random,
@@ -87,6 +89,17 @@ final class Conditions {
             calmNs);
     drawn.nextStorm(0);
     return drawn;
+  }
+
+  /** Everything takes its time and nothing goes wrong; but see {@link #loseMessage}. */
+  static Conditions calm(long seed) {
+    return new Conditions(
+        new SplittableRandom(seed),
+        20 * MICROSECOND,
+        200 * MICROSECOND,
+        new double[] {0, 0, 0, 0, 0},
+        true,
+        Long.MAX_VALUE);
   }
 
   private static long logUniform(SplittableRandom random, long from, long to) {
@@ -166,7 +179,17 @@ final class Conditions {
 
   /** Whether a control message is lost. */
   boolean losesMessage(int from, int to) {
-    return isCut(from, to);
+    return messages++ == lostMessage || isCut(from, to);
+  }
+
+  /** Control messages between nodes so far. */
+  long messages() {
+    return messages;
+  }
+
+  /** The control message of that number, from 0, is lost. */
+  void loseMessage(long number) {
+    lostMessage = number;
   }
 
   /** Whether nothing passes between two nodes. */

@@ -13,7 +13,7 @@ import troupe.core.config.RunConfig;
  * What happens to the nodes of a schedule, drawn from its seed: each thing at some event, so at any
  * point of any protocol.
  */
-final class Disturbances {
+final class Disturbances implements Trouble {
   private enum Kind {
     /** The process of a node is gone. */
     KILL,
@@ -70,8 +70,8 @@ final class Disturbances {
     return plan.toString();
   }
 
-  /** Called for each event once training has begun. */
-  void onEvent() {
+  @Override
+  public void onEvent() {
     events++;
     while (!plan.isEmpty() && plan.firstKey() <= events) {
       happen(plan.pollFirstEntry().getValue());

@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.function.UnaryOperator;
 
 /**
  * The only thread and the only clock of a simulation: what is to happen, ordered by the simulated
@@ -59,12 +60,11 @@ final class EventLoop {
   private final PriorityQueue<Event> events =
       new PriorityQueue<>(
           (a, b) ->
-              a.dueNs == b.dueNs
-                  ? Long.compare(a.order, b.order)
-                  : Long.compare(a.dueNs, b.dueNs));
+              a.dueNs == b.dueNs ? Long.compare(a.order, b.order) : Long.compare(a.dueNs, b.dueNs));
   private final Map<Integer, List<Event>> held = new HashMap<>();
   private final Trace trace = new Trace();
   private Conditions conditions = Conditions.ideal();
+  private UnaryOperator<Object> wire = UnaryOperator.identity();
   private Observer observer = (node, actor, message) -> {};
   private long posted;
   private long nowNs;
@@ -74,12 +74,16 @@ final class EventLoop {
   private boolean starting = true;
   private boolean stepping;
 
-  /** Akka waits for some of its actors while it starts, so until now they took their turns at once. */
+  /**
+   * Akka waits for some of its actors while it starts, so until now they took their turns at once.
+   */
   void started() {
     starting = false;
   }
 
-  /** A new schedule begins. Nothing of the last one may be left but timers: their actors are gone. */
+  /**
+   * A new schedule begins. Nothing of the last one may be left but timers: their actors are gone.
+   */
   void begin(Conditions next) {
     events.removeIf(event -> event.timer || event.cancelled);
     if (!events.isEmpty() || !held.isEmpty()) {
@@ -101,6 +105,16 @@ final class EventLoop {
   /** Tells {@code newObserver}, and nobody else, of messages. */
   void observer(Observer newObserver) {
     observer = newObserver;
+  }
+
+  /** What becomes of messages on their way from node to node. */
+  void wire(UnaryOperator<Object> newWire) {
+    wire = newWire;
+  }
+
+  /** What arrives when {@code message} is sent to another node. */
+  Object carried(Object message) {
+    return wire.apply(message);
   }
 
   Observer observer() {

@@ -117,12 +117,12 @@ final class Invariants {
 
   private void onEpoch(EpochPlan next) {
     // Whoever came last and has heard of no epoch begins anew when all others are gone.
+    boolean anew = plan != null && Collections.disjoint(plan.nodes(), next.nodes());
     require(
-        plan == null
-            || next.epoch() > plan.epoch()
-            || Collections.disjoint(plan.nodes(), next.nodes()),
-        "epoch %d began again",
-        next.epoch());
+        plan == null || next.epoch() > plan.epoch() || anew, "epoch %d began again", next.epoch());
+    if (anew) {
+      nodeOfOwner.clear();
+    }
     // A step that everybody has applied stays, even if its coordinator did not live to say so.
     require(
         next.step() <= furthest + 1, "epoch begins at step %d, after %d", next.step(), furthest);
@@ -172,8 +172,7 @@ final class Invariants {
       checkStep(member, "rank", rank.rank(), rank.owned().committedStep(), from, to);
     }
     for (ExpertState expert : member.model().experts()) {
-      checkStep(
-          member, expert.prefix(), expert.expert(), expert.owned().committedStep(), from, to);
+      checkStep(member, expert.prefix(), expert.expert(), expert.owned().committedStep(), from, to);
     }
   }
 
@@ -194,7 +193,8 @@ final class Invariants {
           case RouterActor.Apply apply -> apply.epoch();
           default -> -1;
         };
-    if (epoch >= 0) {
+    // Whoever is given up may do what it likes, as long as nobody hears of it.
+    if (epoch >= 0 && !cluster.isIsolated(node)) {
       Integer other = nodeOfOwner.putIfAbsent(new Owner(epoch, actor), node);
       guarded(
           () ->

@@ -2,7 +2,6 @@ package troupe.simulation;
 
 import akka.actor.typed.ActorRef;
 import java.util.List;
-import java.util.function.Consumer;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Model;

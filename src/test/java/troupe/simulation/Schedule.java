@@ -16,13 +16,18 @@ import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 
 /**
- * One schedule: everything that happens follows from its seed.
+ * One schedule of a run: nothing in it is left to chance or to the machine that plays it.
  *
- * @param configs the same run by the number of its nodes at first, from 1
- * @param seed draws the nodes, the conditions, and what goes wrong when
+ * @param name says which one it is, for who has to play it again
  */
 record Schedule(
-    SimulatedSystem system, Map<Integer, RunConfig> configs, Undisturbed undisturbed, long seed) {
+    SimulatedSystem system,
+    RunConfig config,
+    Undisturbed undisturbed,
+    String name,
+    Conditions conditions,
+    Throws faults,
+    Trouble.Maker trouble) {
   /** Far more than any schedule takes, by simulated time and by number. */
   private static final double MAX_SECONDS = 300;
 
@@ -39,41 +44,50 @@ record Schedule(
   record Played(long trace, long events, double seconds) {}
 
   /**
+   * The schedule of a seed.
+   *
+   * @param configs the same run by the number of its nodes at first, from 1
+   */
+  static Schedule ofSeed(
+      SimulatedSystem system, Map<Integer, RunConfig> configs, Undisturbed undisturbed, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    RunConfig config = configs.get(1 + random.nextInt(configs.size()));
+    Throws faults = Throws.drawn(config, random);
+    // Nothing is lost until everybody has asked twice for what was.
+    long calmNs = (long) (3 * config.cluster().replyTimeoutSeconds() * 1e9);
+    return new Schedule(
+        system,
+        config,
+        undisturbed,
+        "seed=" + seed + " replay with -Dsimulation.seed=" + seed,
+        Conditions.drawn(random, calmNs),
+        faults,
+        Disturbances::new);
+  }
+
+  /**
    * Plays it to its end.
    *
    * @throws AssertionError if an invariant is broken; the message tells how to see it again
    */
   Played play() {
-    SplittableRandom random = new SplittableRandom(seed);
-    RunConfig config = configs.get(1 + random.nextInt(configs.size()));
     try {
-      return playChecked(config, random);
+      return playChecked();
     } catch (AssertionError | RuntimeException e) {
       throw new AssertionError(
-          """
-          seed=%d: %s
-          replay: mvn -q -o -pl src -am test -Dtest=SimulationTest -Dsurefire.failIfNoSpecifiedTests=false -Dsimulation.seed=%d
-          its last events:
-          %s"""
-              .formatted(seed, e.getMessage(), seed, system.loop().trace()),
-          e);
+          "%s: %s%nits last events:%n%s".formatted(name, e.getMessage(), system.loop().trace()), e);
     }
   }
 
-  private Played playChecked(RunConfig config, SplittableRandom random) {
+  private Played playChecked() {
     EventLoop loop = system.loop();
-    Throws faults = Throws.drawn(config, random);
-    // Nothing is lost until everybody has asked twice for what was.
-    long calmNs = (long) (3 * config.cluster().replyTimeoutSeconds() * 1e9);
-    Conditions conditions = Conditions.drawn(random, calmNs);
     Invariants invariants = new Invariants(config, undisturbed);
     try (SimulatedCluster cluster = new SimulatedCluster(system, conditions);
         HostedRun run = new HostedRun(cluster, loop, config, faults, invariants)) {
-      Disturbances disturbances = new Disturbances(config, cluster, run, loop);
+      Trouble made = trouble.of(config, cluster, run, loop);
       loop.trace()
           .begin(
-              "nodes=%d disturbances=%s throws: %s"
-                  .formatted(config.cluster().nodes(), disturbances, faults));
+              "nodes=%d trouble=%s throws: %s".formatted(config.cluster().nodes(), made, faults));
       invariants.watch(cluster, run);
       loop.observer(invariants::onMessage);
       run.start();
@@ -82,7 +96,7 @@ record Schedule(
         require(loop.step(), "nothing is going to happen any more");
         invariants.check();
         if (invariants.plan() != null && invariants.outcome() == null) {
-          disturbances.onEvent();
+          made.onEvent();
         }
         require(++events < MAX_EVENTS, "no end within %d events", MAX_EVENTS);
         require(loop.nowNs() < MAX_SECONDS * 1e9, "no end within %.0f s", MAX_SECONDS);
@@ -92,8 +106,7 @@ record Schedule(
           invariants.outcome().equals(new Outcome.Completed(config.train().steps())),
           "%s",
           invariants.outcome());
-      require(
-          undisturbed.hash().equals(hash(config, invariants.plan(), run)), "other parameters");
+      require(undisturbed.hash().equals(hash(config, invariants.plan(), run)), "other parameters");
       // What is on its way still arrives, and is not wanted any more.
       double end = loop.nowNs() + SETTLING_SECONDS * 1e9;
       while (loop.nowNs() < end && loop.step()) {}
@@ -139,8 +152,7 @@ record Schedule(
   }
 
   private static void copy(Parameters from, Parameters to) {
-    MemorySegment.copy(
-        from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
+    MemorySegment.copy(from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
   }
 
   private static String bytes(RankState rank) {

@@ -33,8 +33,7 @@ final class SimulatedCluster implements AutoCloseable {
     int node = guardians.size();
     root.tell(
         context ->
-            guardians.put(
-                node, context.spawn(SimulatedSystem.guardian(), NodePath.nameOf(node))));
+            guardians.put(node, context.spawn(SimulatedSystem.guardian(), NodePath.nameOf(node))));
     while (!guardians.containsKey(node)) {
       loop.step();
     }
@@ -62,6 +61,11 @@ final class SimulatedCluster implements AutoCloseable {
   void isolate(int node) {
     loop.trace().add(loop.nowNs(), node, "process", "isolated", "");
     loop.conditions().isolate(node);
+  }
+
+  /** Whether nothing passes between a node and any other. */
+  boolean isIsolated(int node) {
+    return loop.conditions().isIsolated(node);
   }
 
   /** Whether nothing passes between two nodes. */

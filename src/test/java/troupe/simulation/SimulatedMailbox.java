@@ -67,12 +67,13 @@ public final class SimulatedMailbox implements MailboxType {
               loop.nowNs() + conditions.wireNs(key),
               lastArrivalNs.getOrDefault(loop.currentActor(), -1L) + 1);
       lastArrivalNs.put(loop.currentActor(), arrivalNs);
+      Object carried = loop.carried(envelope.message());
       loop.post(
           arrivalNs,
           node,
           () -> {
             if (!conditions.isCut(from, node)) {
-              receiver.tell(envelope.message(), envelope.sender());
+              receiver.tell(carried, envelope.sender());
             }
           });
     }

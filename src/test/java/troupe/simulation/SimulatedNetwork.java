@@ -1,7 +1,7 @@
 package troupe.simulation;
 
-import java.util.TreeMap;
 import java.util.SortedMap;
+import java.util.TreeMap;
 import troupe.transport.BatchHeader;
 import troupe.transport.BatchReceiver;
 
@@ -44,13 +44,7 @@ final class SimulatedNetwork {
    */
   boolean isStale(BatchHeader header) {
     return switch (header.phase()) {
-      case FORWARD,
-              OUTPUT,
-              BACKWARD,
-              INPUT_GRADIENT,
-              EVALUATE,
-              TRUNK_GRADIENT,
-              TRUNK_PARAMETERS ->
+      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT, TRUNK_PARAMETERS ->
           header.epoch() < newestEpoch();
       case REPLICA, RESTORE, CHECKPOINT -> false;
     };

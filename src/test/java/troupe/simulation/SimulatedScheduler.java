@@ -42,7 +42,9 @@ public final class SimulatedScheduler extends AbstractScheduler {
     };
   }
 
-  /** {@inheritDoc} What Akka calls instead, {@code scheduleWithFixedDelay}, needs the above only. */
+  /**
+   * {@inheritDoc} What Akka calls instead, {@code scheduleWithFixedDelay}, needs the above only.
+   */
   @Override
   @Deprecated
   public Cancellable schedule(

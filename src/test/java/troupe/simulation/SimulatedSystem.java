@@ -26,6 +26,7 @@ final class SimulatedSystem implements AutoCloseable {
   SimulatedSystem() {
     system = ActorSystem.create(guardian(), "simulation", config());
     loop = ((SimulatedScheduler) Adapter.toClassic(system).scheduler()).loop();
+    loop.wire(new Wire(system)::carry);
     loop.started();
   }
 

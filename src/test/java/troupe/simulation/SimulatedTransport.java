@@ -37,8 +37,7 @@ final class SimulatedTransport implements Transport {
   private long foreign;
   private long refused;
 
-  SimulatedTransport(
-      EventLoop loop, SimulatedNetwork network, int node, BatchReceiver receiver) {
+  SimulatedTransport(EventLoop loop, SimulatedNetwork network, int node, BatchReceiver receiver) {
     this.loop = loop;
     this.network = network;
     this.node = node;

@@ -12,6 +12,8 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import troupe.coordinator.run.Runs;
 import troupe.core.config.RunConfig;
 
@@ -44,7 +46,7 @@ final class SimulationTest {
         "evaluate.every=3",
         "evaluate.batches=2",
         "replicate.every=2",
-        "cluster.reply_timeout_seconds=2",
+        "cluster.reply_timeout_seconds=4",
         "cluster.nodes=" + nodes);
   }
 
@@ -67,7 +69,7 @@ final class SimulationTest {
   }
 
   private static Schedule.Played play(long seed) {
-    return new Schedule(system, configs, undisturbed, seed).play();
+    return Schedule.ofSeed(system, configs, undisturbed, seed).play();
   }
 
   @Test
@@ -80,6 +82,48 @@ final class SimulationTest {
       system.loop().trace().copyTo(System.out::println);
       System.out.println(play(Long.getLong(SEED)));
     }
+  }
+
+  /** Each message between nodes of an otherwise undisturbed run, one after the other. */
+  @Test
+  void shouldSurviveTheLossOfAnyOneMessage() {
+    Conditions undisturbedOnes = Conditions.calm(1);
+    played("no message lost", undisturbedOnes, Trouble.Maker.NONE);
+    for (long message = 0; message < undisturbedOnes.messages(); message++) {
+      Conditions conditions = Conditions.calm(1);
+      conditions.loseMessage(message);
+      played("message " + message + " lost", conditions, Trouble.Maker.NONE);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  void shouldSurviveTheDeathOfANodeAtAnyTime(int node) {
+    killAtEvery(node, 17);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  @Tag("slow")
+  void shouldSurviveTheDeathOfANodeAtAnyEvent(int node) {
+    killAtEvery(node, 1);
+  }
+
+  private static void killAtEvery(int node, int stride) {
+    long events = played("nobody killed", Conditions.calm(1), Trouble.Maker.NONE).events();
+    for (long event = 1; event < events; event += stride) {
+      long at = event;
+      played(
+          "node " + node + " killed at event " + event,
+          Conditions.calm(1),
+          (config, cluster, run, loop) -> new Death(cluster, run, node, at));
+    }
+  }
+
+  private static Schedule.Played played(String name, Conditions conditions, Trouble.Maker trouble) {
+    RunConfig config = configs.get(3);
+    return new Schedule(system, config, undisturbed, name, conditions, Throws.none(config), trouble)
+        .play();
   }
 
   @Test

@@ -89,9 +89,7 @@ record Undisturbed(List<String> steps, Set<String> validations, String hash) {
             report.alive(),
             new TreeMap<>());
     StringBuilder text = new StringBuilder(numbers.toString());
-    report
-        .load()
-        .forEach((layer, rows_E) -> text.append(layer).append(Arrays.toString(rows_E)));
+    report.load().forEach((layer, rows_E) -> text.append(layer).append(Arrays.toString(rows_E)));
     return text.toString();
   }
 

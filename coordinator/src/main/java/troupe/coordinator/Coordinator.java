@@ -279,8 +279,7 @@ public final class Coordinator {
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
     present = hosts;
     boolean lost =
-        group != null
-            && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
+        group != null && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
     switch (phase) {
       case GATHERING, REPORTING -> regroup(lost ? lostCause() : "nodes joined");
       case PREPARING -> {
@@ -342,9 +341,10 @@ public final class Coordinator {
     tally = null;
     evaluation = null;
     ending = null;
+    boolean planned = phase == Phase.IDLE || phase == Phase.REPORTING && change.isPlanned();
     epoch++;
     phase = Phase.REPORTING;
-    change = new EpochChange(epoch, cause, withDisk, present);
+    change = new EpochChange(epoch, cause, planned, withDisk, present);
     patience.moved(now());
     LOG.info("epoch={} reporting hosts={} cause={}", epoch, present.size(), cause);
     present.forEach(host -> host.tell(new Host.Report(epoch, withDisk, hostEvents)));
@@ -354,7 +354,7 @@ public final class Coordinator {
     if (event.epoch() != epoch) {
       return;
     }
-    if (!(event instanceof Host.Bundle)) {
+    if (isNews(event)) {
       patience.moved(now());
     }
     switch (event) {
@@ -366,10 +366,7 @@ public final class Coordinator {
       }
       case Host.Preparing preparing ->
           LOG.info(
-              "epoch={} node={} waits for {}",
-              epoch,
-              preparing.node(),
-              preparing.waitingFor());
+              "epoch={} node={} waits for {}", epoch, preparing.node(), preparing.waitingFor());
       case Host.Prepared prepared -> {
         if (phase == Phase.PREPARING && change.onPrepared(prepared.node())) {
           beginEpoch();
@@ -389,6 +386,27 @@ public final class Coordinator {
         bundle.experts().forEach(this::onExpert);
       }
     }
+  }
+
+  private int heard() {
+    return tally == null ? 0 : tally.heard();
+  }
+
+  /** Whether something has moved: who only repeats an answer may wait for ever for another's. */
+  private boolean isNews(Host.Event event) {
+    return switch (event) {
+      case Host.Reported reported -> change.isAwaited(reported);
+      case Host.Prepared prepared -> change.isAwaited(prepared);
+      case Host.Preparing preparing -> true;
+      case Host.Replicated replicated -> true;
+      case Host.Stale stale -> true;
+      case Host.Failed failed -> true;
+      // What is in a bundle may be news; the others are wishes.
+      case Host.Bundle bundle -> false;
+      case Host.Leaving leaving -> false;
+      case Host.MoveAsked move -> false;
+      case Host.StopAsked stop -> false;
+    };
   }
 
   private void onReported(Host.Reported reported) {
@@ -413,10 +431,7 @@ public final class Coordinator {
     }
     change.planned(plan);
     phase = Phase.PREPARING;
-    change
-        .hosts()
-        .values()
-        .forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
+    change.hosts().values().forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
   }
 
   private void beginEpoch() {
@@ -446,7 +461,11 @@ public final class Coordinator {
     }
     tellMoves();
     replication.restart(committedStep, group.nodes().size() > 1);
-    tries++;
+    if (committedStep > from) {
+      tries = 0; // Everybody had applied the step, only nobody was there to say so.
+    }
+    // However many come, go or move at a boundary: no step has failed by it.
+    tries += change.isPlanned() ? 0 : 1;
     if (tries > MAX_TRIES) {
       fail(
           "step %d was tried %d times, the last time after: %s"
@@ -492,7 +511,7 @@ public final class Coordinator {
   private void onRegroup() {
     if (wishes.allLeave()) {
       onStop();
-    } else if (group != null) {
+    } else if (group != null && !wishes.leavingNames().isEmpty()) {
       regroupAtBoundary("leaving: " + wishes.leavingNames());
     }
   }
@@ -642,17 +661,15 @@ public final class Coordinator {
     phase = Phase.COLLECTING;
     stepBeganNs = now();
     tally = new StepTally(config, committedStep + 1);
-    tellStep();
+    group.tellRouters(step());
   }
 
-  private void tellStep() {
-    group.tellRouters(new RouterActor.Step(epoch, tally.step(), patience.timeout()));
+  private RouterActor.Step step() {
+    return new RouterActor.Step(epoch, tally.step(), patience.timeout());
   }
 
   private void onRouter(RouterActor.Event event) {
-    if (!(event instanceof RouterActor.Late)) {
-      patience.moved(now()); // Whoever is late has not moved.
-    }
+    int heard = heard();
     switch (event) {
       case RouterActor.Routed routed -> onRouted(routed);
       case RouterActor.GradientReady ready -> {
@@ -670,21 +687,28 @@ public final class Coordinator {
       case RouterActor.Evaluated evaluated -> onEvaluated(evaluated);
       case RouterActor.Generated generated -> onGenerated(generated);
       case RouterActor.Late late -> onLate(late);
-      case RouterActor.Moving moving -> {}
+      case RouterActor.Moving moving -> patience.moved(now());
       case RouterActor.Diverged diverged -> onDiverged(diverged);
       case RouterActor.Restarted restarted -> onRouterRestarted(restarted);
+    }
+    movedIfHeardMoreThan(heard);
+  }
+
+  /** Who reports something once more has not moved, nor has who waits. */
+  private void movedIfHeardMoreThan(int before) {
+    if (heard() > before) {
+      patience.moved(now());
     }
   }
 
   private void onExpert(ExpertActor.Event event) {
-    patience.moved(now());
+    int heard = heard();
     switch (event) {
       case ExpertActor.GradientReady ready -> {
         if (isCurrent(ready.epoch(), ready.step())) {
           tally.ready(ready);
           if (phase == Phase.APPLYING) {
-            group.tellExpert(
-                ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
+            group.tellExpert(ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
           } else {
             decideIfReady();
           }
@@ -698,6 +722,7 @@ public final class Coordinator {
       }
       case ExpertActor.Restarted restarted -> onExpertRestarted(restarted);
     }
+    movedIfHeardMoreThan(heard);
   }
 
   private boolean isCurrent(int eventEpoch, long step) {
@@ -786,8 +811,11 @@ public final class Coordinator {
   private void onEvaluated(RouterActor.Evaluated evaluated) {
     if (phase != Phase.EVALUATING
         || evaluated.epoch() != epoch
-        || evaluated.id() != evaluation.id()
-        || !evaluation.add(evaluated)) {
+        || evaluated.id() != evaluation.id()) {
+      return;
+    }
+    patience.moved(now());
+    if (!evaluation.add(evaluated)) {
       return;
     }
     if (tasks.peek() instanceof RunTask.Evaluate) {
@@ -804,12 +832,7 @@ public final class Coordinator {
     group.tellRouter(
         0,
         new RouterActor.Generate(
-            epoch,
-            nextEvaluationId(),
-            task.prompt(),
-            task.count(),
-            task.stop(),
-            task.sampling()));
+            epoch, nextEvaluationId(), task.prompt(), task.count(), task.stop(), task.sampling()));
   }
 
   private void onGenerated(RouterActor.Generated generated) {
@@ -833,6 +856,7 @@ public final class Coordinator {
             "layer=" + restarted.layer() + " expert=" + restarted.expert(),
             restarted.incarnation(),
             restarted.cause()));
+    patience.moved(now());
     boolean hasGradient = tally != null && restarted.gradientStep() == tally.step();
     if (phase == Phase.APPLYING && hasGradient) {
       group.tellExpert(
@@ -958,21 +982,20 @@ public final class Coordinator {
   private void askAgain() {
     switch (phase) {
       case REPORTING ->
-          present.forEach(
-              host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
+          present.forEach(host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
       case PREPARING ->
           change
               .hosts()
               .values()
               .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
       case COLLECTING -> {
-        tellStep();
+        // Hosts with experts only, too: what they have reported may have got lost.
+        group.tellAll(new Host.ToRouters(epoch, step()));
         tally
             .loads()
             .forEach(
                 (layer, load_E) ->
-                    group.tellRouters(
-                        new RouterActor.Load(epoch, tally.step(), layer, load_E)));
+                    group.tellRouters(new RouterActor.Load(epoch, tally.step(), layer, load_E)));
       }
       case APPLYING -> apply();
       case EVALUATING, GENERATING, GATHERING, IDLE, ENDING, STOPPED -> {}

@@ -17,15 +17,27 @@ import troupe.coordinator.placement.NodeInfo;
 final class EpochChange {
   private final int epoch;
   private final String cause;
+  private final boolean planned;
   private final boolean withDisk;
   private final Set<ActorRef<Host.Command>> silent;
   private final SortedMap<Integer, Host.Reported> reports = new TreeMap<>();
   private final Set<Integer> unprepared = new HashSet<>();
   private EpochPlan plan;
 
-  EpochChange(int epoch, String cause, boolean withDisk, Set<ActorRef<Host.Command>> hosts) {
+  /**
+   * Hosts are about to be asked.
+   *
+   * @param planned whether no work is lost by it
+   */
+  EpochChange(
+      int epoch,
+      String cause,
+      boolean planned,
+      boolean withDisk,
+      Set<ActorRef<Host.Command>> hosts) {
     this.epoch = epoch;
     this.cause = cause;
+    this.planned = planned;
     this.withDisk = withDisk;
     this.silent = new HashSet<>(hosts);
   }
@@ -38,8 +50,21 @@ final class EpochChange {
     return cause;
   }
 
+  boolean isPlanned() {
+    return planned;
+  }
+
   boolean withDisk() {
     return withDisk;
+  }
+
+  /** Whether this is an answer that has not come before. */
+  boolean isAwaited(Host.Event event) {
+    return switch (event) {
+      case Host.Reported reported -> silent.contains(reported.host());
+      case Host.Prepared prepared -> unprepared.contains(prepared.node());
+      default -> false;
+    };
   }
 
   /** Takes a report; returns whether it was the last. Repeated ones are not. */

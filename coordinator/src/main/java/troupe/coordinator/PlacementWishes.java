@@ -57,8 +57,7 @@ final class PlacementWishes {
 
   /** Where everyone should live now that these nodes are there. */
   Placement placement(Collection<NodeInfo> nodes) {
-    List<NodeInfo> staying =
-        nodes.stream().filter(node -> !leaving.contains(node.node())).toList();
+    List<NodeInfo> staying = nodes.stream().filter(node -> !leaving.contains(node.node())).toList();
     List<NodeInfo> candidates = staying.isEmpty() ? List.copyOf(nodes) : staying;
     Set<Integer> numbers = candidates.stream().map(NodeInfo::node).collect(Collectors.toSet());
     Placement target = wish != null ? wish : current;
@@ -69,8 +68,7 @@ final class PlacementWishes {
   }
 
   private static boolean isWithin(Placement placement, Set<Integer> nodes) {
-    return nodes.containsAll(placement.ranks())
-        && nodes.containsAll(placement.experts().values());
+    return nodes.containsAll(placement.ranks()) && nodes.containsAll(placement.experts().values());
   }
 
   /** An epoch begins; returns the placement before it, {@code null} at the very start. */

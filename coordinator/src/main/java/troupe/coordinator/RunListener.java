@@ -3,6 +3,7 @@ package troupe.coordinator;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.events.RunEvent;
 import troupe.coordinator.host.EpochPlan;
+
 /**
  * Told what happens in a run, in order, on the coordinator's thread; each call holds up the next
  * step, so it must be quick.

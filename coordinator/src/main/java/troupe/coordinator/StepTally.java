@@ -56,6 +56,15 @@ final class StepTally {
     return step;
   }
 
+  /** How many reports have come, repeated ones not counted: as this grows, the step moves. */
+  int heard() {
+    return (int) stats_LR.values().stream().flatMap(Arrays::stream).filter(Objects::nonNull).count()
+        + ranksReady.cardinality()
+        + ranksApplied.cardinality()
+        + expertsReady.values().stream().mapToInt(BitSet::cardinality).sum()
+        + expertsApplied.values().stream().mapToInt(BitSet::cardinality).sum();
+  }
+
   /**
    * Takes the stats of a rank; returns the load of the layer once all ranks have reported, else
    * null.

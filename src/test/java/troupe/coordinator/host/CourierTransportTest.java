@@ -17,12 +17,12 @@ import org.junit.jupiter.params.provider.EnumSource;
 import troupe.core.tensor.DType;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
-import troupe.transport.TransportSettings.Mode;
 import troupe.transport.NodeTransport;
 import troupe.transport.Phase;
 import troupe.transport.Transport;
 import troupe.transport.TransportEvents;
 import troupe.transport.TransportSettings;
+import troupe.transport.TransportSettings.Mode;
 
 /** Shards travel over every real way, with the threads that a node has. */
 final class CourierTransportTest {

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
-
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Tensor;

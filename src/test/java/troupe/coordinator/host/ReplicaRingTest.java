@@ -1,6 +1,5 @@
 package troupe.coordinator.host;
 
-import troupe.coordinator.placement.NodeInfo;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,6 +13,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.Footprint;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.RandomCluster;
 import troupe.core.config.RunConfig.Replicate;

@@ -18,7 +18,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-
 import troupe.coordinator.run.Shards;
 import troupe.core.checkpoint.Checkpoint;
 import troupe.core.checkpoint.CheckpointOutcome;

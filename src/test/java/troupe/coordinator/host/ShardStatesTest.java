@@ -12,7 +12,6 @@ import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-
 import troupe.coordinator.run.Shards;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.AdamWStep;

@@ -15,7 +15,6 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.RunConfig;
 
 class BalancerTest {

@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.random.RandomGenerator;
-import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 

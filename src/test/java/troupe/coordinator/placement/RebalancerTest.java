@@ -10,7 +10,6 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
-import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.Rebalance;
 

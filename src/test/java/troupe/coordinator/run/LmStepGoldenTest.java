@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
@@ -12,9 +11,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Golden;
-import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.Model;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;

@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,6 +8,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterSpec;
 import troupe.core.nn.Parameters;

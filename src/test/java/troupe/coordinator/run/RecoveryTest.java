@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,8 +13,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunTask;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.tensor.Device;

@@ -1,15 +1,15 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import troupe.coordinator.events.RunEvent;
-import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.host.Model;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
@@ -157,8 +157,7 @@ public final class Runs {
       throws Exception {
     Heard heard = new Heard();
     try (LocalRun run =
-        LocalRun.start(
-            LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
+        LocalRun.start(LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
       heard.outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }
     return heard;

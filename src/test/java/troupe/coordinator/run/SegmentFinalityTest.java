@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -11,6 +10,7 @@ import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;

@@ -1,12 +1,12 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
+import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.optim.LearningRate;
 import troupe.core.tensor.AdamWStep;

@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.EpochPlan;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -21,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.StepMetrics;
 import troupe.core.checkpoint.Checkpoints;

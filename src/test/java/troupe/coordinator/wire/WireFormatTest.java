@@ -1,7 +1,5 @@
 package troupe.coordinator.wire;
 
-import troupe.coordinator.placement.NodeInfo;
-import java.time.Duration;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -13,6 +11,7 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorRefResolver;
 import com.typesafe.config.ConfigFactory;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -33,6 +32,7 @@ import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Inventory;
 import troupe.coordinator.host.ShardId;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.core.tensor.AdamWStep;
 import troupe.router.RouterActor;
@@ -165,8 +165,7 @@ class WireFormatTest {
   }
 
   private Host.Reported reported(Inventory inventory) {
-    NodeInfo info =
-        new NodeInfo(1, "a", "h:1", 2, "", "m", "", "cpu", 1, 2);
+    NodeInfo info = new NodeInfo(1, "a", "h:1", 2, "", "m", "", "cpu", 1, 2);
     return new Host.Reported(
         1, info, KIT.<Host.Command>createTestProbe().getRef(), inventory, false);
   }

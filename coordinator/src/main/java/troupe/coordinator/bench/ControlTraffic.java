@@ -83,7 +83,10 @@ public final class ControlTraffic {
     AdamWStep hyper = new AdamWStep(1e-3, 0.9, 0.95, 1e-8, STEP, 0.73);
     List<Kind> sent =
         List.of(
-            kind(routerHosts, new Host.ToRouters(EPOCH, new RouterActor.Step(EPOCH, STEP, Duration.ofSeconds(2)))),
+            kind(
+                routerHosts,
+                new Host.ToRouters(
+                    EPOCH, new RouterActor.Step(EPOCH, STEP, Duration.ofSeconds(2)))),
             kind(
                 (long) routerHosts * shape.layers(),
                 new Host.ToRouters(

@@ -48,8 +48,7 @@ final class MoveCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (!expert.matches("[0-9]{1,6}/[0-9]{1,6}")) {
-      throw new UserException(
-          "--expert: " + expert + " (expected: LAYER/EXPERT)", "--expert 2/5");
+      throw new UserException("--expert: " + expert + " (expected: LAYER/EXPERT)", "--expert 2/5");
     }
     String[] parts = expert.split("/");
     RunFolder folder = RunFolder.existing(run);

@@ -18,7 +18,6 @@ import troupe.coordinator.events.Outcome;
 import troupe.coordinator.node.ClusterNode;
 import troupe.coordinator.node.NodeEnd;
 import troupe.coordinator.run.RunFailedException;
-
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
@@ -153,7 +152,8 @@ final class NodeCommand implements Callable<Integer> {
     try {
       if (!ended.await(LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)) {
         PrintWriter err = spec.commandLine().getErr();
-        err.printf("not handed over within %s: the others go on from their copies%n", LEAVE_TIMEOUT);
+        err.printf(
+            "not handed over within %s: the others go on from their copies%n", LEAVE_TIMEOUT);
         err.flush();
       }
     } catch (InterruptedException e) {

@@ -51,8 +51,7 @@ final class RunLog implements AutoCloseable {
    * @throws UserException if the file cannot be written
    */
   static synchronized RunLog open(Path runFolder, String node) {
-    return openFile(
-        runFolder.resolve("troupe-" + node.replaceAll("[^A-Za-z0-9.-]", "_") + ".log"));
+    return openFile(runFolder.resolve("troupe-" + node.replaceAll("[^A-Za-z0-9.-]", "_") + ".log"));
   }
 
   /**

@@ -87,7 +87,7 @@ public final class Host {
   /** The epoch is planned: become what the plan says. May be repeated. */
   public record Prepare(EpochPlan plan, Map<Integer, ActorRef<Command>> hosts) implements Command {}
 
-  /** For all routers here. */
+  /** For all routers here; of a step that is asked for again hosts without any are told, too. */
   public record ToRouters(int epoch, RouterActor.Command command) implements Command {}
 
   /** For one router here. */
@@ -403,7 +403,8 @@ public final class Host {
       failed(e.getMessage(), e.hint());
     } catch (RuntimeException e) {
       LOG.error("host failed epoch={}", epoch, e);
-      failed("node=" + settings.info().name() + ": " + e, "the log of that node has the stack trace");
+      failed(
+          "node=" + settings.info().name() + ": " + e, "the log of that node has the stack trace");
     }
     return Behaviors.same();
   }
@@ -693,10 +694,10 @@ public final class Host {
       return;
     }
     if (to.command() instanceof RouterActor.Step step) {
-      if (step.step() == stepAtHand) {
-        // Asked again: whatever was reported may have got lost.
-        Bundle again = bundler.again(step.step());
-        coordinator.tell(again);
+      // Without routers here a step is only told of when it is asked for again.
+      if (step.step() == stepAtHand || routers.isEmpty()) {
+        // Whatever was reported may have got lost.
+        coordinator.tell(bundler.again(step.step()));
       }
       stepAtHand = step.step();
     }
@@ -726,8 +727,7 @@ public final class Host {
       return;
     }
     round =
-        new CopyRound(
-            plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
+        new CopyRound(plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
     copyAll(Phase.REPLICA, node(), round.trunkFrom(routers.keySet()));
     reportIfReplicated();
   }
@@ -750,8 +750,7 @@ public final class Host {
     ExpertActor.TakeSnapshot ofExpert =
         new ExpertActor.TakeSnapshot(
             expert ->
-                self.tell(
-                    new Copied(ofEpoch, purpose, writer, ShardStates.copy(expert, memory))));
+                self.tell(new Copied(ofEpoch, purpose, writer, ShardStates.copy(expert, memory))));
     experts.values().forEach(expert -> expert.tell(ofExpert));
     RouterActor.TakeSnapshot ofRank =
         new RouterActor.TakeSnapshot(
@@ -762,10 +761,7 @@ public final class Host {
               if (rank.rank() == trunkFrom) {
                 self.tell(
                     new Copied(
-                        ofEpoch,
-                        purpose,
-                        writer,
-                        ShardStates.copy(rank, ShardId.trunk(), memory)));
+                        ofEpoch, purpose, writer, ShardStates.copy(rank, ShardId.trunk(), memory)));
               }
             });
     routers.values().forEach(router -> router.tell(ofRank));
@@ -805,13 +801,7 @@ public final class Host {
         store.put(copy);
         becomeReady();
       }
-      case FORWARD,
-              OUTPUT,
-              BACKWARD,
-              INPUT_GRADIENT,
-              EVALUATE,
-              TRUNK_GRADIENT,
-              TRUNK_PARAMETERS ->
+      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT, TRUNK_PARAMETERS ->
           throw new IllegalStateException("shard with phase " + whole.phase());
     }
   }
@@ -845,7 +835,13 @@ public final class Host {
 
   /** The node it was for is about to be given up, or will ask again. */
   private void onUndelivered(int toNode, Phase phase, ShardId shard, long step) {
-    LOG.warn("epoch={} node={} undelivered phase={} shard={} step={}", epoch, toNode, phase, shard, step);
+    LOG.warn(
+        "epoch={} node={} undelivered phase={} shard={} step={}",
+        epoch,
+        toNode,
+        phase,
+        shard,
+        step);
   }
 
   // The end.

@@ -15,9 +15,7 @@ import troupe.coordinator.placement.Placement;
  * @param placement who lived where in the last epoch that this node took part in, or {@code null}
  */
 public record Inventory(
-    SortedMap<ShardId, SortedSet<Long>> held,
-    long diskStep,
-    Placement placement) {
+    SortedMap<ShardId, SortedSet<Long>> held, long diskStep, Placement placement) {
   /** Copies the map. */
   public Inventory {
     held = Collections.unmodifiableSortedMap(new TreeMap<>(held));

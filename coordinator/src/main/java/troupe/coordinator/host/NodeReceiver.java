@@ -59,13 +59,7 @@ public final class NodeReceiver implements BatchReceiver {
   public Payload allocate(BatchHeader header) {
     return switch (header.phase()) {
       case REPLICA, RESTORE, CHECKPOINT -> shards == null ? null : shards.allocate(header);
-      case FORWARD,
-              OUTPUT,
-              BACKWARD,
-              INPUT_GRADIENT,
-              EVALUATE,
-              TRUNK_GRADIENT,
-              TRUNK_PARAMETERS ->
+      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT, TRUNK_PARAMETERS ->
           fits(header)
               ? TensorPayload.given(device.allocate(header.rows(), header.columns()))
               : null;
@@ -83,8 +77,7 @@ public final class NodeReceiver implements BatchReceiver {
     return switch (header.phase()) {
       case FORWARD, BACKWARD, EVALUATE ->
           rowsFit(header) && actors.experts().containsKey(expert(header));
-      case OUTPUT, INPUT_GRADIENT ->
-          rowsFit(header) && actors.routers().containsKey(header.rank());
+      case OUTPUT, INPUT_GRADIENT -> rowsFit(header) && actors.routers().containsKey(header.rank());
       case TRUNK_GRADIENT ->
           header.rows() == 1
               && segments.isSegment(header.expert(), header.microBatch(), header.columns())

@@ -3,8 +3,8 @@ package troupe.coordinator.host;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import troupe.coordinator.placement.NodeInfo;
 import java.util.Set;
+import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.RunConfig;
 
 /**

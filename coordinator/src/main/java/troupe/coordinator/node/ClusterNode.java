@@ -98,14 +98,10 @@ public final class ClusterNode {
       Corpus corpus,
       Model model,
       Tokenizer tokenizer) {
-    RunFolder folder =
-        in.formed()
-            ? RunFolder.enter(config)
-            : RunFolder.joined(config);
+    RunFolder folder = in.formed() ? RunFolder.enter(config) : RunFolder.joined(config);
     NodeReceiver receiver = new NodeReceiver(model.device(), config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
-    try (NodeTransport transport =
-            DataPlane.openNode(config, in.runId(), node, receiver);
+    try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
         StoodStill watch =
             StoodStill.watch(
                 pause -> {
@@ -195,5 +191,4 @@ public final class ClusterNode {
       LOG.error("actor system", e);
     }
   }
-
 }

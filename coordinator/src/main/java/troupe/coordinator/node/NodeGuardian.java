@@ -144,10 +144,7 @@ final class NodeGuardian {
   private Behavior<Command> takePart(TakePart part) {
     ActorRef<Host.Command> host =
         context.spawn(Host.create(part.host()), "host", Host.dispatcher());
-    context
-        .getSystem()
-        .receptionist()
-        .tell(Receptionist.register(Membership.HOSTS, host));
+    context.getSystem().receptionist().tell(Receptionist.register(Membership.HOSTS, host));
     ActorRef<Command> self = context.getSelf();
     context.spawn(
         Membership.create(
@@ -223,8 +220,7 @@ final class NodeGuardian {
     switch (asked.request()) {
       case Door.MoveExpert move ->
           host.tell(
-              new Host.Move(
-                  move.layer(), move.expert(), move.node(), answering(asked.replyTo())));
+              new Host.Move(move.layer(), move.expert(), move.node(), answering(asked.replyTo())));
       case Door.Stop stop -> host.tell(new Host.Stop(answering(asked.replyTo())));
       case Door.Leave leave -> {
         String name = config.cluster().name();

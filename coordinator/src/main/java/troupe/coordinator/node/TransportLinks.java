@@ -13,8 +13,7 @@ record TransportLinks(NodeTransport transport) implements Host.Links {
     transport.connect(
         nodes.stream()
             .map(
-                node ->
-                    new Endpoint(node.node(), node.channel(), node.machine(), node.directory()))
+                node -> new Endpoint(node.node(), node.channel(), node.machine(), node.directory()))
             .toList());
   }
 

@@ -31,8 +31,7 @@ public record Footprint(long expertBytes, long rankBytes) {
             .mapToLong(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert()).size())
             .sum();
     return new Footprint(
-        4 * expert * Float.BYTES,
-        (2 * trunk + 3 * (trunk / config.train().ranks())) * Float.BYTES);
+        4 * expert * Float.BYTES, (2 * trunk + 3 * (trunk / config.train().ranks())) * Float.BYTES);
   }
 
   /** How many ranks a node has room for. */

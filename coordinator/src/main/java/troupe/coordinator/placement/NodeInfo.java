@@ -1,7 +1,5 @@
 package troupe.coordinator.placement;
 
-import troupe.coordinator.placement.OwnerNode;
-
 /**
  * What a node says of itself.
  *

@@ -29,7 +29,6 @@ import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
 import troupe.transport.Transport;
 
-
 /**
  * All actors of a run in one process: a coordinator, a router for every rank, an actor for every
  * expert. Routers and experts compute on a pool of their own, as large as there are cores, so that

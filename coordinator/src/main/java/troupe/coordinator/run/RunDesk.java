@@ -83,8 +83,7 @@ public final class RunDesk
             outcome -> checkpointEnded.accept(CheckpointRequests.ended(outcome)));
     this.checkpoints = new CheckpointRequests(writer, config, runId, catalog);
     this.events =
-        EventLog.takeOver(
-            folder.file(EventLog.FILE_NAME), this::tell, InstantSource.system());
+        EventLog.takeOver(folder.file(EventLog.FILE_NAME), this::tell, InstantSource.system());
   }
 
   @Override

@@ -1,12 +1,12 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import troupe.coordinator.host.Model;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.core.UserException;
 import troupe.core.checkpoint.Checkpoint;

@@ -1,8 +1,8 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.io.IOException;
 import troupe.coordinator.host.DiskShards;
+import troupe.coordinator.host.Model;
 import troupe.coordinator.host.ShardCatalog;
 import troupe.coordinator.host.ShardCopy;
 import troupe.coordinator.host.ShardFiles;

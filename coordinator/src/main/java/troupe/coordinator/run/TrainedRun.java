@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import troupe.coordinator.host.Model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,10 +7,10 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
-import troupe.coordinator.Coordinator;
-import troupe.coordinator.events.Outcome;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
+import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.Model;
 import troupe.core.UserException;
 import troupe.core.checkpoint.Checkpoint;
 import troupe.core.checkpoint.Checkpoints;
@@ -160,12 +159,7 @@ public final class TrainedRun implements AutoCloseable {
         };
     LocalRun.Parts parts =
         LocalRun.Parts.withoutDisk(
-            model,
-            RUN_ID,
-            batches,
-            (step, layer, first) -> null,
-            tasks,
-            listener);
+            model, RUN_ID, batches, (step, layer, first) -> null, tasks, listener);
     try (LocalRun run = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {
         throw new RunFailedException(failed);
