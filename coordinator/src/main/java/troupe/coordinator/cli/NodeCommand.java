@@ -32,14 +32,14 @@ import troupe.core.config.RunConfig;
     footer = {
       "",
       "Examples (three hosts; the first seed begins the run):",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host1 cluster.seeds=[\"host1:25520\"]",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host2 cluster.seeds=[\"host1:25520\"]",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host3 cluster.seeds=[\"host1:25520\"]",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host1 'cluster.seeds=[\"host1:25520\"]'",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host2 'cluster.seeds=[\"host1:25520\"]'",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host3 'cluster.seeds=[\"host1:25520\"]'",
       "  troupe launch --nodes 3 CONFIG",
       "      does the same with three processes on this machine",
       "",
-      "Exit codes: 0 done or left, 1 failed, 2 something for you to correct, 3 cut off from the",
-      "majority of nodes, 130 stopped with a checkpoint."
+      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 the majority of nodes goes on",
+      "without this one, 130 the run was stopped with a checkpoint, 143 after SIGTERM."
     })
 final class NodeCommand implements Callable<Integer> {
   /** How long a node that is asked to go may take to hand over. */
