@@ -509,7 +509,8 @@ public final class Coordinator {
   }
 
   private void onRegroup() {
-    if (wishes.allLeave()) {
+    boolean nobodyElse = group == null || present.size() <= group.nodes().size();
+    if (wishes.allLeave() && nobodyElse) {
       onStop();
     } else if (group != null && !wishes.leavingNames().isEmpty()) {
       regroupAtBoundary("leaving: " + wishes.leavingNames());

@@ -66,6 +66,7 @@ class WireTypesTest {
         List.of(
             Host.Command.class,
             Host.Event.class,
+            Host.Answer.class,
             RouterActor.Command.class,
             RouterActor.Event.class,
             ExpertActor.Command.class,

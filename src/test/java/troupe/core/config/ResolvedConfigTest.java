@@ -58,6 +58,8 @@ class ResolvedConfigTest {
             "generate {",
             "checkpoint {",
             "cluster {",
+            "placement {",
+            "replicate {",
             "transport {",
             "faults {"),
         sections);
