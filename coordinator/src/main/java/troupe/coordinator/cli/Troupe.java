@@ -11,8 +11,8 @@ import picocli.CommandLine.Spec;
 
 /**
  * The command {@code troupe}. Exits with 0 if done, 2 if the user has to correct something, 3 if a
- * node was given up by the others, 130 if interrupted, 1 otherwise. A new verb is a class with {@link Command} and one entry in {@code
- * subcommands}.
+ * node was given up by the others, 130 if interrupted, 1 otherwise. A new verb is a class with
+ * {@link Command} and one entry in {@code subcommands}.
  */
 @Command(
     name = "troupe",
@@ -41,8 +41,8 @@ import picocli.CommandLine.Spec;
       "  troupe doctor",
       "      shows what Troupe sees of this machine",
       "",
-      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 a node that the others go on",
-      "without, 130 interrupted (143 by SIGTERM)."
+      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 a node that the others go",
+      "on without, 130 interrupted (143 by SIGTERM)."
     },
     subcommands = {
       TrainCommand.class,
