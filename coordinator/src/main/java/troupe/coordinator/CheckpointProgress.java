@@ -1,22 +1,31 @@
 package troupe.coordinator;
 
-/** How far checkpoints have come; each number is a step. */
-final class CheckpointProgress {
-  private final Coordinator.Checkpoints checkpoints;
-  private long considered;
-  private int begunEpoch;
-  private long begun;
-  private long ended;
-  private long written;
-  private Coordinator.CheckpointEnded lastFailure;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
-  /** All parameters are those after {@code step}, which is on the disk or the very start. */
-  CheckpointProgress(Coordinator.Checkpoints checkpoints, long step) {
+/** How far checkpoints have come; each number is a step. For one thread. */
+final class CheckpointProgress {
+  private static final long NONE = -1;
+
+  private final Coordinator.Checkpoints checkpoints;
+
+  /** The epochs in which those were begun that have not ended. */
+  private final SortedMap<Long, Integer> underWay = new TreeMap<>();
+
+  private long considered;
+  private long written;
+  private long failed = NONE;
+  private Coordinator.CheckpointEnded failure;
+
+  /**
+   * Nothing is under way.
+   *
+   * @param onDisk the step of the newest one; 0 if there is none, for step 0 comes from the seed
+   */
+  CheckpointProgress(Coordinator.Checkpoints checkpoints, long onDisk) {
     this.checkpoints = checkpoints;
-    this.considered = step;
-    this.begun = step;
-    this.ended = step;
-    this.written = step;
+    this.considered = onDisk;
+    this.written = onDisk;
   }
 
   /**
@@ -35,32 +44,48 @@ final class CheckpointProgress {
    * @param collect has all owners copy their state; called if it begins now
    */
   boolean begin(int epoch, long step, Runnable collect) {
-    if (begun == step) {
+    if (hasEnded(step) || underWay.containsKey(step)) {
       return true;
     }
-    switch (checkpoints.begin(epoch, step)) {
+    return switch (checkpoints.begin(epoch, step)) {
       case STARTED -> {
-        begun = step;
-        begunEpoch = epoch;
+        underWay.put(step, epoch);
         collect.run();
+        yield true;
       }
       case UNWANTED -> {
-        begun = step;
-        ended = step;
         written = step;
+        yield true;
       }
-      case BUSY -> {}
+      case BUSY -> false;
+    };
+  }
+
+  /**
+   * Nothing is heard of the checkpoint of {@code step}, after which nothing is done: has everything
+   * copied again. Those before it that it has to wait for are given up.
+   */
+  void askAgain(long step, Runnable collect) {
+    if (underWay.containsKey(step)) {
+      collect.run();
+    } else {
+      abort("not all shards have come");
     }
-    return begun == step;
   }
 
   /** The epoch ends: what its owners have not handed over yet will not come. */
   void abandon() {
-    if (begun > ended) {
-      checkpoints.abort(begunEpoch, begun, "a new epoch began before all shards had come");
+    if (!underWay.isEmpty()) {
+      // Whoever goes on from that very step tries again.
+      considered = Math.min(considered, underWay.firstKey() - 1);
     }
-    begun = written;
-    ended = written;
+    abort("a new epoch began before all shards had come");
+    failed = NONE;
+  }
+
+  private void abort(String reason) {
+    underWay.forEach((step, epoch) -> checkpoints.abort(epoch, step, reason));
+    underWay.clear();
   }
 
   /** Steps after this one are done again. */
@@ -68,32 +93,31 @@ final class CheckpointProgress {
     considered = Math.min(considered, step);
   }
 
-  /** The last checkpoint that counts and was not written, {@code null} if there is none. */
-  Coordinator.CheckpointEnded lastFailure() {
-    return lastFailure;
-  }
-
   /** Takes the end of a checkpoint; returns whether it counts, which given-up ones do not. */
   boolean onEnded(Coordinator.CheckpointEnded end) {
-    boolean failed = end.failure() != null;
-    if (failed && (end.epoch() != begunEpoch || end.step() > begun)) {
-      return false;
+    boolean awaited = underWay.remove(end.step(), (int) end.epoch());
+    if (end.failure() == null) {
+      written = end.step();
+      return true;
     }
-    ended = Math.max(ended, end.step());
-    if (failed) {
-      lastFailure = end;
-    } else {
-      written = Math.max(written, end.step());
-      begun = Math.max(begun, end.step());
+    if (awaited) {
+      failed = end.step();
+      failure = end;
     }
-    return true;
+    return awaited;
   }
 
+  /** Whether the checkpoint of {@code step} is on the disk, or will not be. */
   boolean hasEnded(long step) {
-    return ended >= step;
+    return step == written || step == failed;
   }
 
-  /** The newest step on the disk. */
+  /** Why the last one failed that counts and was not written, {@code null} if there is none. */
+  Coordinator.CheckpointEnded failure() {
+    return failure;
+  }
+
+  /** The step of the one written last. */
   long written() {
     return written;
   }

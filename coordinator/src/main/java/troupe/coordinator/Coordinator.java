@@ -8,11 +8,11 @@ import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.TimerScheduler;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.HashSet;
+import java.util.Deque;
 import java.util.List;
-import java.util.Queue;
 import java.util.Set;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
@@ -192,7 +192,7 @@ public final class Coordinator {
   private final Settings settings;
   private final RunConfig config;
   private final RunListener listener;
-  private final Queue<RunTask> tasks;
+  private final Deque<RunTask> tasks;
   private final ActorRef<Host.Event> hostEvents;
   private final Patience patience;
   private final PlacementWishes wishes;
@@ -211,6 +211,8 @@ public final class Coordinator {
   private boolean stopping;
   private Outcome ending;
   private boolean validationDue;
+  private RunTask.Train trained;
+  private StepReport decidedReport;
   private StepTally tally;
   private EvaluationTally evaluation;
   private AdamWStep decided;
@@ -269,7 +271,11 @@ public final class Coordinator {
       case Stop stop -> onStop();
       case CheckProgress check -> onCheckProgress();
       case CheckpointEnded ended -> onCheckpointEnded(ended);
-      case RetryCheckpoint retry -> next();
+      case RetryCheckpoint retry -> {
+        if (phase == Phase.ENDING) {
+          finishWithCheckpoint(ending);
+        }
+      }
       case Regroup regroup -> onRegroup();
     }
   }
@@ -278,10 +284,14 @@ public final class Coordinator {
 
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
     present = hosts;
-    boolean lost =
-        group != null && !group.nodes().stream().allMatch(node -> hosts.contains(group.host(node)));
+    Set<Integer> gone =
+        group == null
+            ? Set.of()
+            : group.nodes().stream()
+                .filter(node -> !hosts.contains(group.host(node)))
+                .collect(Collectors.toSet());
     switch (phase) {
-      case GATHERING, REPORTING -> regroup(lost ? lostCause() : "nodes joined");
+      case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lostCause());
       case PREPARING -> {
         if (!hosts.containsAll(change.hosts().values())) {
           regroup(lostCause());
@@ -290,8 +300,11 @@ public final class Coordinator {
         }
       }
       case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> {
-        if (lost) {
+        if (gone.stream().anyMatch(node -> !group.isEmpty(node))) {
           regroup(lostCause());
+        } else if (!gone.isEmpty()) {
+          // It had nothing, because it was asked to leave say: no reason to disturb a step.
+          regroupAtBoundary(lostCause());
         } else if (hosts.size() > group.nodes().size()) {
           regroupAtBoundary("nodes joined");
         }
@@ -336,6 +349,10 @@ public final class Coordinator {
     }
     if (checkpoints != null) {
       checkpoints.abandon();
+    }
+    if (phase == Phase.APPLYING) {
+      // If all have applied it by the time they report, it is committed after all.
+      decidedReport = tally.report(decided.learningRate(), now() - stepBeganNs);
     }
     timers.cancel(RetryCheckpoint.class);
     tally = null;
@@ -382,10 +399,23 @@ public final class Coordinator {
       }
       case Host.Replicated replicated -> onReplicated(replicated);
       case Host.Bundle bundle -> {
-        bundle.routers().forEach(this::onRouter);
-        bundle.experts().forEach(this::onExpert);
+        // Any of them may end the epoch.
+        bundle.routers().stream().filter(one -> isAtWork(bundle)).forEach(this::onRouter);
+        bundle.experts().stream().filter(one -> isAtWork(bundle)).forEach(this::onExpert);
       }
     }
+  }
+
+  /** Whether everybody is in the epoch of an event, and works. */
+  private boolean isAtWork(Host.Event event) {
+    return event.epoch() == epoch && isAtWork();
+  }
+
+  private boolean isAtWork() {
+    return switch (phase) {
+      case GATHERING, REPORTING, PREPARING, STOPPED -> false;
+      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
+    };
   }
 
   private int heard() {
@@ -397,7 +427,7 @@ public final class Coordinator {
     return switch (event) {
       case Host.Reported reported -> change.isAwaited(reported);
       case Host.Prepared prepared -> change.isAwaited(prepared);
-      case Host.Preparing preparing -> true;
+      case Host.Preparing preparing -> change.isNews(preparing);
       case Host.Replicated replicated -> true;
       case Host.Stale stale -> true;
       case Host.Failed failed -> true;
@@ -414,12 +444,13 @@ public final class Coordinator {
       return;
     }
     wishes.reported(change.reports().values());
-    if (!change.hasBegun() && present.size() < settings.nodes()) {
-      phase = Phase.GATHERING;
+    stopping |= wishes.allLeave();
+    if (stopping && group == null && !change.hasBegun()) {
+      finish(new Outcome.Stopped(committedStep));
       return;
     }
-    if (wishes.allLeave() && group == null) {
-      finish(new Outcome.Stopped(committedStep));
+    if (!change.hasBegun() && present.size() < settings.nodes()) {
+      phase = Phase.GATHERING;
       return;
     }
     EpochPlan plan =
@@ -435,35 +466,27 @@ public final class Coordinator {
   }
 
   private void beginEpoch() {
-    Group before = group;
+    boolean first = group == null;
     EpochPlan plan = change.plan();
     group = new Group(plan, change.hosts());
     phase = Phase.IDLE;
     long from = committedStep;
-    committedStep = plan.step();
-    if (before == null) {
-      checkpoints = new CheckpointProgress(settings.checkpoints(), committedStep);
-    } else {
-      checkpoints.rolledBack(committedStep);
-    }
+    goOnFrom(plan.step(), first);
     listener.epochBegan(plan, group.name(settings.node()));
     if (change.hasBegun()) {
-      if (before == null) {
+      if (first) {
         tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
       }
       tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
     } else {
       tell(new RunEvent.Began(committedStep, group.nodeNames()));
     }
-    if (before != null && committedStep < from) {
-      validationDue = false;
+    if (!first && committedStep < from) {
       tell(new RunEvent.RolledBack(committedStep, from));
     }
     tellMoves();
-    replication.restart(committedStep, group.nodes().size() > 1);
-    if (committedStep > from) {
-      tries = 0; // Everybody had applied the step, only nobody was there to say so.
-    }
+    boolean secured = committedStep == 0 || checkpoints.written() == committedStep;
+    replication.restart(committedStep, group.nodes().size() > 1, secured);
     // However many come, go or move at a boundary: no step has failed by it.
     tries += change.isPlanned() ? 0 : 1;
     if (tries > MAX_TRIES) {
@@ -474,10 +497,32 @@ public final class Coordinator {
       return;
     }
     releaseLeaving();
-    if (before == null) {
-      committedNs = now();
-    }
     next();
+  }
+
+  /** Everybody is at the step of a plan: before, at or after the newest one that was committed. */
+  private void goOnFrom(long step, boolean first) {
+    if (first) {
+      committedNs = now();
+      checkpoints = new CheckpointProgress(settings.checkpoints(), change.diskStep());
+    } else if (step < committedStep) {
+      validationDue = false;
+      checkpoints.rolledBack(step);
+      if (trained != null && step < trained.lastStep()) {
+        tasks.addFirst(trained);
+        trained = null;
+      }
+    } else if (step > committedStep) {
+      // Everybody had applied the step, only nobody was there to say so.
+      tries = 0;
+      committedNs = now();
+      if (decidedReport != null && decidedReport.step() == step) {
+        validationDue = isValidated(step);
+        listener.committed(decidedReport);
+      }
+    }
+    decidedReport = null;
+    committedStep = step;
   }
 
   private void tellMoves() {
@@ -505,6 +550,8 @@ public final class Coordinator {
   private void onLeaving(int node) {
     if (wishes.leaving(node)) {
       timers.startSingleTimer(Regroup.class, new Regroup(), LEAVING_TOGETHER);
+    } else if (isAtWork()) {
+      releaseLeaving();
     }
   }
 
@@ -512,7 +559,7 @@ public final class Coordinator {
     boolean nobodyElse = group == null || present.size() <= group.nodes().size();
     if (wishes.allLeave() && nobodyElse) {
       onStop();
-    } else if (group != null && !wishes.leavingNames().isEmpty()) {
+    } else if (!wishes.leavingNames().isEmpty()) {
       regroupAtBoundary("leaving: " + wishes.leavingNames());
     }
   }
@@ -527,6 +574,10 @@ public final class Coordinator {
   }
 
   private Host.Answer onMove(Host.MoveAsked move) {
+    if (!isAtWork() || stopping || phase == Phase.ENDING) {
+      return new Host.Refused(
+          "training does not go on at this moment", "try again when steps are committed");
+    }
     ExpertId expert = new ExpertId(move.layer(), move.expert());
     Integer to = group.node(move.toNode());
     if (!group.hasExpert(expert)) {
@@ -582,6 +633,7 @@ public final class Coordinator {
       }
     } else {
       tasks.remove();
+      trained = train;
       beginCheckpoint();
       next();
     }
@@ -589,13 +641,17 @@ public final class Coordinator {
 
   private void replicateIfDue() {
     if (replication.isDue(committedStep)) {
-      replication.begin(committedStep, group.nodes());
-      group.tellAll(new Host.Replicate(epoch, committedStep));
+      replicate();
     }
   }
 
+  private void replicate() {
+    replication.begin(committedStep, group.nodes());
+    group.tellAll(new Host.Replicate(epoch, committedStep));
+  }
+
   private void onReplicated(Host.Replicated replicated) {
-    if (group != null
+    if (isAtWork()
         && replication.onReplicated(replicated.node(), replicated.step(), committedStep)) {
       group.tellAll(new Host.Keep(epoch, replicated.step()));
       if (phase == Phase.IDLE) {
@@ -613,10 +669,11 @@ public final class Coordinator {
   }
 
   private boolean beginCheckpoint() {
-    return checkpoints.begin(
-        epoch,
-        committedStep,
-        () -> group.tellAll(new Host.Checkpoint(epoch, committedStep, settings.node())));
+    return checkpoints.begin(epoch, committedStep, this::collectCheckpoint);
+  }
+
+  private void collectCheckpoint() {
+    group.tellAll(new Host.Checkpoint(epoch, committedStep, settings.node()));
   }
 
   /** Ends once the last committed step is on the disk, or cannot be. */
@@ -635,7 +692,7 @@ public final class Coordinator {
       finish(ending);
       return;
     }
-    CheckpointEnded failed = checkpoints.lastFailure();
+    CheckpointEnded failed = checkpoints.failure();
     fail(
         "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
             .formatted(committedStep, failed.failure(), checkpoints.written()),
@@ -783,9 +840,7 @@ public final class Coordinator {
     committedStep = tally.step();
     committedNs = now();
     tries = 0;
-    int every = config.evaluate().every();
-    validationDue =
-        every > 0 && (committedStep % every == 0 || committedStep == config.train().steps());
+    validationDue = isValidated(committedStep);
     long stepTimeNs = committedNs - stepBeganNs;
     patience.took(stepTimeNs);
     StepReport report = tally.report(decided.learningRate(), stepTimeNs);
@@ -799,6 +854,11 @@ public final class Coordinator {
       regroupCause = rebalance;
     }
     next();
+  }
+
+  private boolean isValidated(long step) {
+    int every = config.evaluate().every();
+    return every > 0 && (step % every == 0 || step == config.train().steps());
   }
 
   // Validation and generation.
@@ -837,7 +897,9 @@ public final class Coordinator {
   }
 
   private void onGenerated(RouterActor.Generated generated) {
-    if (phase == Phase.GENERATING && generated.epoch() == epoch) {
+    if (phase == Phase.GENERATING
+        && generated.epoch() == epoch
+        && generated.id() == evaluationId) {
       tasks.remove();
       listener.generated(generated.tokens());
       next();
@@ -872,20 +934,22 @@ public final class Coordinator {
     tell(new RunEvent.Restarted(who, restarted.incarnation(), restarted.cause()));
     switch (phase) {
       case APPLYING -> apply();
-      case COLLECTING -> {
+      case COLLECTING, EVALUATING, GENERATING -> {
         if (tries >= MAX_TRIES) {
           fail(
-              "%s: step %d failed %d times: %s"
-                  .formatted(who, committedStep + 1, tries, restarted.cause()),
+              "%s: %s failed %d times: %s"
+                  .formatted(
+                      who,
+                      phase == Phase.COLLECTING
+                          ? "step " + (committedStep + 1)
+                          : "an evaluation after step " + committedStep,
+                      tries,
+                      restarted.cause()),
               "the run's log has the stack traces; resume=true goes on from the last checkpoint");
         } else {
           regroup(who + " restarted");
         }
       }
-      case EVALUATING, GENERATING ->
-          fail(
-              who + " failed in evaluation: " + restarted.cause(),
-              "the run's log has the stack trace");
       case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
@@ -916,7 +980,10 @@ public final class Coordinator {
 
   private void onStop() {
     stopping = true;
-    if (group == null) {
+    // What others trained under another coordinator is not on the disk yet: that takes an epoch.
+    boolean nothingToLose =
+        phase == Phase.GATHERING || phase == Phase.PREPARING && !change.hasBegun();
+    if (group == null && nothingToLose) {
       finish(new Outcome.Stopped(committedStep));
     } else if (phase == Phase.IDLE) {
       next();
@@ -926,9 +993,9 @@ public final class Coordinator {
   private void onCheckProgress() {
     boolean waiting =
         switch (phase) {
-          case GATHERING, ENDING, STOPPED -> false;
+          case GATHERING, STOPPED -> false;
           case IDLE -> replication.mustWait(committedStep);
-          case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING -> true;
+          case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
         };
     if (phase == Phase.GATHERING) {
       giveUpGathering();
@@ -950,6 +1017,11 @@ public final class Coordinator {
   }
 
   private void onDeadline() {
+    if (phase == Phase.ENDING) {
+      // The disk may take its time; what was lost on the way to it will not come by itself.
+      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      return;
+    }
     String missing = missing();
     tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
     if (patience.deadlines() < MAX_DEADLINES) {
@@ -999,7 +1071,14 @@ public final class Coordinator {
                     group.tellRouters(new RouterActor.Load(epoch, tally.step(), layer, load_E)));
       }
       case APPLYING -> apply();
-      case EVALUATING, GENERATING, GATHERING, IDLE, ENDING, STOPPED -> {}
+      case EVALUATING ->
+          evaluate(
+              tasks.peek() instanceof RunTask.Evaluate task
+                  ? task.batches()
+                  : config.evaluate().batches());
+      case GENERATING -> generate((RunTask.Generate) tasks.peek());
+      case IDLE -> replicate(); // As everything is now: what was asked for is gone.
+      case GATHERING, ENDING, STOPPED -> {}
     }
   }
 
@@ -1025,9 +1104,11 @@ public final class Coordinator {
     phase = Phase.STOPPED;
     timers.cancelAll();
     LOG.info("finished outcome={}", outcome);
-    listener.finished(outcome);
-    Set<ActorRef<Host.Command>> all = new HashSet<>(present);
-    all.forEach(host -> host.tell(new Host.Finish(outcome)));
+    try {
+      listener.finished(outcome);
+    } finally {
+      present.forEach(host -> host.tell(new Host.Finish(outcome)));
+    }
   }
 
   /** Stopped by its node, not by the end of the run: another one goes on. */

@@ -1,6 +1,7 @@
 package troupe.coordinator;
 
 import akka.actor.typed.ActorRef;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -22,6 +23,7 @@ final class EpochChange {
   private final Set<ActorRef<Host.Command>> silent;
   private final SortedMap<Integer, Host.Reported> reports = new TreeMap<>();
   private final Set<Integer> unprepared = new HashSet<>();
+  private final Map<Integer, String> waitingFor = new HashMap<>();
   private EpochPlan plan;
 
   /**
@@ -67,6 +69,12 @@ final class EpochChange {
     };
   }
 
+  /** Whether a node waits for something else than the last time it was heard. */
+  boolean isNews(Host.Preparing preparing) {
+    String before = waitingFor.put(preparing.node(), preparing.waitingFor());
+    return !preparing.waitingFor().equals(before);
+  }
+
   /** Takes a report; returns whether it was the last. Repeated ones are not. */
   boolean onReported(Host.Reported reported) {
     boolean isNew = silent.remove(reported.host());
@@ -90,6 +98,13 @@ final class EpochChange {
   /** Whether training has begun, under this coordinator or another. */
   boolean hasBegun() {
     return reports.values().stream().anyMatch(report -> report.inventory().placement() != null);
+  }
+
+  /** The step of the newest checkpoint that some node can read, 0 if there is none. */
+  long diskStep() {
+    return reports.values().stream()
+        .mapToLong(report -> report.inventory().diskStep())
+        .reduce(0, Math::max);
   }
 
   /** Hosts by node. */
@@ -123,7 +138,13 @@ final class EpochChange {
           .collect(Collectors.joining(", "));
     }
     return unprepared.stream()
-        .map(node -> "node=" + reports.get(node).info().name())
+        .map(
+            node ->
+                "node="
+                    + reports.get(node).info().name()
+                    + (waitingFor.containsKey(node)
+                        ? " (which waits for " + waitingFor.get(node) + ")"
+                        : ""))
         .sorted()
         .collect(Collectors.joining(", "));
   }

@@ -32,11 +32,20 @@ final class Replication {
    * An epoch begins after {@code step}: whoever lives elsewhere now has no copies yet.
    *
    * @param several whether there are nodes to copy to
+   * @param secured whether everything could come back to that step without copies: from the disk or
+   *     the seed
    */
-  void restart(long step, boolean several) {
+  void restart(long step, boolean several, boolean secured) {
     boolean hadCopies = enabled;
     enabled = every > 0 && several;
-    replicated = hadCopies ? Math.min(replicated, step) : step;
+    if (secured) {
+      replicated = step;
+    } else if (hadCopies) {
+      replicated = Math.min(replicated, step);
+    } else {
+      // Nobody here knows of any: the next step waits for the first ones.
+      replicated = step - every;
+    }
     copying = NONE;
     awaited.clear();
     asked = enabled;

@@ -11,8 +11,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
@@ -312,6 +314,8 @@ public final class Host {
 
   private static final int COURIER_ATTEMPTS = 5;
 
+  private static final long NONE = -1;
+
   /** Ticks between two lines on what is waited for. */
   private static final int TICKS_A_REPORT = 10;
 
@@ -335,6 +339,7 @@ public final class Host {
   private Bundler bundler;
   private CopyRound round;
   private long stepAtHand;
+  private long replicatedStep;
   private boolean leaving;
   private boolean withDisk;
   private Outcome outcome;
@@ -515,6 +520,7 @@ public final class Host {
     bundler = null;
     round = null;
     stepAtHand = 0;
+    replicatedStep = NONE;
     state = State.FENCING;
     // Experts first: they read rows that routers have lent them.
     experts.values().forEach(context::stop);
@@ -587,7 +593,8 @@ public final class Host {
       coordinator.tell(new Prepared(epoch, node()));
       return;
     }
-    if (state != State.FENCED) {
+    // Whoever stood still since it reported is not of this epoch any more.
+    if (state != State.FENCED || coordinator == null) {
       return;
     }
     plan = prepare.plan();
@@ -615,6 +622,9 @@ public final class Host {
       return;
     }
     ShardCopy copy = restore.copyOf(fetch.shard(), fetch.step());
+    if (copy == null && state == State.RUNNING) {
+      return; // Asked once more and late: everybody was ready, so the shard is there.
+    }
     if (copy == null) {
       failed(
           "node=%s has no %s of step %d"
@@ -714,16 +724,35 @@ public final class Host {
     if (state == State.RUNNING && !bundler.isEmpty()) {
       flush();
     }
+    if (state == State.RUNNING && leaving && ticks % TICKS_A_REPORT == 0) {
+      coordinator.tell(new Leaving(epoch, node()));
+    }
     if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
       fetchMissing();
-      coordinator.tell(new Preparing(epoch, node(), restore.missing().toString()));
+      coordinator.tell(new Preparing(epoch, node(), waitingFor()));
     }
+  }
+
+  private String waitingFor() {
+    SortedSet<ShardId> missing = restore.missing();
+    if (!missing.isEmpty()) {
+      return missing.size() + " shards, the first is " + missing.first();
+    }
+    return plan.nodes().stream()
+        .filter(peer -> peer.node() != node() && !settings.links().isConnected(peer.node()))
+        .map(peer -> "a connection to " + peer.name())
+        .collect(Collectors.joining(", "));
   }
 
   // Copies.
 
   private void onReplicate(Replicate replicate) {
     if (!isRunning(replicate.epoch())) {
+      return;
+    }
+    if (round == null && replicate.step() == replicatedStep) {
+      // Asked again: the coordinator has not heard so.
+      coordinator.tell(new Replicated(epoch, node(), replicatedStep, store.bytes()));
       return;
     }
     round =
@@ -828,7 +857,8 @@ public final class Host {
 
   private void reportIfReplicated() {
     if (round != null && round.isComplete()) {
-      coordinator.tell(new Replicated(epoch, node(), round.step(), store.bytes()));
+      replicatedStep = round.step();
+      coordinator.tell(new Replicated(epoch, node(), replicatedStep, store.bytes()));
       round = null;
     }
   }
