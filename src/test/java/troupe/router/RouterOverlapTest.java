@@ -120,7 +120,7 @@ final class RouterOverlapTest {
                     (step, layer, first) -> new CounterDraws(1, step, layer, first),
                     events.ref()),
                 state));
-    router.tell(new RouterActor.Step(EPOCH, 1, Duration.ofHours(1)));
+    router.tell(new RouterActor.Step(EPOCH, 1, replyTimeout));
   }
 
   private void load(int layer) {

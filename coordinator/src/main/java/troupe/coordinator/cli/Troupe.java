@@ -11,8 +11,8 @@ import picocli.CommandLine.Spec;
 
 /**
  * The command {@code troupe}. Exits with 0 if done, 2 if the user has to correct something, 3 if a
- * node was given up by the others, 130 if interrupted, 1 otherwise. A new verb is a class with {@link Command} and one entry in {@code
- * subcommands}.
+ * node was given up by the others, 130 if interrupted, 1 otherwise. A new verb is a class with
+ * {@link Command} and one entry in {@code subcommands}.
  */
 @Command(
     name = "troupe",

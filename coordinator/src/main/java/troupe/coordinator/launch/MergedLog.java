@@ -13,8 +13,7 @@ public final class MergedLog {
   private static final Pattern PROGRESS = Pattern.compile("step +[0-9]+/[0-9]+ .*");
 
   /** What every JVM of Troupe says as it starts; this one has said it already. */
-  private static final String INCUBATOR =
-      "WARNING: Using incubator modules: jdk.incubator.vector";
+  private static final String INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector";
 
   private static final String ERASE_LINE = "\r\u001b[2K";
 
