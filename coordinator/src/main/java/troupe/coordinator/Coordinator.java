@@ -364,6 +364,9 @@ public final class Coordinator {
         epoch = Math.max(epoch, stale.newest());
         regroup(change.cause(), change.withDisk());
       }
+      case Host.GaveUp gaveUp ->
+          regroup(
+              (group == null ? "a node" : group.name(gaveUp.node())) + " had stood still");
       case Host.Preparing preparing ->
           LOG.info(
               "epoch={} node={} waits for {}", epoch, preparing.node(), preparing.waitingFor());
@@ -400,6 +403,7 @@ public final class Coordinator {
       case Host.Preparing preparing -> true;
       case Host.Replicated replicated -> true;
       case Host.Stale stale -> true;
+      case Host.GaveUp gaveUp -> true;
       case Host.Failed failed -> true;
       // What is in a bundle may be news; the others are wishes.
       case Host.Bundle bundle -> false;
@@ -448,14 +452,18 @@ public final class Coordinator {
     }
     listener.epochBegan(plan, group.name(settings.node()));
     if (change.hasBegun()) {
+      String cause = change.cause();
       if (before == null) {
         tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
+        from = change.newestStep();
+        recovery = new Recovery(from, now() - change.quietMs() * 1_000_000);
+        cause = change.lost().isEmpty() ? cause : "lost " + String.join(", ", change.lost());
       }
-      tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+      tell(new RunEvent.EpochBegan(epoch, cause, committedStep));
     } else {
       tell(new RunEvent.Began(committedStep, group.nodeNames()));
     }
-    if (before != null && committedStep < from) {
+    if (committedStep < from) {
       validationDue = false;
       tell(new RunEvent.RolledBack(committedStep, from));
     }

@@ -175,6 +175,7 @@ public final class Host {
   public sealed interface Event
       permits Reported,
           Stale,
+          GaveUp,
           Prepared,
           Preparing,
           Failed,
@@ -190,10 +191,26 @@ public final class Host {
     int node();
   }
 
-  /** Nothing of an older epoch is done here any more. */
+  /**
+   * Nothing of an older epoch is done here any more.
+   *
+   * @param before the nodes of the last epoch that this one took part in
+   * @param quietMs how long ago it last heard from a coordinator in that epoch
+   */
   public record Reported(
-      int epoch, NodeInfo info, ActorRef<Command> host, Inventory inventory, boolean leaving)
+      int epoch,
+      NodeInfo info,
+      ActorRef<Command> host,
+      Inventory inventory,
+      boolean leaving,
+      List<NodeInfo> before,
+      long quietMs)
       implements Event {
+    /** Copies the list. */
+    public Reported {
+      before = List.copyOf(before);
+    }
+
     @Override
     public int node() {
       return info.node();
@@ -202,6 +219,9 @@ public final class Host {
 
   /** The epoch asked for is not newer than one that this host knows. */
   public record Stale(int epoch, int node, int newest) implements Event {}
+
+  /** This node stood still for so long that it does nothing more in this epoch: begin another. */
+  public record GaveUp(int epoch, int node) implements Event {}
 
   /** This node was asked to go: nothing should live here any more. */
   public record Leaving(int epoch, int node) implements Event {}
@@ -336,6 +356,8 @@ public final class Host {
   private CopyRound round;
   private long stepAtHand;
   private boolean leaving;
+  private boolean gaveUp;
+  private long heardNs;
   private boolean withDisk;
   private Outcome outcome;
   private int ticks;
@@ -499,8 +521,9 @@ public final class Host {
       epoch = report.epoch();
       coordinator = report.coordinator();
       withDisk = report.withDisk();
+      gaveUp = false;
       fence();
-    } else if (state == State.FENCED) {
+    } else if (state == State.FENCED && !gaveUp) {
       sendReport();
     }
   }
@@ -547,7 +570,7 @@ public final class Host {
     switch (state) {
       case FENCING -> {
         state = State.FENCED;
-        if (coordinator != null) {
+        if (!gaveUp) {
           sendReport();
         }
       }
@@ -566,14 +589,17 @@ public final class Host {
             settings.info(),
             context.getSelf(),
             restore.inventory(withDisk, plan == null ? null : plan.placement()),
-            leaving));
+            leaving,
+            plan == null ? List.of() : plan.nodes(),
+            plan == null ? 0 : (settings.nanoTime().getAsLong() - heardNs) / 1_000_000));
   }
 
   private void onStoodStill() {
     if (state == State.RUNNING || state == State.PREPARING) {
-      LOG.warn("epoch={} given up: this process stood still", epoch);
-      coordinator = null;
+      LOG.info("epoch={} given up: this process stood still", epoch);
+      gaveUp = true;
       fence();
+      coordinator.tell(new GaveUp(epoch, node()));
     }
   }
 
@@ -587,9 +613,13 @@ public final class Host {
       coordinator.tell(new Prepared(epoch, node()));
       return;
     }
-    if (state != State.FENCED) {
+    if (gaveUp) {
+      coordinator.tell(new GaveUp(epoch, node()));
+    }
+    if (state != State.FENCED || gaveUp) {
       return;
     }
+    heardNs = settings.nanoTime().getAsLong();
     plan = prepare.plan();
     hosts = prepare.hosts();
     state = State.PREPARING;
@@ -690,9 +720,13 @@ public final class Host {
   // Steps.
 
   private void onToRouters(ToRouters to) {
+    if (gaveUp && to.epoch() == epoch) {
+      coordinator.tell(new GaveUp(epoch, node()));
+    }
     if (!isRunning(to.epoch())) {
       return;
     }
+    heardNs = settings.nanoTime().getAsLong();
     if (to.command() instanceof RouterActor.Step step) {
       // Without routers here a step is only told of when it is asked for again.
       if (step.step() == stepAtHand || routers.isEmpty()) {
