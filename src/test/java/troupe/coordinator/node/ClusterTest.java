@@ -36,7 +36,7 @@ import troupe.core.data.Corpus;
  */
 @Timeout(300)
 final class ClusterTest {
-  private static final int STEPS = 60;
+  private static final int STEPS = 40;
   private static final Duration END = Duration.ofSeconds(200);
 
   @TempDir private Path folder;
@@ -120,7 +120,7 @@ final class ClusterTest {
     LaunchPlan plan = LaunchPlan.of(config(), overrides("killed"), 3);
     try (LocalCluster cluster = cluster(plan)) {
       cluster.start();
-      Eventually.await(output, () -> hasStep("killed", 15));
+      Eventually.await(output, () -> hasStep("killed", 12));
       worker(cluster).kill();
       assertTrue(cluster.awaitEnd(END), output::toString);
       assertEquals(0, cluster.outcome(), output::toString);
