@@ -122,7 +122,13 @@ final class PlayedRun implements AutoCloseable {
       new ShardCatalog(config, DType.F64).shards().forEach(shard -> held.put(shard, steps));
       tell(
           new Host.Reported(
-              epoch, info, probe.ref(), new Inventory(held, diskStep, placement), leaving));
+              epoch,
+              info,
+              probe.ref(),
+              new Inventory(held, diskStep, placement),
+              leaving,
+              plan == null ? List.of() : plan.nodes(),
+              0));
     }
 
     /** Becomes what the plan says, but does not say so yet. */

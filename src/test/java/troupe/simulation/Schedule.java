@@ -59,7 +59,7 @@ record Schedule(
         system,
         config,
         undisturbed,
-        "seed=" + seed + " replay with -Dsimulation.seed=" + seed,
+        "seed=" + seed + " (again: -Dtest=SimulationTest -Dsimulation.seed=" + seed + ")",
         Conditions.drawn(random, calmNs),
         faults,
         Disturbances::new);

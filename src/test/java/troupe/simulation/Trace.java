@@ -72,7 +72,7 @@ final class Trace {
     }
   }
 
-  /** Every entry from now on is also told to {@code consumer}. */
+  /** Every entry from now on is also told to {@code consumer}, unless that is {@code null}. */
   void copyTo(Consumer<String> consumer) {
     sink = consumer;
   }

@@ -386,6 +386,9 @@ public final class Coordinator {
         epoch = Math.max(epoch, stale.newest());
         regroup(change.cause(), change.withDisk());
       }
+      case Host.GaveUp gaveUp ->
+          regroup(
+              (group == null ? "a node" : group.name(gaveUp.node())) + " had stood still");
       case Host.Preparing preparing ->
           LOG.info(
               "epoch={} node={} waits for {}", epoch, preparing.node(), preparing.waitingFor());
@@ -435,6 +438,7 @@ public final class Coordinator {
       case Host.Preparing preparing -> change.isNews(preparing);
       case Host.Replicated replicated -> true;
       case Host.Stale stale -> true;
+      case Host.GaveUp gaveUp -> true;
       case Host.Failed failed -> true;
       // What is in a bundle may be news; the others are wishes.
       case Host.Bundle bundle -> false;
@@ -479,14 +483,18 @@ public final class Coordinator {
     goOnFrom(plan.step(), first);
     listener.epochBegan(plan, group.name(settings.node()));
     if (change.hasBegun()) {
+      String cause = change.cause();
       if (first) {
         tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
+        from = change.newestStep();
+        recovery = new Recovery(from, now() - change.quietMs() * 1_000_000);
+        cause = change.lost().isEmpty() ? cause : "lost " + String.join(", ", change.lost());
       }
-      tell(new RunEvent.EpochBegan(epoch, change.cause(), committedStep));
+      tell(new RunEvent.EpochBegan(epoch, cause, committedStep));
     } else {
       tell(new RunEvent.Began(committedStep, group.nodeNames()));
     }
-    if (!first && committedStep < from) {
+    if (committedStep < from) {
       tell(new RunEvent.RolledBack(committedStep, from));
     }
     tellMoves();
@@ -561,7 +569,8 @@ public final class Coordinator {
   }
 
   private void onRegroup() {
-    if (wishes.allLeave()) {
+    boolean nobodyElse = group == null || present.size() <= group.nodes().size();
+    if (wishes.allLeave() && nobodyElse) {
       onStop();
     } else if (!wishes.leavingNames().isEmpty()) {
       regroupAtBoundary("leaving: " + wishes.leavingNames());

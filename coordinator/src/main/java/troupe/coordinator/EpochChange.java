@@ -4,6 +4,7 @@ import akka.actor.typed.ActorRef;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
@@ -93,6 +94,35 @@ final class EpochChange {
     Map<NodeInfo, Inventory> inventories = new LinkedHashMap<>();
     reports.values().forEach(report -> inventories.put(report.info(), report.inventory()));
     return inventories;
+  }
+
+  /** The newest step that anybody has something of. */
+  long newestStep() {
+    return reports.values().stream()
+        .flatMap(report -> report.inventory().held().values().stream())
+        .mapToLong(steps -> steps.isEmpty() ? 0 : steps.last())
+        .max()
+        .orElse(0);
+  }
+
+  /** How long ago somebody last heard from a coordinator. */
+  long quietMs() {
+    return reports.values().stream()
+        .filter(report -> report.inventory().placement() != null)
+        .mapToLong(Host.Reported::quietMs)
+        .min()
+        .orElse(0);
+  }
+
+  /** Who took part before and does not any more, by name. */
+  List<String> lost() {
+    return reports.values().stream()
+        .flatMap(report -> report.before().stream())
+        .filter(node -> !reports.containsKey(node.node()))
+        .map(NodeInfo::name)
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   /** Whether training has begun, under this coordinator or another. */

@@ -44,6 +44,7 @@ final class PlacementWishes {
   void reported(Collection<Host.Reported> reports) {
     present = reports.stream().map(Host.Reported::node).collect(Collectors.toSet());
     for (Host.Reported report : reports) {
+      report.before().forEach(node -> known.putIfAbsent(node.node(), node));
       known.put(report.node(), report.info());
       if (report.leaving()) {
         leaving.add(report.node());

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -90,12 +91,15 @@ final class ChaosPlanTest {
     Set<Fault.Phase> phases = EnumSet.noneOf(Fault.Phase.class);
     for (String text : written) {
       Fault fault = Fault.parse(text);
-      assertTrue(fault.step() >= before + 20 && fault.step() <= before + 100, text);
+      assertTrue(fault.step() >= before + 60 && fault.step() <= before + 300, text);
       assertTrue(fault.layer() == 1 || fault.layer() == 3, text);
       assertTrue(fault.expert() < 7, text);
       phases.add(fault.phase());
       before = fault.step();
     }
     assertEquals(EnumSet.allOf(Fault.Phase.class), phases);
+    Set<String> firstTurns = new HashSet<>();
+    written.subList(0, 14).forEach(text -> firstTurns.add(text.split(":")[1]));
+    assertEquals(14, firstTurns.size(), "all experts in turn: " + firstTurns);
   }
 }

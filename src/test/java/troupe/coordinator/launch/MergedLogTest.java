@@ -13,6 +13,7 @@ final class MergedLogTest {
   void shouldPrefixEachLineAndKeepErrorsApart() {
     MergedLog log = console.log(false, 12);
     log.line(1, false, "model      4 layers");
+    log.line(12, true, "WARNING: Using incubator modules: jdk.incubator.vector");
     log.line(12, true, "error: port taken");
     log.note("launch     hello");
     log.close();

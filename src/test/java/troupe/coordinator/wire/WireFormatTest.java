@@ -167,7 +167,7 @@ class WireFormatTest {
   private Host.Reported reported(Inventory inventory) {
     NodeInfo info = new NodeInfo(1, "a", "h:1", 2, "", "m", "", "cpu", 1, 2);
     return new Host.Reported(
-        1, info, KIT.<Host.Command>createTestProbe().getRef(), inventory, false);
+        1, info, KIT.<Host.Command>createTestProbe().getRef(), inventory, false, List.of(info), 5);
   }
 
   @Test

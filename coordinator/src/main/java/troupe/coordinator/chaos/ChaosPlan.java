@@ -6,7 +6,7 @@ import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
-import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
 import troupe.coordinator.chaos.Disturbance.Kind;
 
 /**
@@ -85,28 +85,31 @@ public final class ChaosPlan implements Iterator<Disturbance> {
   }
 
   /**
-   * Experts that throw, each once, for {@code faults.expert_throws}: from step 10 on, one in 20 to
-   * 100 steps.
+   * Experts that throw, each time once, for {@code faults.expert_throws}: from step 10 on, one in
+   * 60 to 300 steps, and none again before all others had their turn: one that throws all the time
+   * is given up, rightly.
    *
    * @param layers the layers that have experts
    * @param experts in each of them
-   * @param count how many throw
+   * @param count how often any throws
    */
   static List<String> expertThrows(long seed, List<Integer> layers, int experts, int count) {
     // Another stream than the plan's, which must not depend on the model.
-    RandomGenerator random = new Random(~seed);
+    Random random = new Random(~seed);
     String[] phases = {"forward", "backward", "apply"};
+    List<String> turns = new ArrayList<>();
     List<String> all = new ArrayList<>();
     int step = 10;
-    for (int i = 0; i < count; i++) {
-      step += random.nextInt(20, 101);
-      all.add(
-          "%d:%d/%d:%s"
-              .formatted(
-                  step,
-                  layers.get(random.nextInt(layers.size())),
-                  random.nextInt(experts),
-                  phases[random.nextInt(phases.length)]));
+    while (all.size() < count) {
+      if (turns.isEmpty()) {
+        for (int layer : layers) {
+          IntStream.range(0, experts).forEach(expert -> turns.add(layer + "/" + expert));
+        }
+        Collections.shuffle(turns, random);
+      }
+      step += random.nextInt(60, 301);
+      String phase = phases[random.nextInt(phases.length)];
+      all.add(step + ":" + turns.removeLast() + ":" + phase);
     }
     return all;
   }

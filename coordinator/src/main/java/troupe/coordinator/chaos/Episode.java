@@ -64,8 +64,10 @@ final class Episode {
     }
     if (done.isEmpty()) {
       onlooker.forget(fault);
-      diary.problem("move: refused by every node; see moves.log in the run's folder");
-      return true;
+      if (!isOver.getAsBoolean()) {
+        diary.problem("move: refused by every node; see moves.log in the run's folder");
+      }
+      return !isOver.getAsBoolean();
     }
     String what = kind.words() + ": " + done.get();
     diary.say("%s", what);

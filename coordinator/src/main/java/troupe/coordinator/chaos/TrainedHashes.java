@@ -9,7 +9,7 @@ import troupe.coordinator.run.TrainedRun;
 
 /** Hashes of checkpoints; the undisturbed run is trained, unless its hash is known. */
 final class TrainedHashes implements FinalHashes {
-  private static final int NOTE_EVERY_STEPS = 200;
+  private static final int NOTES = 10;
 
   private final JavaCommand java;
   private final LaunchPlan plan;
@@ -44,7 +44,7 @@ final class TrainedHashes implements FinalHashes {
   }
 
   private void note(long reached, long step) {
-    if (reached >= noted + NOTE_EVERY_STEPS) {
+    if (reached >= noted + step / NOTES) {
       noted = reached;
       log.note("chaos      undisturbed: step %d of %d".formatted(reached, step));
     }

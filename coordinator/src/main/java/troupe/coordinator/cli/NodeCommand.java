@@ -7,17 +7,20 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.events.Outcome;
+import troupe.coordinator.launch.ParentWatch;
 import troupe.coordinator.node.ClusterNode;
 import troupe.coordinator.node.NodeEnd;
-import troupe.coordinator.run.RunFailedException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
@@ -32,14 +35,14 @@ import troupe.core.config.RunConfig;
     footer = {
       "",
       "Examples (three hosts; the first seed begins the run):",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host1 cluster.seeds=[\"host1:25520\"]",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host2 cluster.seeds=[\"host1:25520\"]",
-      "  troupe node CONFIG cluster.nodes=3 cluster.host=host3 cluster.seeds=[\"host1:25520\"]",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host1 'cluster.seeds=[\"host1:25520\"]'",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host2 'cluster.seeds=[\"host1:25520\"]'",
+      "  troupe node CONFIG cluster.nodes=3 cluster.host=host3 'cluster.seeds=[\"host1:25520\"]'",
       "  troupe launch --nodes 3 CONFIG",
       "      does the same with three processes on this machine",
       "",
-      "Exit codes: 0 done or left, 1 failed, 2 something for you to correct, 3 cut off from the",
-      "majority of nodes, 130 stopped with a checkpoint."
+      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 the majority of nodes goes",
+      "on without this one, 130 the run was stopped with a checkpoint, 143 after SIGTERM."
     })
 final class NodeCommand implements Callable<Integer> {
   /** How long a node that is asked to go may take to hand over. */
@@ -48,7 +51,7 @@ final class NodeCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Option(
-      names = "--watch-stdin",
+      names = ParentWatch.OPTION,
       hidden = true,
       description = "Leaves when standard input ends: whoever started this process is gone.")
   private boolean watchStdin;
@@ -83,16 +86,20 @@ final class NodeCommand implements Callable<Integer> {
   private int takePart(RunConfig run) {
     PrintWriter out = spec.commandLine().getOut();
     ClusterNode node = new ClusterNode(run, new TrainProgress(run, out));
-    CountDownLatch ended = new CountDownLatch(1);
+    CompletableFuture<Integer> ended = new CompletableFuture<>();
     Thread interrupt = new Thread(() -> onInterrupt(node, ended), "interrupt");
     Runtime.getRuntime().addShutdownHook(interrupt);
     if (watchStdin) {
-      Thread.ofPlatform().daemon().name("stdin").start(() -> leaveAtEndOfInput(node));
+      // The same as SIGTERM, deadline included: nobody is left to kill what does not end.
+      ParentWatch.start(System.in, () -> System.exit(ExitCode.INTERRUPTED));
     }
     try {
-      return report(node.run());
+      int code = report(node.run());
+      ended.complete(code);
+      return code;
     } finally {
-      ended.countDown();
+      // Without a code if it threw.
+      ended.cancel(false);
       try {
         Runtime.getRuntime().removeShutdownHook(interrupt);
       } catch (IllegalStateException e) {
@@ -116,7 +123,10 @@ final class NodeCommand implements Callable<Integer> {
         out.flush();
         yield ExitCode.INTERRUPTED;
       }
-      case NodeEnd.Finished(Outcome.Failed failed) -> throw new RunFailedException(failed);
+      case NodeEnd.Finished(Outcome.Failed failed) -> {
+        FailureHandler.print(spec.commandLine().getErr(), failed.message(), failed.hint());
+        yield ExitCode.FAILED;
+      }
       case NodeEnd.Left left -> {
         out.printf("left: what lived here is on other nodes%n");
         out.flush();
@@ -132,30 +142,22 @@ final class NodeCommand implements Callable<Integer> {
     };
   }
 
-  private static void leaveAtEndOfInput(ClusterNode node) {
-    try {
-      while (System.in.read() >= 0) {
-        // Whatever is written to it, only its end counts.
-      }
-    } catch (IOException e) {
-      // As good as its end.
-    }
-    node.leave();
-  }
-
   /** The JVM is going down: hand over first. */
-  private void onInterrupt(ClusterNode node, CountDownLatch ended) {
-    if (ended.getCount() == 0) {
+  private void onInterrupt(ClusterNode node, CompletableFuture<Integer> ended) {
+    if (ended.isDone()) {
       return;
     }
     node.leave();
     try {
-      if (!ended.await(LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)) {
-        PrintWriter err = spec.commandLine().getErr();
-        err.printf(
-            "not handed over within %s: the others go on from their copies%n", LEAVE_TIMEOUT);
-        err.flush();
-      }
+      // A JVM that a signal ends would say so in its exit code, whatever it did about it.
+      Runtime.getRuntime().halt(ended.get(LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS));
+    } catch (TimeoutException e) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.printf("not handed over within %s: the others go on from their copies%n", LEAVE_TIMEOUT);
+      err.flush();
+      Runtime.getRuntime().halt(ExitCode.FAILED);
+    } catch (ExecutionException | CancellationException e) {
+      // It failed, which the thread that it failed on tells.
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -10,9 +10,9 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /**
- * The command {@code troupe}. Exits with 0 if done, 2 if the user has to correct something, 130 if
- * interrupted, 1 otherwise. A new verb is a class with {@link Command} and one entry in {@code
- * subcommands}.
+ * The command {@code troupe}. Exits with 0 if done, 2 if the user has to correct something, 3 if a
+ * node was given up by the others, 130 if interrupted, 1 otherwise. A new verb is a class with
+ * {@link Command} and one entry in {@code subcommands}.
  */
 @Command(
     name = "troupe",
@@ -34,12 +34,15 @@ import picocli.CommandLine.Spec;
       "      the same with another gate and seed, in a folder of its own",
       "  troupe train configs/quickstart.conf resume=true",
       "      goes on where an interrupted run left off",
+      "  troupe launch --nodes 3 configs/cluster-local.conf",
+      "      trains on three nodes of this machine; kill -9 one of them",
       "  troupe generate runs/quickstart --prompt \"owl (noun):\"",
       "      lets a trained model write",
       "  troupe doctor",
       "      shows what Troupe sees of this machine",
       "",
-      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 130 interrupted."
+      "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 a node that the others go",
+      "on without, 130 interrupted (143 by SIGTERM)."
     },
     subcommands = {
       TrainCommand.class,

@@ -177,6 +177,7 @@ public final class Host {
   public sealed interface Event
       permits Reported,
           Stale,
+          GaveUp,
           Prepared,
           Preparing,
           Failed,
@@ -192,10 +193,26 @@ public final class Host {
     int node();
   }
 
-  /** Nothing of an older epoch is done here any more. */
+  /**
+   * Nothing of an older epoch is done here any more.
+   *
+   * @param before the nodes of the last epoch that this one took part in
+   * @param quietMs how long ago it last heard from a coordinator in that epoch
+   */
   public record Reported(
-      int epoch, NodeInfo info, ActorRef<Command> host, Inventory inventory, boolean leaving)
+      int epoch,
+      NodeInfo info,
+      ActorRef<Command> host,
+      Inventory inventory,
+      boolean leaving,
+      List<NodeInfo> before,
+      long quietMs)
       implements Event {
+    /** Copies the list. */
+    public Reported {
+      before = List.copyOf(before);
+    }
+
     @Override
     public int node() {
       return info.node();
@@ -204,6 +221,9 @@ public final class Host {
 
   /** The epoch asked for is not newer than one that this host knows. */
   public record Stale(int epoch, int node, int newest) implements Event {}
+
+  /** This node stood still for so long that it does nothing more in this epoch: begin another. */
+  public record GaveUp(int epoch, int node) implements Event {}
 
   /** This node was asked to go: nothing should live here any more. */
   public record Leaving(int epoch, int node) implements Event {}
@@ -341,6 +361,8 @@ public final class Host {
   private long stepAtHand;
   private long replicatedStep;
   private boolean leaving;
+  private boolean gaveUp;
+  private long heardNs;
   private boolean withDisk;
   private Outcome outcome;
   private int ticks;
@@ -504,8 +526,9 @@ public final class Host {
       epoch = report.epoch();
       coordinator = report.coordinator();
       withDisk = report.withDisk();
+      gaveUp = false;
       fence();
-    } else if (state == State.FENCED) {
+    } else if (state == State.FENCED && !gaveUp) {
       sendReport();
     }
   }
@@ -553,7 +576,7 @@ public final class Host {
     switch (state) {
       case FENCING -> {
         state = State.FENCED;
-        if (coordinator != null) {
+        if (!gaveUp) {
           sendReport();
         }
       }
@@ -572,14 +595,17 @@ public final class Host {
             settings.info(),
             context.getSelf(),
             restore.inventory(withDisk, plan == null ? null : plan.placement()),
-            leaving));
+            leaving,
+            plan == null ? List.of() : plan.nodes(),
+            plan == null ? 0 : (settings.nanoTime().getAsLong() - heardNs) / 1_000_000));
   }
 
   private void onStoodStill() {
     if (state == State.RUNNING || state == State.PREPARING) {
-      LOG.warn("epoch={} given up: this process stood still", epoch);
-      coordinator = null;
+      LOG.info("epoch={} given up: this process stood still", epoch);
+      gaveUp = true;
       fence();
+      coordinator.tell(new GaveUp(epoch, node()));
     }
   }
 
@@ -594,9 +620,13 @@ public final class Host {
       return;
     }
     // Whoever stood still since it reported is not of this epoch any more.
-    if (state != State.FENCED || coordinator == null) {
+    if (gaveUp && coordinator != null) {
+      coordinator.tell(new GaveUp(epoch, node()));
+    }
+    if (state != State.FENCED || coordinator == null || gaveUp) {
       return;
     }
+    heardNs = settings.nanoTime().getAsLong();
     plan = prepare.plan();
     hosts = prepare.hosts();
     state = State.PREPARING;
@@ -700,9 +730,13 @@ public final class Host {
   // Steps.
 
   private void onToRouters(ToRouters to) {
+    if (gaveUp && to.epoch() == epoch) {
+      coordinator.tell(new GaveUp(epoch, node()));
+    }
     if (!isRunning(to.epoch())) {
       return;
     }
+    heardNs = settings.nanoTime().getAsLong();
     if (to.command() instanceof RouterActor.Step step) {
       // Without routers here a step is only told of when it is asked for again.
       if (step.step() == stepAtHand || routers.isEmpty()) {

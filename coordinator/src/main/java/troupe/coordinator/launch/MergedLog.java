@@ -12,6 +12,9 @@ public final class MergedLog {
   /** What {@code troupe node} prints as it goes on, on the node of the coordinator. */
   private static final Pattern PROGRESS = Pattern.compile("step +[0-9]+/[0-9]+ .*");
 
+  /** What every JVM of Troupe says as it starts; this one has said it already. */
+  private static final String INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector";
+
   private static final String ERASE_LINE = "\r\u001b[2K";
 
   /** Around a line that must not take two rows, or erasing it would leave the first. */
@@ -51,6 +54,9 @@ public final class MergedLog {
 
   /** A line of a node. */
   public synchronized void line(int number, boolean isError, String text) {
+    if (text.equals(INCUBATOR)) {
+      return;
+    }
     String line = prefix(number) + text;
     if (!isError && PROGRESS.matcher(text).matches()) {
       progress(line);

@@ -105,7 +105,6 @@ public final class ClusterNode {
         StoodStill watch =
             StoodStill.watch(
                 pause -> {
-                  LOG.warn("this process stood still for {}", pause);
                   system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));
                 })) {
       CheckpointPost post = new CheckpointPost();

@@ -82,7 +82,7 @@ public final class DataPlane {
   private static final class Log implements TransportEvents {
     @Override
     public void onDisconnected(int node) {
-      LOG.warn("node={} disconnected", node);
+      LOG.info("node={} disconnected", node);
     }
 
     @Override

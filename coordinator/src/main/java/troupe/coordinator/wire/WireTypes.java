@@ -58,6 +58,7 @@ public final class WireTypes {
           message(47, Host.Leaving.class),
           message(48, Host.MoveAsked.class),
           message(49, Host.StopAsked.class),
+          message(52, Host.GaveUp.class),
           message(50, Host.Accepted.class),
           message(51, Host.Refused.class),
           part(60, RouterActor.Step.class),
