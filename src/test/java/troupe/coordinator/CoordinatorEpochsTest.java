@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -351,27 +352,26 @@ final class CoordinatorEpochsTest {
 
   @Test
   void shouldNotDisturbAStepForANodeThatHadNothing() throws Exception {
-    play(new PlayedRun("model.layers=1", "experts.count=2", "train.ranks=1"));
-    PlayedHost third = run.host(3);
-    PlayedHost fourth = run.host(4);
-    run.start(first, second, third, fourth);
-    for (PlayedHost host : List.of(first, second, third, fourth)) {
+    play(new PlayedRun());
+    // More than there are ranks and experts.
+    PlayedHost[] all = {first, second, run.host(3), run.host(4), run.host(5)};
+    run.start(all);
+    for (PlayedHost host : all) {
       host.holds(0);
     }
-    run.enter(1, first, second, third, fourth);
+    run.enter(1, all);
     PlayedHost idle =
-        List.of(first, second, third, fourth).stream()
+        Arrays.stream(all)
             .filter(host -> !host.hasRank() && !host.hasExpert())
             .findFirst()
             .orElseThrow();
     PlayedHost[] others =
-        List.of(first, second, third, fourth).stream()
-            .filter(host -> host != idle)
-            .toArray(PlayedHost[]::new);
+        Arrays.stream(all).filter(host -> host != idle).toArray(PlayedHost[]::new);
     run.expectStep(1, 1);
     run.present(others);
     run.expectNothing();
     run.routed(1, 1, 0, 6, 2);
+    run.routed(1, 1, 1, 6, 2);
     run.expectLoad(1, 1);
     run.ready(1, 1);
     run.expectApply(1, 1);
@@ -430,7 +430,7 @@ final class CoordinatorEpochsTest {
         host.expectPrepare(epoch);
       }
       PlayedHost next = run.host(10 + epoch);
-      PlayedHost[] more = java.util.Arrays.copyOf(all, all.length + 1);
+      PlayedHost[] more = Arrays.copyOf(all, all.length + 1);
       more[all.length] = next;
       run.present(more);
       run.settle();

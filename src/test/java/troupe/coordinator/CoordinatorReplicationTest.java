@@ -61,8 +61,10 @@ final class CoordinatorReplicationTest {
     run.tell(new Host.Replicated(1, 2, 0, 10));
     assertEquals(new Host.Keep(1, 0), first.expect(Host.Keep.class));
     assertEquals(new Host.Keep(1, 0), second.expect(Host.Keep.class));
-    // They took four steps: the next ones begin at once.
+    // They took four steps: the next ones begin at once, and the next step waits for them again.
     expectReplicate(1, 4);
+    run.expectNothing();
+    replicated(1, 4);
     run.commit(1, 5);
   }
 
@@ -142,7 +144,8 @@ final class CoordinatorReplicationTest {
     run.expectNothing();
     run.tell(new Host.Replicated(2, 3, 2, 10));
     replicated(2, 2);
-    third.expect(Host.Keep.class);
+    assertEquals(new Host.Keep(2, 2), third.expect(Host.Keep.class));
+    expectReplicate(2, 4);
     run.commit(2, 5);
   }
 }

@@ -137,7 +137,7 @@ final class CoordinatorTest {
     run.ready(3, 1);
     run.expectApply(3, 1);
     run.applied(3, 1);
-    assertEquals(1, run.only(RunEvent.Recovered.class).replayedSteps());
+    assertEquals(0, run.only(RunEvent.Recovered.class).replayedSteps());
   }
 
   @Test

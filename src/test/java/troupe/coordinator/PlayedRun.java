@@ -375,6 +375,7 @@ final class PlayedRun implements AutoCloseable {
 
   /** Lets time pass, and the coordinator see so twice a second. */
   void pass(Duration duration) throws InterruptedException {
+    settle();
     for (long ms = 0; ms < duration.toMillis(); ms += CHECK.toMillis()) {
       nowNs.addAndGet(CHECK.toNanos());
       time.timePasses(CHECK);
@@ -390,6 +391,12 @@ final class PlayedRun implements AutoCloseable {
 
   /** Waits until the coordinator has dealt with everything it was told, or is at its end. */
   void settle() throws InterruptedException {
+    // Twice: what it is told by itself meanwhile comes after the first mark.
+    awaitMark();
+    awaitMark();
+  }
+
+  private void awaitMark() throws InterruptedException {
     if (!told.isEmpty() && told.getLast() instanceof Outcome) {
       return;
     }

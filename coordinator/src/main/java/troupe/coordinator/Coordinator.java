@@ -170,7 +170,7 @@ public final class Coordinator {
   /** Deadlines in a row that pass without any event before a new epoch is tried. */
   private static final int MAX_DEADLINES = 3;
 
-  /** Epochs that begin without a step committed between them before a run is given up. */
+  /** So often a step is tried before a run is given up, each time in a new epoch. */
   private static final int MAX_TRIES = 4;
 
   /** How soon to ask a busy checkpoint writer again. */
@@ -203,7 +203,9 @@ public final class Coordinator {
   private EpochChange change;
   private Group group;
   private String regroupCause;
+  /** How often the step at hand has failed. */
   private int tries;
+
   private Recovery recovery;
   private long committedStep;
   private CheckpointProgress checkpoints;
@@ -358,7 +360,10 @@ public final class Coordinator {
     tally = null;
     evaluation = null;
     ending = null;
-    boolean planned = phase == Phase.IDLE || phase == Phase.REPORTING && change.isPlanned();
+    boolean planned =
+        phase == Phase.GATHERING
+            || phase == Phase.IDLE
+            || phase == Phase.REPORTING && change.isPlanned();
     epoch++;
     phase = Phase.REPORTING;
     change = new EpochChange(epoch, cause, planned, withDisk, present);
@@ -497,7 +502,7 @@ public final class Coordinator {
     replication.restart(committedStep, group.nodes().size() > 1, secured);
     // However many come, go or move at a boundary: no step has failed by it.
     tries += change.isPlanned() ? 0 : 1;
-    if (tries > MAX_TRIES) {
+    if (tries >= MAX_TRIES) {
       fail(
           "step %d was tried %d times, the last time after: %s"
               .formatted(committedStep + 1, MAX_TRIES, change.cause()),
@@ -943,7 +948,7 @@ public final class Coordinator {
     switch (phase) {
       case APPLYING -> apply();
       case COLLECTING, EVALUATING, GENERATING -> {
-        if (tries >= MAX_TRIES) {
+        if (isLastTry()) {
           fail(
               "%s: %s failed %d times: %s"
                   .formatted(
@@ -951,7 +956,7 @@ public final class Coordinator {
                       phase == Phase.COLLECTING
                           ? "step " + (committedStep + 1)
                           : "an evaluation after step " + committedStep,
-                      tries,
+                      MAX_TRIES,
                       restarted.cause()),
               "the run's log has the stack traces; resume=true goes on from the last checkpoint");
         } else {
@@ -960,6 +965,10 @@ public final class Coordinator {
       }
       case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
+  }
+
+  private boolean isLastTry() {
+    return tries + 1 >= MAX_TRIES;
   }
 
   private void onLate(RouterActor.Late late) {
@@ -1034,7 +1043,7 @@ public final class Coordinator {
     tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
     if (patience.deadlines() < MAX_DEADLINES) {
       askAgain();
-    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING || tries >= MAX_TRIES) {
+    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING || isLastTry()) {
       fail(
           "nothing has moved for %.0f s in %s of step %d: waiting for %s"
               .formatted(
