@@ -307,8 +307,7 @@ final class CoordinatorEpochsTest {
     begin(
         new PlayedRun()
             .tasks(
-                new RunTask.Generate(
-                    new int[] {1}, 1, -1, new troupe.router.Sampling(0, 0, 1))));
+                new RunTask.Generate(new int[] {1}, 1, -1, new troupe.router.Sampling(0, 0, 1))));
     run.settle();
     run.present(first);
     first.holds(0);

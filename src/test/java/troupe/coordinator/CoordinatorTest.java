@@ -458,18 +458,14 @@ final class CoordinatorTest {
             .tasks(
                 new RunTask.Generate(new int[] {1}, 1, -1, sampling),
                 new RunTask.Generate(new int[] {2}, 1, -1, sampling)));
-    RouterActor.Generate first =
-        (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
+    RouterActor.Generate first = (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
     run.pass(Duration.ofSeconds(10));
-    RouterActor.Generate again =
-        (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
+    RouterActor.Generate again = (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
     run.tell(1, new RouterActor.Generated(1, again.id(), 0, new int[] {1, 5}));
-    RouterActor.Generate second =
-        (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
+    RouterActor.Generate second = (RouterActor.Generate) host.expect(Host.ToRouter.class).command();
     run.tell(1, new RouterActor.Generated(1, first.id(), 0, new int[] {1, 5}));
     run.tell(1, new RouterActor.Generated(1, second.id(), 0, new int[] {2, 6}));
-    assertEquals(
-        List.of(new Text(List.of(1, 5)), new Text(List.of(2, 6))), run.told(Text.class));
+    assertEquals(List.of(new Text(List.of(1, 5)), new Text(List.of(2, 6))), run.told(Text.class));
     assertEquals(new Outcome.Completed(0), run.only(Outcome.class));
   }
 }

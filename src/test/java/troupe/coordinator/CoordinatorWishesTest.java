@@ -68,8 +68,7 @@ final class CoordinatorWishesTest {
     run.applied(1, 1);
     EpochPlan plan = run.enter(2, first.holds(1), second.holds(1));
     assertEquals(to, "node-" + plan.placement().experts().get(EXPERT));
-    assertEquals(
-        new RunEvent.ExpertMoved(EXPERT, from, to), run.only(RunEvent.ExpertMoved.class));
+    assertEquals(new RunEvent.ExpertMoved(EXPERT, from, to), run.only(RunEvent.ExpertMoved.class));
     run.commit(2, 2);
     assertEquals(List.of(1L, 2L), run.committed());
   }

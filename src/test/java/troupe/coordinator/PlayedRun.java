@@ -111,8 +111,7 @@ final class PlayedRun implements AutoCloseable {
     }
 
     Host.Report expectReport(int epoch) {
-      Host.Report report =
-          expect(Host.Report.class);
+      Host.Report report = expect(Host.Report.class);
       assertEquals(epoch, report.epoch());
       return report;
     }
@@ -133,8 +132,7 @@ final class PlayedRun implements AutoCloseable {
 
     /** Becomes what the plan says, but does not say so yet. */
     EpochPlan expectPrepare(int epoch) {
-      Host.Prepare prepare =
-          expect(Host.Prepare.class);
+      Host.Prepare prepare = expect(Host.Prepare.class);
       assertEquals(epoch, prepare.plan().epoch());
       plan = prepare.plan();
       placement = plan.placement();
@@ -341,8 +339,7 @@ final class PlayedRun implements AutoCloseable {
     ExpertActor.Apply apply = null;
     for (PlayedHost host : members()) {
       if (host.hasExpert()) {
-        apply =
-            (ExpertActor.Apply) host.expect(Host.ToExperts.class).command();
+        apply = (ExpertActor.Apply) host.expect(Host.ToExperts.class).command();
         assertEquals(epoch, apply.epoch());
         assertEquals(step, apply.hyper().step());
       }

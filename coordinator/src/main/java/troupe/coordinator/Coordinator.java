@@ -203,6 +203,7 @@ public final class Coordinator {
   private EpochChange change;
   private Group group;
   private String regroupCause;
+
   /** How often the step at hand has failed. */
   private int tries;
 
@@ -387,8 +388,7 @@ public final class Coordinator {
         regroup(change.cause(), change.withDisk());
       }
       case Host.GaveUp gaveUp ->
-          regroup(
-              (group == null ? "a node" : group.name(gaveUp.node())) + " had stood still");
+          regroup((group == null ? "a node" : group.name(gaveUp.node())) + " had stood still");
       case Host.Preparing preparing ->
           LOG.info(
               "epoch={} node={} waits for {}", epoch, preparing.node(), preparing.waitingFor());
@@ -910,9 +910,7 @@ public final class Coordinator {
   }
 
   private void onGenerated(RouterActor.Generated generated) {
-    if (phase == Phase.GENERATING
-        && generated.epoch() == epoch
-        && generated.id() == evaluationId) {
+    if (phase == Phase.GENERATING && generated.epoch() == epoch && generated.id() == evaluationId) {
       tasks.remove();
       listener.generated(generated.tokens());
       next();

@@ -67,8 +67,7 @@ final class ClusterTest {
   private String undisturbed() throws IOException {
     RunConfig run = ConfigLoader.load(config(), overrides("alone"));
     Files.createDirectories(folder.resolve("alone"));
-    Outcome outcome =
-        new TrainingSession(run, RunFolder.enter(run), new Silent()).run();
+    Outcome outcome = new TrainingSession(run, RunFolder.enter(run), new Silent()).run();
     assertEquals(new Outcome.Completed(STEPS), outcome);
     return hash("alone");
   }
