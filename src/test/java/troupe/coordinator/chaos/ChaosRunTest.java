@@ -18,6 +18,7 @@ import java.util.concurrent.CompletionException;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -93,6 +94,7 @@ final class ChaosRunTest {
   }
 
   @Test
+  @Tag("slow") // Half a minute, and what fake nodes do at the same time depends on the machine.
   void shouldDoAndMeasureEveryKindOfFault() throws Exception {
     Kind[] kinds = {
       Kind.KILL_WORKER,
