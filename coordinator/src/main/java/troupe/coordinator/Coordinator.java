@@ -11,6 +11,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -45,7 +46,8 @@ import troupe.router.RouterActor;
  *   IDLE:       task to evaluate, generate   -> EVALUATING, GENERATING -> IDLE
  *   IDLE:       a host came or wants to go, experts are to move -> REPORTING
  *   any:        a host of the epoch is gone, a router lost its pass, nobody answers -> REPORTING
- *   any:        divergence, an owner that stopped, too many tries for one step -> STOPPED (Failed)
+ *   any:        a host failed, or is the reason why an epoch cannot begin -> REPORTING without it
+ *   any:        divergence, two hosts that failed in one step, too many tries for one -> STOPPED (Failed)
  * </pre>
  *
  * A step is decided only when every owner has its gradient. Within an epoch a decided step is
@@ -113,6 +115,11 @@ public final class Coordinator {
 
           @Override
           public void abort(int epoch, long step, String reason) {}
+
+          @Override
+          public long progress() {
+            return 0;
+          }
         };
 
     /** What became of a request. */
@@ -130,6 +137,9 @@ public final class Coordinator {
 
     /** Not all shards of a checkpoint will come. */
     void abort(int epoch, long step, String reason);
+
+    /** Grows with each shard that comes, and with each that is on the disk. */
+    long progress();
   }
 
   /**
@@ -138,6 +148,8 @@ public final class Coordinator {
    * @param node the node it lives on, which writes checkpoints
    * @param nodes how many nodes have to be there before training begins
    * @param tasks what to do, in order
+   * @param expel removes the node of a host from the cluster, which ends its process if that can be
+   *     ended; there are others
    * @param nanoTime the clock of step times and deadlines
    */
   public record Settings(
@@ -147,6 +159,7 @@ public final class Coordinator {
       List<RunTask> tasks,
       Checkpoints checkpoints,
       RunListener listener,
+      Consumer<ActorRef<Host.Command>> expel,
       LongSupplier nanoTime) {}
 
   private enum Phase {
@@ -176,6 +189,8 @@ public final class Coordinator {
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
 
+  private static final long NONE = -1;
+
   /** When one node is asked to go, others often are: within this time they count as together. */
   private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
 
@@ -197,6 +212,7 @@ public final class Coordinator {
   private final Patience patience;
   private final PlacementWishes wishes;
   private final Replication replication;
+  private final GivenUp givenUp = new GivenUp();
   private Set<ActorRef<Host.Command>> present = Set.of();
   private Phase phase = Phase.GATHERING;
   private int epoch;
@@ -206,6 +222,11 @@ public final class Coordinator {
 
   /** How often the step at hand has failed. */
   private int tries;
+
+  /** The last step in which a node failed. */
+  private long failedStep = NONE;
+
+  private long checkpointsSeen;
 
   private Recovery recovery;
   private long committedStep;
@@ -286,17 +307,24 @@ public final class Coordinator {
   // Who is there, and the way into an epoch.
 
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
-    present = hosts;
+    Set<ActorRef<Host.Command>> before = present;
+    present = givenUp.without(hosts);
+    if (!present.equals(before)) {
+      onPresentChanged();
+    }
+  }
+
+  private void onPresentChanged() {
     Set<Integer> gone =
         group == null
             ? Set.of()
             : group.nodes().stream()
-                .filter(node -> !hosts.contains(group.host(node)))
+                .filter(node -> !present.contains(group.host(node)))
                 .collect(Collectors.toSet());
     switch (phase) {
       case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lostCause());
       case PREPARING -> {
-        if (!hosts.containsAll(change.hosts().values())) {
+        if (!present.containsAll(change.hosts().values())) {
           regroup(lostCause());
         } else {
           regroupAtBoundary("nodes joined");
@@ -308,7 +336,7 @@ public final class Coordinator {
         } else if (!gone.isEmpty()) {
           // It had nothing, because it was asked to leave say: no reason to disturb a step.
           regroupAtBoundary(lostCause());
-        } else if (hosts.size() > group.nodes().size()) {
+        } else if (present.size() > group.nodes().size()) {
           regroupAtBoundary("nodes joined");
         }
       }
@@ -397,7 +425,7 @@ public final class Coordinator {
           beginEpoch();
         }
       }
-      case Host.Failed failed -> fail(failed.message(), failed.hint());
+      case Host.Failed failed -> onNodeFailed(failed);
       case Host.Leaving leaving -> onLeaving(leaving.node());
       case Host.MoveAsked move -> move.replyTo().tell(onMove(move));
       case Host.StopAsked stop -> {
@@ -965,6 +993,60 @@ public final class Coordinator {
     }
   }
 
+  /**
+   * A node cannot go on: the others do, unless it is the second in the same step. Then it is not
+   * the node.
+   */
+  private void onNodeFailed(Host.Failed failed) {
+    if (!present.contains(failed.host())) {
+      return;
+    }
+    boolean tookPart = group == null || group.nodes().contains(failed.node());
+    boolean again = tookPart && failedStep == committedStep + 1;
+    if (present.size() == 1 || again) {
+      fail(failed.message(), failed.hint());
+      return;
+    }
+    if (tookPart) {
+      failedStep = committedStep + 1;
+    }
+    String name =
+        group != null && tookPart ? group.name(failed.node()) : change.name(failed.host());
+    doWithout(failed.host(), name, failed.message());
+    failed
+        .host()
+        .tell(
+            new Host.Finish(
+                new Outcome.Failed(
+                    committedStep,
+                    failed.message(),
+                    failed.hint() + "; the run goes on on the other nodes")));
+    regroup(name + " failed");
+  }
+
+  private void doWithout(ActorRef<Host.Command> host, String name, String cause) {
+    tell(new RunEvent.NodeFailed(name, cause));
+    givenUp.add(host, now());
+    present = givenUp.without(present);
+  }
+
+  /** An epoch cannot begin: without those who keep it from that it may, if they are few. */
+  private void doWithoutLate() {
+    Set<ActorRef<Host.Command>> late = change.late();
+    double seconds = patience.waited(now()).toMillis() / 1e3;
+    if (late.isEmpty() || 2 * late.size() >= present.size()) {
+      failWaiting();
+      return;
+    }
+    String names = late.stream().map(change::name).sorted().collect(Collectors.joining(", "));
+    for (ActorRef<Host.Command> host : late) {
+      doWithout(
+          host, change.name(host), "nothing has moved for %.0f s because of it".formatted(seconds));
+      settings.expel().accept(host);
+    }
+    regroup("no answer from " + names);
+  }
+
   private boolean isLastTry() {
     return tries + 1 >= MAX_TRIES;
   }
@@ -1012,6 +1094,11 @@ public final class Coordinator {
           case IDLE -> replication.mustWait(committedStep);
           case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
         };
+    givenUp.overdue(now()).forEach(settings.expel());
+    if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
+      checkpointsSeen = settings.checkpoints().progress();
+      patience.moved(now());
+    }
     if (phase == Phase.GATHERING) {
       giveUpGathering();
     } else if (!waiting) {
@@ -1033,23 +1120,42 @@ public final class Coordinator {
 
   private void onDeadline() {
     if (phase == Phase.ENDING) {
-      // The disk may take its time; what was lost on the way to it will not come by itself.
-      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      onLateCheckpoint();
       return;
     }
     String missing = missing();
     tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
     if (patience.deadlines() < MAX_DEADLINES) {
       askAgain();
-    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING || isLastTry()) {
-      fail(
-          "nothing has moved for %.0f s in %s of step %d: waiting for %s"
-              .formatted(
-                  patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing),
-          "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING) {
+      doWithoutLate();
+    } else if (isLastTry()) {
+      failWaiting();
     } else {
       regroup("no answer from " + missing);
     }
+  }
+
+  private void failWaiting() {
+    fail(
+        "nothing has moved for %.0f s in %s of step %d: waiting for %s"
+            .formatted(
+                patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing()),
+        "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+  }
+
+  /** What was lost on its way to the disk does not come by itself; a disk may be stuck for good. */
+  private void onLateCheckpoint() {
+    if (patience.deadlines() < MAX_DEADLINES) {
+      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      return;
+    }
+    checkpoints.giveUp("nothing of it has come or was written any more");
+    fail(
+        "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
+            .formatted(
+                committedStep, patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
+        "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
   }
 
   private String missing() {

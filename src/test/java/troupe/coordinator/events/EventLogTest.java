@@ -27,6 +27,7 @@ class EventLogTest {
           new RunEvent.Joined("a", "h:1"),
           new RunEvent.Suspected("a"),
           new RunEvent.Reachable("a"),
+          new RunEvent.NodeFailed("a", "no room"),
           new RunEvent.Removed("a", "killed\n  by <someone>"),
           new RunEvent.CoordinatorMoved("b"),
           new RunEvent.EpochBegan(3, "a is gone", 1200),

@@ -239,11 +239,23 @@ public final class Host {
   /** All actors of the plan are there, at its step. */
   public record Prepared(int epoch, int node) implements Event {}
 
-  /** Shards are still on their way; said every second. */
-  public record Preparing(int epoch, int node, String waitingFor) implements Event {}
+  /**
+   * Shards or connections are still on their way; said every second.
+   *
+   * @param waitingFor for people
+   * @param nodes who has to do something for it; empty if only this node itself
+   */
+  public record Preparing(int epoch, int node, String waitingFor, List<Integer> nodes)
+      implements Event {
+    /** Copies the list. */
+    public Preparing {
+      nodes = List.copyOf(nodes);
+    }
+  }
 
-  /** This node cannot do what it was told, and another try would not help. */
-  public record Failed(int epoch, int node, String message, String hint) implements Event {}
+  /** This node cannot do what it was told, and another try here would not help. */
+  public record Failed(int epoch, int node, ActorRef<Command> host, String message, String hint)
+      implements Event {}
 
   /** Events of routers and experts, in order; reports that all are expected to give go together. */
   public record Bundle(
@@ -334,6 +346,9 @@ public final class Host {
 
   private static final int COURIER_ATTEMPTS = 5;
 
+  /** An actor that does not stop, in a native call say, must not keep the process for ever. */
+  private static final long FINISH_PATIENCE_NS = Duration.ofSeconds(30).toNanos();
+
   private static final long NONE = -1;
 
   /** Ticks between two lines on what is waited for. */
@@ -365,6 +380,7 @@ public final class Host {
   private long heardNs;
   private boolean withDisk;
   private Outcome outcome;
+  private long finishNs;
   private int ticks;
 
   private Host(ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
@@ -669,10 +685,7 @@ public final class Host {
     if (state != State.PREPARING || !restore.missing().isEmpty()) {
       return;
     }
-    boolean connected =
-        plan.nodes().stream()
-            .allMatch(peer -> peer.node() == node() || settings.links().isConnected(peer.node()));
-    if (!connected) {
+    if (!unconnected().isEmpty()) {
       timers.startSingleTimer(CONNECT_TICK, new Later(this::becomeReady), CONNECT_TICK);
       return;
     }
@@ -763,19 +776,39 @@ public final class Host {
     }
     if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
       fetchMissing();
-      coordinator.tell(new Preparing(epoch, node(), waitingFor()));
+      coordinator.tell(preparing());
+    }
+    if (state == State.FINISHING
+        && settings.nanoTime().getAsLong() - finishNs > FINISH_PATIENCE_NS) {
+      LOG.error("epoch={} still at work: experts={} routers={}", epoch, experts, routers);
+      state = State.STOPPED;
+      settings.node().finished(outcome);
     }
   }
 
-  private String waitingFor() {
+  private Preparing preparing() {
     SortedSet<ShardId> missing = restore.missing();
     if (!missing.isEmpty()) {
-      return missing.size() + " shards, the first is " + missing.first();
+      return new Preparing(
+          epoch,
+          node(),
+          missing.size() + " shards, the first is " + missing.first(),
+          missing.stream().map(plan.sources()::get).distinct().sorted().toList());
     }
+    List<NodeInfo> unconnected = unconnected();
+    return new Preparing(
+        epoch,
+        node(),
+        unconnected.stream()
+            .map(peer -> "a connection to " + peer.name())
+            .collect(Collectors.joining(", ")),
+        unconnected.stream().map(NodeInfo::node).toList());
+  }
+
+  private List<NodeInfo> unconnected() {
     return plan.nodes().stream()
         .filter(peer -> peer.node() != node() && !settings.links().isConnected(peer.node()))
-        .map(peer -> "a connection to " + peer.name())
-        .collect(Collectors.joining(", "));
+        .toList();
   }
 
   // Copies.
@@ -924,6 +957,7 @@ public final class Host {
       return;
     }
     outcome = end;
+    finishNs = settings.nanoTime().getAsLong();
     fence();
     state = State.FINISHING;
     if (experts.isEmpty() && routers.isEmpty()) {
@@ -943,7 +977,7 @@ public final class Host {
 
   private void failed(String message, String hint) {
     if (coordinator != null) {
-      coordinator.tell(new Failed(epoch, node(), message, hint));
+      coordinator.tell(new Failed(epoch, node(), context.getSelf(), message, hint));
     }
   }
 
