@@ -26,8 +26,6 @@ import troupe.coordinator.placement.Moves;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
-import troupe.core.optim.LearningRate;
-import troupe.core.tensor.AdamWStep;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
@@ -39,10 +37,8 @@ import troupe.router.RouterActor;
  *   GATHERING:  enough hosts                 -> REPORTING   (Report to all hosts: the fence of a new epoch)
  *   REPORTING:  Reported of all              -> PREPARING   (the epoch is planned: Prepare to all)
  *   PREPARING:  Prepared of all              -> IDLE        (everybody is at the plan's step)
- *   IDLE:       task to train                -> COLLECTING  (Step to all routers)
- *   COLLECTING: Routed of all ranks          -> COLLECTING  (Load of the layer to all routers)
- *   COLLECTING: GradientReady of all         -> APPLYING    (the step is decided: Apply to all)
- *   APPLYING:   Applied of all               -> IDLE        (the step is committed)
+ *   IDLE:       task to train                -> TRAINING    (a TrainingStep begins)
+ *   TRAINING:   all owners are at the step   -> IDLE        (it is committed)
  *   IDLE:       task to evaluate, generate   -> EVALUATING, GENERATING -> IDLE
  *   IDLE:       a host came or wants to go, experts are to move -> REPORTING
  *   any:        a host of the epoch is gone, a router lost its pass, nobody answers -> REPORTING
@@ -167,8 +163,7 @@ public final class Coordinator {
     REPORTING,
     PREPARING,
     IDLE,
-    COLLECTING,
-    APPLYING,
+    TRAINING,
     EVALUATING,
     GENERATING,
     ENDING,
@@ -237,10 +232,8 @@ public final class Coordinator {
   private boolean validationDue;
   private RunTask.Train trained;
   private StepReport decidedReport;
-  private StepTally tally;
+  private TrainingStep step;
   private EvaluationTally evaluation;
-  private AdamWStep decided;
-  private long stepBeganNs;
   private long committedNs;
 
   private Coordinator(
@@ -330,7 +323,7 @@ public final class Coordinator {
           regroupAtBoundary("nodes joined");
         }
       }
-      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> {
+      case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> {
         if (gone.stream().anyMatch(node -> !group.isEmpty(node))) {
           regroup(lostCause());
         } else if (!gone.isEmpty()) {
@@ -381,12 +374,12 @@ public final class Coordinator {
     if (checkpoints != null) {
       checkpoints.abandon();
     }
-    if (phase == Phase.APPLYING) {
+    if (phase == Phase.TRAINING && step.isDecided()) {
       // If all have applied it by the time they report, it is committed after all.
-      decidedReport = tally.report(decided.learningRate(), now() - stepBeganNs);
+      decidedReport = step.report(now());
     }
     timers.cancel(RetryCheckpoint.class);
-    tally = null;
+    step = null;
     evaluation = null;
     ending = null;
     boolean planned =
@@ -450,12 +443,12 @@ public final class Coordinator {
   private boolean isAtWork() {
     return switch (phase) {
       case GATHERING, REPORTING, PREPARING, STOPPED -> false;
-      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
+      case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> true;
     };
   }
 
   private int heard() {
-    return tally == null ? 0 : tally.heard();
+    return step == null ? 0 : step.heard();
   }
 
   /** Whether something has moved: who only repeats an answer may wait for ever for another's. */
@@ -757,29 +750,28 @@ public final class Coordinator {
   // A step.
 
   private void beginStep() {
-    phase = Phase.COLLECTING;
-    stepBeganNs = now();
-    tally = new StepTally(config, committedStep + 1);
-    group.tellRouters(step());
-  }
-
-  private RouterActor.Step step() {
-    return new RouterActor.Step(epoch, tally.step(), patience.timeout());
+    phase = Phase.TRAINING;
+    step = new TrainingStep(config, group, committedStep + 1, now());
+    step.begin(patience.timeout());
   }
 
   private void onRouter(RouterActor.Event event) {
     int heard = heard();
     switch (event) {
-      case RouterActor.Routed routed -> onRouted(routed);
+      case RouterActor.Routed routed -> {
+        if (isAtHand(routed.epoch(), routed.step())) {
+          step.onRouted(routed);
+        }
+      }
       case RouterActor.GradientReady ready -> {
-        if (isCurrent(ready.epoch(), ready.step())) {
-          tally.ready(ready);
+        if (isAtHand(ready.epoch(), ready.step())) {
+          step.onReady(ready);
           decideIfReady();
         }
       }
       case RouterActor.Applied applied -> {
-        if (isCurrent(applied.epoch(), applied.step())) {
-          tally.applied(applied);
+        if (isAtHand(applied.epoch(), applied.step())) {
+          step.onApplied(applied);
           commitIfApplied();
         }
       }
@@ -804,18 +796,14 @@ public final class Coordinator {
     int heard = heard();
     switch (event) {
       case ExpertActor.GradientReady ready -> {
-        if (isCurrent(ready.epoch(), ready.step())) {
-          tally.ready(ready);
-          if (phase == Phase.APPLYING) {
-            group.tellExpert(ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
-          } else {
-            decideIfReady();
-          }
+        if (isAtHand(ready.epoch(), ready.step())) {
+          step.onReady(ready);
+          decideIfReady();
         }
       }
       case ExpertActor.Applied applied -> {
-        if (isCurrent(applied.epoch(), applied.step())) {
-          tally.applied(applied);
+        if (isAtHand(applied.epoch(), applied.step())) {
+          step.onApplied(applied);
           commitIfApplied();
         }
       }
@@ -824,67 +812,26 @@ public final class Coordinator {
     movedIfHeardMoreThan(heard);
   }
 
-  private boolean isCurrent(int eventEpoch, long step) {
-    return eventEpoch == epoch
-        && tally != null
-        && tally.step() == step
-        && (phase == Phase.COLLECTING || phase == Phase.APPLYING);
-  }
-
-  private void onRouted(RouterActor.Routed routed) {
-    if (!isCurrent(routed.epoch(), routed.step())) {
-      return;
-    }
-    double[] load_E = tally.routed(routed);
-    if (load_E != null) {
-      group.tellRouters(new RouterActor.Load(epoch, tally.step(), routed.layer(), load_E));
-    }
+  private boolean isAtHand(int ofEpoch, long number) {
+    return phase == Phase.TRAINING && step.isOf(ofEpoch, number);
   }
 
   private void decideIfReady() {
-    if (phase != Phase.COLLECTING || !tally.allReady()) {
-      return;
+    if (step.canDecide() && !step.decide()) {
+      diverged(step.divergedOwner());
     }
-    double norm = tally.gradNorm();
-    if (!Double.isFinite(norm)) {
-      diverged(tally.divergedOwner());
-      return;
-    }
-    double clip = config.optimizer().clip();
-    // PyTorch's clip_grad_norm_, its epsilon included.
-    double scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1;
-    decided =
-        new AdamWStep(
-            learningRate(),
-            config.optimizer().beta1(),
-            config.optimizer().beta2(),
-            config.optimizer().epsilon(),
-            tally.step(),
-            scale);
-    phase = Phase.APPLYING;
-    apply();
-  }
-
-  private double learningRate() {
-    return LearningRate.at(config.schedule(), tally.step(), config.train().steps());
-  }
-
-  private void apply() {
-    group.tellExperts(new ExpertActor.Apply(epoch, decided));
-    group.tellRouters(new RouterActor.Apply(epoch, decided));
   }
 
   private void commitIfApplied() {
-    if (phase != Phase.APPLYING || !tally.allApplied()) {
+    if (!step.isCommitted()) {
       return;
     }
-    committedStep = tally.step();
+    committedStep = step.step();
     committedNs = now();
     tries = 0;
     validationDue = isValidated(committedStep);
-    long stepTimeNs = committedNs - stepBeganNs;
-    patience.took(stepTimeNs);
-    StepReport report = tally.report(decided.learningRate(), stepTimeNs);
+    StepReport report = step.report(committedNs);
+    patience.took(report.stepTimeNs());
     listener.committed(report);
     if (recovery != null) {
       tell(recovery.ended(committedStep, now()));
@@ -959,12 +906,11 @@ public final class Coordinator {
             restarted.incarnation(),
             restarted.cause()));
     patience.moved(now());
-    boolean hasGradient = tally != null && restarted.gradientStep() == tally.step();
-    if (phase == Phase.APPLYING && hasGradient) {
-      group.tellExpert(
-          restarted.layer(), restarted.expert(), new ExpertActor.Apply(epoch, decided));
-    } else if (phase != Phase.IDLE && phase != Phase.ENDING) {
-      group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+    switch (phase) {
+      case TRAINING -> step.onRestarted(restarted);
+      case EVALUATING, GENERATING ->
+          group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
 
@@ -972,14 +918,15 @@ public final class Coordinator {
     String who = "rank=" + restarted.rank();
     tell(new RunEvent.Restarted(who, restarted.incarnation(), restarted.cause()));
     switch (phase) {
-      case APPLYING -> apply();
-      case COLLECTING, EVALUATING, GENERATING -> {
-        if (isLastTry()) {
+      case TRAINING, EVALUATING, GENERATING -> {
+        if (phase == Phase.TRAINING && step.isDecided()) {
+          step.apply();
+        } else if (isLastTry()) {
           fail(
               "%s: %s failed %d times: %s"
                   .formatted(
                       who,
-                      phase == Phase.COLLECTING
+                      phase == Phase.TRAINING
                           ? "step " + (committedStep + 1)
                           : "an evaluation after step " + committedStep,
                       MAX_TRIES,
@@ -1092,7 +1039,7 @@ public final class Coordinator {
         switch (phase) {
           case GATHERING, STOPPED -> false;
           case IDLE -> replication.mustWait(committedStep);
-          case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
+          case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
     givenUp.overdue(now()).forEach(settings.expel());
     if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
@@ -1103,7 +1050,7 @@ public final class Coordinator {
       giveUpGathering();
     } else if (!waiting) {
       patience.moved(now());
-    } else if (patience.isOver(now(), phase == Phase.COLLECTING || phase == Phase.APPLYING)) {
+    } else if (patience.isOver(now(), phase == Phase.TRAINING)) {
       onDeadline();
     }
   }
@@ -1161,7 +1108,7 @@ public final class Coordinator {
   private String missing() {
     return switch (phase) {
       case REPORTING, PREPARING -> change.missing();
-      case COLLECTING, APPLYING -> tally.missing(phase == Phase.APPLYING, group);
+      case TRAINING -> step.missing();
       case EVALUATING -> evaluation.missing(group);
       case GENERATING -> group.whereIs(0);
       case IDLE ->
@@ -1182,16 +1129,7 @@ public final class Coordinator {
               .hosts()
               .values()
               .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
-      case COLLECTING -> {
-        // Hosts with experts only, too: what they have reported may have got lost.
-        group.tellAll(new Host.ToRouters(epoch, step()));
-        tally
-            .loads()
-            .forEach(
-                (layer, load_E) ->
-                    group.tellRouters(new RouterActor.Load(epoch, tally.step(), layer, load_E)));
-      }
-      case APPLYING -> apply();
+      case TRAINING -> step.askAgain(patience.timeout());
       case EVALUATING ->
           evaluate(
               tasks.peek() instanceof RunTask.Evaluate task

@@ -167,7 +167,8 @@ class CheckpointWriterTest {
           FileChannel channel = FileChannel.open(FULL_DEVICE, StandardOpenOption.WRITE);
           return new ChannelFile(channel);
         };
-    try (CheckpointWriter writer = CheckpointWriter.start(checkpoints, 2, outcomes, full, CLOCK, PATIENCE)) {
+    try (CheckpointWriter writer =
+        CheckpointWriter.start(checkpoints, 2, outcomes, full, CLOCK, PATIENCE)) {
       writeThrough(writer, 100);
       CheckpointFailed failed = assertInstanceOf(CheckpointFailed.class, outcomes.next());
       assertTrue(failed.reason().contains("No space left on device"), failed.reason());
