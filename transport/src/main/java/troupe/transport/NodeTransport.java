@@ -66,7 +66,7 @@ public final class NodeTransport implements Transport {
     sendAgent = new SendAgent(this::senderOf, () -> epoch, clock);
     runner =
         new AgentRunner(
-            new BusyTime(settings.idling().strategy(), counters.busyNs, clock),
+            new BusyTime(EmbeddedDriver.idleStrategy(settings), counters.busyNs, clock),
             events::onError,
             null,
             new CompositeAgent(agents(receiver)));
@@ -201,9 +201,7 @@ public final class NodeTransport implements Transport {
     Offer offer = peer.queue().offer(batch);
     return switch (offer) {
       case ACCEPTED -> {
-        if (settings.idling().isWoken()) {
-          LockSupport.unpark(thread);
-        }
+        LockSupport.unpark(thread);
         yield offer;
       }
       case BACK_PRESSURED -> {

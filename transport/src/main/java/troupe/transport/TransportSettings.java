@@ -23,7 +23,7 @@ import java.time.Duration;
  * @param inbound bounds of what has begun to arrive
  * @param connectTimeout after that long without a connection, what waits for a node is given back
  *     as undelivered
- * @param idling what its threads do while there is nothing to do
+ * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
  */
 public record TransportSettings(
     long runId,
@@ -38,7 +38,7 @@ public record TransportSettings(
     Outbound outbound,
     Inbound inbound,
     Duration connectTimeout,
-    Idling idling) {
+    Duration maxIdlePark) {
 
   private static final int KIB = 1 << 10;
   private static final int MIB = 1 << 20;
@@ -106,6 +106,7 @@ public record TransportSettings(
         "a power of two from 65536 to 1073741824");
     require(windowBytes >= mtuBytes, "windowBytes", windowBytes, ">= the MTU, " + mtuBytes);
     require(connectTimeout.isPositive(), "connectTimeout", connectTimeout, "> 0");
+    require(maxIdlePark.isPositive(), "maxIdlePark", maxIdlePark, "> 0");
   }
 
   /** A node on the loopback interface, on any free port. */
@@ -123,7 +124,7 @@ public record TransportSettings(
         new Outbound(256, 256L * MIB),
         new Inbound(1024L * MIB, 64, 512L * MIB, Duration.ofSeconds(10)),
         Duration.ofSeconds(10),
-        Idling.EAGER);
+        Duration.ofMillis(1));
   }
 
   /** The same with another address. */
@@ -141,7 +142,7 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        idling);
+        maxIdlePark);
   }
 
   /**
@@ -162,25 +163,7 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        idling);
-  }
-
-  /** The same with threads that idle in another way. */
-  public TransportSettings with(Idling newIdling) {
-    return new TransportSettings(
-        runId,
-        node,
-        mode,
-        host,
-        port,
-        directory,
-        mtuBytes,
-        termBytes,
-        windowBytes,
-        outbound,
-        inbound,
-        connectTimeout,
-        newIdling);
+        maxIdlePark);
   }
 
   /** The same with another window. */
@@ -198,7 +181,7 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        idling);
+        maxIdlePark);
   }
 
   /** The same with other bounds. */
@@ -217,7 +200,7 @@ public record TransportSettings(
         newOutbound,
         newInbound,
         newConnectTimeout,
-        idling);
+        maxIdlePark);
   }
 
   /** Whether batches from other machines can come in. */
