@@ -457,7 +457,7 @@ final class CoordinatorEpochsTest {
     second.report(1);
     first.expectPrepare(1);
     second.expectPrepare(1);
-    run.tell(new Host.Preparing(1, 2, "3 shards"));
+    run.tell(new Host.Preparing(1, 2, "3 shards", List.of(1)));
     first.prepared(1);
     run.pass(Duration.ofSeconds(10));
     first.expectPrepare(1);
@@ -478,7 +478,7 @@ final class CoordinatorEpochsTest {
     second.report(1);
     first.prepared(1);
     for (int second = 0; second < 31; second++) {
-      run.tell(new Host.Preparing(1, 2, "a connection to node-1"));
+      run.tell(new Host.Preparing(1, 2, "a connection to node-1", List.of(1)));
       run.pass(Duration.ofSeconds(1));
     }
     Outcome.Failed failed = run.only(Outcome.Failed.class);

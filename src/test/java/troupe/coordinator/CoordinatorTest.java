@@ -109,7 +109,7 @@ final class CoordinatorTest {
     run.ready(1, 2);
     run.ready(1, 0);
     run.applied(1, 1);
-    run.tell(new Host.Failed(0, 1, "of an epoch that is over", ""));
+    run.tell(new Host.Failed(0, 1, host.probe.ref(), "of an epoch that is over", ""));
     run.tell(1, new RouterActor.Diverged(0, 1, 1, "layer=9"));
     run.expectNothing();
     run.routed(1, 1, 0, 6, 2);
@@ -273,7 +273,7 @@ final class CoordinatorTest {
   void shouldFailWhenAnOwnerStops() throws Exception {
     begin();
     run.expectStep(1, 1);
-    run.tell(new Host.Failed(1, 1, "router-1 stopped after repeated failures", "resume=true"));
+    run.tell(host.failed(1, "router-1 stopped after repeated failures"));
     assertEquals(
         new Outcome.Failed(0, "router-1 stopped after repeated failures", "resume=true"),
         run.only(Outcome.class));

@@ -56,6 +56,7 @@ final class PlayedRun implements AutoCloseable {
   private final List<PlayedHost> hosts = new ArrayList<>();
   private final RunConfig config;
   private List<RunTask> tasks;
+  private final AtomicLong checkpointProgress = new AtomicLong();
   private boolean writes = true;
   private boolean throwing;
   private int settled;
@@ -64,6 +65,9 @@ final class PlayedRun implements AutoCloseable {
 
   /** What the coordinator asked of the checkpoint writer. */
   record Asked(String what, int epoch, long step) {}
+
+  /** A host whose node the cluster was told to remove. */
+  record Expelled(ActorRef<Host.Command> host) {}
 
   /** A validation that was told of. */
   record Validated(long step, double loss, long tokens) {}
@@ -142,6 +146,10 @@ final class PlayedRun implements AutoCloseable {
       tell(new Host.Prepared(epoch, node()));
     }
 
+    Host.Failed failed(int epoch, String message) {
+      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true");
+    }
+
     boolean hasRank() {
       return plan.placement().ranks().contains(node());
     }
@@ -196,6 +204,11 @@ final class PlayedRun implements AutoCloseable {
     return this;
   }
 
+  /** One more shard of a checkpoint has come, or is on the disk. */
+  void checkpointMoves() {
+    checkpointProgress.incrementAndGet();
+  }
+
   PlayedRun throwing() {
     throwing = true;
     return this;
@@ -222,6 +235,7 @@ final class PlayedRun implements AutoCloseable {
                     tasks,
                     new Checkpoints(),
                     new Listener(),
+                    host -> heard.add(new Expelled(host)),
                     nowNs::get)));
     present(present);
   }
@@ -449,6 +463,11 @@ final class PlayedRun implements AutoCloseable {
     @Override
     public void abort(int epoch, long step, String reason) {
       heard.add(new Asked("abort", epoch, step));
+    }
+
+    @Override
+    public long progress() {
+      return checkpointProgress.get();
     }
   }
 

@@ -111,6 +111,7 @@ final class HostedRun implements AutoCloseable {
                     List.of(new RunTask.Train(config.train().steps())),
                     Coordinator.Checkpoints.NONE,
                     invariants.listener(() -> number == generation),
+                    this::expel,
                     loop::nowNs)),
             "coordinator-" + number);
     announce();
@@ -149,6 +150,13 @@ final class HostedRun implements AutoCloseable {
             removed(node, handoverNs);
           }
         });
+  }
+
+  /** The coordinator has a node removed. */
+  private void expel(ActorRef<Host.Command> host) {
+    members.values().stream()
+        .filter(member -> host.equals(member.host()))
+        .forEach(member -> giveUp(member.node(), 0, 0));
   }
 
   private void removed(int node, long handoverNs) {

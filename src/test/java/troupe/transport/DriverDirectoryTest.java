@@ -56,12 +56,14 @@ class DriverDirectoryTest {
     }
   }
 
+  /** A node that is asked to go has to hand over what it has first. */
   @Test
-  void shouldDeleteTheFolderWhenInterrupted() throws Exception {
-    Process interrupted = startOwner();
-    assertEquals(1, folders().size());
-    interrupted.destroy();
-    interrupted.waitFor();
+  void shouldKeepTheFolderWhenTheJvmIsToldToEnd() throws Exception {
+    Process terminated = startOwner();
+    terminated.destroy();
+    terminated.waitFor();
+    assertEquals(1, folders().size(), "only close deletes it");
+    DriverDirectory.create(parent).close();
     assertEquals(List.of(), folders());
   }
 

@@ -73,6 +73,11 @@ final class CheckpointProgress {
     }
   }
 
+  /** What is under way will not be waited for any longer. */
+  void giveUp(String reason) {
+    abort(reason);
+  }
+
   /** The epoch ends: what its owners have not handed over yet will not come. */
   void abandon() {
     if (!underWay.isEmpty()) {

@@ -11,6 +11,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -25,8 +26,6 @@ import troupe.coordinator.placement.Moves;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
-import troupe.core.optim.LearningRate;
-import troupe.core.tensor.AdamWStep;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 
@@ -38,14 +37,13 @@ import troupe.router.RouterActor;
  *   GATHERING:  enough hosts                 -> REPORTING   (Report to all hosts: the fence of a new epoch)
  *   REPORTING:  Reported of all              -> PREPARING   (the epoch is planned: Prepare to all)
  *   PREPARING:  Prepared of all              -> IDLE        (everybody is at the plan's step)
- *   IDLE:       task to train                -> COLLECTING  (Step to all routers)
- *   COLLECTING: Routed of all ranks          -> COLLECTING  (Load of the layer to all routers)
- *   COLLECTING: GradientReady of all         -> APPLYING    (the step is decided: Apply to all)
- *   APPLYING:   Applied of all               -> IDLE        (the step is committed)
+ *   IDLE:       task to train                -> TRAINING    (a TrainingStep begins)
+ *   TRAINING:   all owners are at the step   -> IDLE        (it is committed)
  *   IDLE:       task to evaluate, generate   -> EVALUATING, GENERATING -> IDLE
  *   IDLE:       a host came or wants to go, experts are to move -> REPORTING
  *   any:        a host of the epoch is gone, a router lost its pass, nobody answers -> REPORTING
- *   any:        divergence, an owner that stopped, too many tries for one step -> STOPPED (Failed)
+ *   any:        a host failed, or is the reason why an epoch cannot begin -> REPORTING without it
+ *   any:        divergence, two hosts that failed in one step, too many tries for one -> STOPPED (Failed)
  * </pre>
  *
  * A step is decided only when every owner has its gradient. Within an epoch a decided step is
@@ -113,6 +111,11 @@ public final class Coordinator {
 
           @Override
           public void abort(int epoch, long step, String reason) {}
+
+          @Override
+          public long progress() {
+            return 0;
+          }
         };
 
     /** What became of a request. */
@@ -130,6 +133,9 @@ public final class Coordinator {
 
     /** Not all shards of a checkpoint will come. */
     void abort(int epoch, long step, String reason);
+
+    /** Grows with each shard that comes, and with each that is on the disk. */
+    long progress();
   }
 
   /**
@@ -138,6 +144,8 @@ public final class Coordinator {
    * @param node the node it lives on, which writes checkpoints
    * @param nodes how many nodes have to be there before training begins
    * @param tasks what to do, in order
+   * @param expel removes the node of a host from the cluster, which ends its process if that can be
+   *     ended; there are others
    * @param nanoTime the clock of step times and deadlines
    */
   public record Settings(
@@ -147,6 +155,7 @@ public final class Coordinator {
       List<RunTask> tasks,
       Checkpoints checkpoints,
       RunListener listener,
+      Consumer<ActorRef<Host.Command>> expel,
       LongSupplier nanoTime) {}
 
   private enum Phase {
@@ -154,8 +163,7 @@ public final class Coordinator {
     REPORTING,
     PREPARING,
     IDLE,
-    COLLECTING,
-    APPLYING,
+    TRAINING,
     EVALUATING,
     GENERATING,
     ENDING,
@@ -175,6 +183,8 @@ public final class Coordinator {
 
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
+
+  private static final long NONE = -1;
 
   /** When one node is asked to go, others often are: within this time they count as together. */
   private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
@@ -197,6 +207,7 @@ public final class Coordinator {
   private final Patience patience;
   private final PlacementWishes wishes;
   private final Replication replication;
+  private final GivenUp givenUp = new GivenUp();
   private Set<ActorRef<Host.Command>> present = Set.of();
   private Phase phase = Phase.GATHERING;
   private int epoch;
@@ -207,6 +218,11 @@ public final class Coordinator {
   /** How often the step at hand has failed. */
   private int tries;
 
+  /** The last step in which a node failed. */
+  private long failedStep = NONE;
+
+  private long checkpointsSeen;
+
   private Recovery recovery;
   private long committedStep;
   private CheckpointProgress checkpoints;
@@ -216,10 +232,8 @@ public final class Coordinator {
   private boolean validationDue;
   private RunTask.Train trained;
   private StepReport decidedReport;
-  private StepTally tally;
+  private TrainingStep step;
   private EvaluationTally evaluation;
-  private AdamWStep decided;
-  private long stepBeganNs;
   private long committedNs;
 
   private Coordinator(
@@ -286,29 +300,36 @@ public final class Coordinator {
   // Who is there, and the way into an epoch.
 
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
-    present = hosts;
+    Set<ActorRef<Host.Command>> before = present;
+    present = givenUp.without(hosts);
+    if (!present.equals(before)) {
+      onPresentChanged();
+    }
+  }
+
+  private void onPresentChanged() {
     Set<Integer> gone =
         group == null
             ? Set.of()
             : group.nodes().stream()
-                .filter(node -> !hosts.contains(group.host(node)))
+                .filter(node -> !present.contains(group.host(node)))
                 .collect(Collectors.toSet());
     switch (phase) {
       case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lostCause());
       case PREPARING -> {
-        if (!hosts.containsAll(change.hosts().values())) {
+        if (!present.containsAll(change.hosts().values())) {
           regroup(lostCause());
         } else {
           regroupAtBoundary("nodes joined");
         }
       }
-      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> {
+      case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> {
         if (gone.stream().anyMatch(node -> !group.isEmpty(node))) {
           regroup(lostCause());
         } else if (!gone.isEmpty()) {
           // It had nothing, because it was asked to leave say: no reason to disturb a step.
           regroupAtBoundary(lostCause());
-        } else if (hosts.size() > group.nodes().size()) {
+        } else if (present.size() > group.nodes().size()) {
           regroupAtBoundary("nodes joined");
         }
       }
@@ -353,12 +374,12 @@ public final class Coordinator {
     if (checkpoints != null) {
       checkpoints.abandon();
     }
-    if (phase == Phase.APPLYING) {
+    if (phase == Phase.TRAINING && step.isDecided()) {
       // If all have applied it by the time they report, it is committed after all.
-      decidedReport = tally.report(decided.learningRate(), now() - stepBeganNs);
+      decidedReport = step.report(now());
     }
     timers.cancel(RetryCheckpoint.class);
-    tally = null;
+    step = null;
     evaluation = null;
     ending = null;
     boolean planned =
@@ -397,7 +418,7 @@ public final class Coordinator {
           beginEpoch();
         }
       }
-      case Host.Failed failed -> fail(failed.message(), failed.hint());
+      case Host.Failed failed -> onNodeFailed(failed);
       case Host.Leaving leaving -> onLeaving(leaving.node());
       case Host.MoveAsked move -> move.replyTo().tell(onMove(move));
       case Host.StopAsked stop -> {
@@ -422,12 +443,12 @@ public final class Coordinator {
   private boolean isAtWork() {
     return switch (phase) {
       case GATHERING, REPORTING, PREPARING, STOPPED -> false;
-      case IDLE, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
+      case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> true;
     };
   }
 
   private int heard() {
-    return tally == null ? 0 : tally.heard();
+    return step == null ? 0 : step.heard();
   }
 
   /** Whether something has moved: who only repeats an answer may wait for ever for another's. */
@@ -729,29 +750,28 @@ public final class Coordinator {
   // A step.
 
   private void beginStep() {
-    phase = Phase.COLLECTING;
-    stepBeganNs = now();
-    tally = new StepTally(config, committedStep + 1);
-    group.tellRouters(step());
-  }
-
-  private RouterActor.Step step() {
-    return new RouterActor.Step(epoch, tally.step(), patience.timeout());
+    phase = Phase.TRAINING;
+    step = new TrainingStep(config, group, committedStep + 1, now());
+    step.begin(patience.timeout());
   }
 
   private void onRouter(RouterActor.Event event) {
     int heard = heard();
     switch (event) {
-      case RouterActor.Routed routed -> onRouted(routed);
+      case RouterActor.Routed routed -> {
+        if (isAtHand(routed.epoch(), routed.step())) {
+          step.onRouted(routed);
+        }
+      }
       case RouterActor.GradientReady ready -> {
-        if (isCurrent(ready.epoch(), ready.step())) {
-          tally.ready(ready);
+        if (isAtHand(ready.epoch(), ready.step())) {
+          step.onReady(ready);
           decideIfReady();
         }
       }
       case RouterActor.Applied applied -> {
-        if (isCurrent(applied.epoch(), applied.step())) {
-          tally.applied(applied);
+        if (isAtHand(applied.epoch(), applied.step())) {
+          step.onApplied(applied);
           commitIfApplied();
         }
       }
@@ -776,18 +796,14 @@ public final class Coordinator {
     int heard = heard();
     switch (event) {
       case ExpertActor.GradientReady ready -> {
-        if (isCurrent(ready.epoch(), ready.step())) {
-          tally.ready(ready);
-          if (phase == Phase.APPLYING) {
-            group.tellExpert(ready.layer(), ready.expert(), new ExpertActor.Apply(epoch, decided));
-          } else {
-            decideIfReady();
-          }
+        if (isAtHand(ready.epoch(), ready.step())) {
+          step.onReady(ready);
+          decideIfReady();
         }
       }
       case ExpertActor.Applied applied -> {
-        if (isCurrent(applied.epoch(), applied.step())) {
-          tally.applied(applied);
+        if (isAtHand(applied.epoch(), applied.step())) {
+          step.onApplied(applied);
           commitIfApplied();
         }
       }
@@ -796,67 +812,26 @@ public final class Coordinator {
     movedIfHeardMoreThan(heard);
   }
 
-  private boolean isCurrent(int eventEpoch, long step) {
-    return eventEpoch == epoch
-        && tally != null
-        && tally.step() == step
-        && (phase == Phase.COLLECTING || phase == Phase.APPLYING);
-  }
-
-  private void onRouted(RouterActor.Routed routed) {
-    if (!isCurrent(routed.epoch(), routed.step())) {
-      return;
-    }
-    double[] load_E = tally.routed(routed);
-    if (load_E != null) {
-      group.tellRouters(new RouterActor.Load(epoch, tally.step(), routed.layer(), load_E));
-    }
+  private boolean isAtHand(int ofEpoch, long number) {
+    return phase == Phase.TRAINING && step.isOf(ofEpoch, number);
   }
 
   private void decideIfReady() {
-    if (phase != Phase.COLLECTING || !tally.allReady()) {
-      return;
+    if (step.canDecide() && !step.decide()) {
+      diverged(step.divergedOwner());
     }
-    double norm = tally.gradNorm();
-    if (!Double.isFinite(norm)) {
-      diverged(tally.divergedOwner());
-      return;
-    }
-    double clip = config.optimizer().clip();
-    // PyTorch's clip_grad_norm_, its epsilon included.
-    double scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1;
-    decided =
-        new AdamWStep(
-            learningRate(),
-            config.optimizer().beta1(),
-            config.optimizer().beta2(),
-            config.optimizer().epsilon(),
-            tally.step(),
-            scale);
-    phase = Phase.APPLYING;
-    apply();
-  }
-
-  private double learningRate() {
-    return LearningRate.at(config.schedule(), tally.step(), config.train().steps());
-  }
-
-  private void apply() {
-    group.tellExperts(new ExpertActor.Apply(epoch, decided));
-    group.tellRouters(new RouterActor.Apply(epoch, decided));
   }
 
   private void commitIfApplied() {
-    if (phase != Phase.APPLYING || !tally.allApplied()) {
+    if (!step.isCommitted()) {
       return;
     }
-    committedStep = tally.step();
+    committedStep = step.step();
     committedNs = now();
     tries = 0;
     validationDue = isValidated(committedStep);
-    long stepTimeNs = committedNs - stepBeganNs;
-    patience.took(stepTimeNs);
-    StepReport report = tally.report(decided.learningRate(), stepTimeNs);
+    StepReport report = step.report(committedNs);
+    patience.took(report.stepTimeNs());
     listener.committed(report);
     if (recovery != null) {
       tell(recovery.ended(committedStep, now()));
@@ -931,12 +906,11 @@ public final class Coordinator {
             restarted.incarnation(),
             restarted.cause()));
     patience.moved(now());
-    boolean hasGradient = tally != null && restarted.gradientStep() == tally.step();
-    if (phase == Phase.APPLYING && hasGradient) {
-      group.tellExpert(
-          restarted.layer(), restarted.expert(), new ExpertActor.Apply(epoch, decided));
-    } else if (phase != Phase.IDLE && phase != Phase.ENDING) {
-      group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+    switch (phase) {
+      case TRAINING -> step.onRestarted(restarted);
+      case EVALUATING, GENERATING ->
+          group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
 
@@ -944,14 +918,15 @@ public final class Coordinator {
     String who = "rank=" + restarted.rank();
     tell(new RunEvent.Restarted(who, restarted.incarnation(), restarted.cause()));
     switch (phase) {
-      case APPLYING -> apply();
-      case COLLECTING, EVALUATING, GENERATING -> {
-        if (isLastTry()) {
+      case TRAINING, EVALUATING, GENERATING -> {
+        if (phase == Phase.TRAINING && step.isDecided()) {
+          step.apply();
+        } else if (isLastTry()) {
           fail(
               "%s: %s failed %d times: %s"
                   .formatted(
                       who,
-                      phase == Phase.COLLECTING
+                      phase == Phase.TRAINING
                           ? "step " + (committedStep + 1)
                           : "an evaluation after step " + committedStep,
                       MAX_TRIES,
@@ -963,6 +938,60 @@ public final class Coordinator {
       }
       case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
+  }
+
+  /**
+   * A node cannot go on: the others do, unless it is the second in the same step. Then it is not
+   * the node.
+   */
+  private void onNodeFailed(Host.Failed failed) {
+    if (!present.contains(failed.host())) {
+      return;
+    }
+    boolean tookPart = group == null || group.nodes().contains(failed.node());
+    boolean again = tookPart && failedStep == committedStep + 1;
+    if (present.size() == 1 || again) {
+      fail(failed.message(), failed.hint());
+      return;
+    }
+    if (tookPart) {
+      failedStep = committedStep + 1;
+    }
+    String name =
+        group != null && tookPart ? group.name(failed.node()) : change.name(failed.host());
+    doWithout(failed.host(), name, failed.message());
+    failed
+        .host()
+        .tell(
+            new Host.Finish(
+                new Outcome.Failed(
+                    committedStep,
+                    failed.message(),
+                    failed.hint() + "; the run goes on on the other nodes")));
+    regroup(name + " failed");
+  }
+
+  private void doWithout(ActorRef<Host.Command> host, String name, String cause) {
+    tell(new RunEvent.NodeFailed(name, cause));
+    givenUp.add(host, now());
+    present = givenUp.without(present);
+  }
+
+  /** An epoch cannot begin: without those who keep it from that it may, if they are few. */
+  private void doWithoutLate() {
+    Set<ActorRef<Host.Command>> late = change.late();
+    double seconds = patience.waited(now()).toMillis() / 1e3;
+    if (late.isEmpty() || 2 * late.size() >= present.size()) {
+      failWaiting();
+      return;
+    }
+    String names = late.stream().map(change::name).sorted().collect(Collectors.joining(", "));
+    for (ActorRef<Host.Command> host : late) {
+      doWithout(
+          host, change.name(host), "nothing has moved for %.0f s because of it".formatted(seconds));
+      settings.expel().accept(host);
+    }
+    regroup("no answer from " + names);
   }
 
   private boolean isLastTry() {
@@ -1010,13 +1039,18 @@ public final class Coordinator {
         switch (phase) {
           case GATHERING, STOPPED -> false;
           case IDLE -> replication.mustWait(committedStep);
-          case REPORTING, PREPARING, COLLECTING, APPLYING, EVALUATING, GENERATING, ENDING -> true;
+          case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
+    givenUp.overdue(now()).forEach(settings.expel());
+    if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
+      checkpointsSeen = settings.checkpoints().progress();
+      patience.moved(now());
+    }
     if (phase == Phase.GATHERING) {
       giveUpGathering();
     } else if (!waiting) {
       patience.moved(now());
-    } else if (patience.isOver(now(), phase == Phase.COLLECTING || phase == Phase.APPLYING)) {
+    } else if (patience.isOver(now(), phase == Phase.TRAINING)) {
       onDeadline();
     }
   }
@@ -1033,29 +1067,48 @@ public final class Coordinator {
 
   private void onDeadline() {
     if (phase == Phase.ENDING) {
-      // The disk may take its time; what was lost on the way to it will not come by itself.
-      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      onLateCheckpoint();
       return;
     }
     String missing = missing();
     tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
     if (patience.deadlines() < MAX_DEADLINES) {
       askAgain();
-    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING || isLastTry()) {
-      fail(
-          "nothing has moved for %.0f s in %s of step %d: waiting for %s"
-              .formatted(
-                  patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing),
-          "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+    } else if (phase == Phase.REPORTING || phase == Phase.PREPARING) {
+      doWithoutLate();
+    } else if (isLastTry()) {
+      failWaiting();
     } else {
       regroup("no answer from " + missing);
     }
   }
 
+  private void failWaiting() {
+    fail(
+        "nothing has moved for %.0f s in %s of step %d: waiting for %s"
+            .formatted(
+                patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing()),
+        "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
+  }
+
+  /** What was lost on its way to the disk does not come by itself; a disk may be stuck for good. */
+  private void onLateCheckpoint() {
+    if (patience.deadlines() < MAX_DEADLINES) {
+      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      return;
+    }
+    checkpoints.giveUp("nothing of it has come or was written any more");
+    fail(
+        "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
+            .formatted(
+                committedStep, patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
+        "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
+  }
+
   private String missing() {
     return switch (phase) {
       case REPORTING, PREPARING -> change.missing();
-      case COLLECTING, APPLYING -> tally.missing(phase == Phase.APPLYING, group);
+      case TRAINING -> step.missing();
       case EVALUATING -> evaluation.missing(group);
       case GENERATING -> group.whereIs(0);
       case IDLE ->
@@ -1076,16 +1129,7 @@ public final class Coordinator {
               .hosts()
               .values()
               .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
-      case COLLECTING -> {
-        // Hosts with experts only, too: what they have reported may have got lost.
-        group.tellAll(new Host.ToRouters(epoch, step()));
-        tally
-            .loads()
-            .forEach(
-                (layer, load_E) ->
-                    group.tellRouters(new RouterActor.Load(epoch, tally.step(), layer, load_E)));
-      }
-      case APPLYING -> apply();
+      case TRAINING -> step.askAgain(patience.timeout());
       case EVALUATING ->
           evaluate(
               tasks.peek() instanceof RunTask.Evaluate task

@@ -24,7 +24,7 @@ final class EpochChange {
   private final Set<ActorRef<Host.Command>> silent;
   private final SortedMap<Integer, Host.Reported> reports = new TreeMap<>();
   private final Set<Integer> unprepared = new HashSet<>();
-  private final Map<Integer, String> waitingFor = new HashMap<>();
+  private final Map<Integer, Host.Preparing> waiting = new HashMap<>();
   private EpochPlan plan;
 
   /**
@@ -72,8 +72,8 @@ final class EpochChange {
 
   /** Whether a node waits for something else than the last time it was heard. */
   boolean isNews(Host.Preparing preparing) {
-    String before = waitingFor.put(preparing.node(), preparing.waitingFor());
-    return !preparing.waitingFor().equals(before);
+    Host.Preparing before = waiting.put(preparing.node(), preparing);
+    return !preparing.equals(before);
   }
 
   /** Takes a report; returns whether it was the last. Repeated ones are not. */
@@ -159,6 +159,43 @@ final class EpochChange {
     return unprepared.remove(node) && unprepared.isEmpty();
   }
 
+  /**
+   * Whose fault it is that this goes no further: whoever has not reported; then whoever is not
+   * ready and waits for nobody; then the one node that most of the others wait for. Empty if nobody
+   * can tell.
+   */
+  Set<ActorRef<Host.Command>> late() {
+    if (plan == null) {
+      return Set.copyOf(silent);
+    }
+    Map<Integer, Integer> votes = new HashMap<>();
+    Set<Integer> stuck = new HashSet<>();
+    for (int node : unprepared) {
+      List<Integer> awaited = waiting.containsKey(node) ? waiting.get(node).nodes() : List.of();
+      awaited.forEach(other -> votes.merge(other, 1, Integer::sum));
+      if (awaited.isEmpty()) {
+        stuck.add(node);
+      }
+    }
+    if (stuck.isEmpty()) {
+      int most = votes.values().stream().max(Integer::compare).orElse(0);
+      votes.forEach((node, count) -> stuck.addAll(count == most ? Set.of(node) : Set.of()));
+      if (stuck.size() > 1) {
+        return Set.of();
+      }
+    }
+    return stuck.stream().map(node -> reports.get(node).host()).collect(Collectors.toSet());
+  }
+
+  /** What people call the node of a host that was asked. */
+  String name(ActorRef<Host.Command> host) {
+    return reports.values().stream()
+        .filter(report -> report.host().equals(host))
+        .map(report -> report.info().name())
+        .findFirst()
+        .orElseGet(() -> "node at " + host.path().address());
+  }
+
   /** Who has not answered yet, for people. */
   String missing() {
     if (plan == null) {
@@ -172,8 +209,8 @@ final class EpochChange {
             node ->
                 "node="
                     + reports.get(node).info().name()
-                    + (waitingFor.containsKey(node)
-                        ? " (which waits for " + waitingFor.get(node) + ")"
+                    + (waiting.containsKey(node)
+                        ? " (which waits for " + waiting.get(node).waitingFor() + ")"
                         : ""))
         .sorted()
         .collect(Collectors.joining(", "));

@@ -47,8 +47,8 @@ final class ChaosPlanTest {
     Set<Kind> withoutTwo = EnumSet.copyOf(all);
     withoutTwo.removeAll(List.of(Kind.KILL_TWO, Kind.REJOIN_LOSSY));
     for (long seed = 0; seed < SEEDS; seed++) {
-      assertEquals(all, kinds(plan(seed, 5, true).subList(0, 12)), "seed " + seed);
-      assertEquals(withoutTwo, kinds(plan(seed, 3, false).subList(0, 9)), "seed " + seed);
+      assertEquals(all, kinds(plan(seed, 5, true).subList(0, 14)), "seed " + seed);
+      assertEquals(withoutTwo, kinds(plan(seed, 3, false).subList(0, 11)), "seed " + seed);
     }
   }
 

@@ -38,6 +38,8 @@ final class ClusterChaosTest {
           Kind.REJOIN,
           Kind.PAUSE_COORDINATOR,
           Kind.REJOIN,
+          Kind.LEAVE,
+          Kind.REJOIN,
           Kind.REJOIN,
           Kind.PAUSE_WORKER);
 

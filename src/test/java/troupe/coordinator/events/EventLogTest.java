@@ -27,6 +27,7 @@ class EventLogTest {
           new RunEvent.Joined("a", "h:1"),
           new RunEvent.Suspected("a"),
           new RunEvent.Reachable("a"),
+          new RunEvent.NodeFailed("a", "no room"),
           new RunEvent.Removed("a", "killed\n  by <someone>"),
           new RunEvent.CoordinatorMoved("b"),
           new RunEvent.EpochBegan(3, "a is gone", 1200),
@@ -53,8 +54,8 @@ class EventLogTest {
     assertEquals(
         "{\"time\":\"2026-03-01T12:00:00.123Z\",\"event\":\"expert_moved\","
             + "\"expert\":\"0/1\",\"from\":\"a\",\"to\":\"b\"}",
-        lines.get(8));
-    JsonObject recovered = JsonParser.parseString(lines.get(10)).getAsJsonObject();
+        lines.get(9));
+    JsonObject recovered = JsonParser.parseString(lines.get(11)).getAsJsonObject();
     assertEquals(
         List.of("time", "event", "step", "replayed_steps", "lost_seconds"),
         List.copyOf(recovered.keySet()));
@@ -62,7 +63,7 @@ class EventLogTest {
     assertEquals(
         "[\"a\",\"b\"]",
         JsonParser.parseString(lines.get(0)).getAsJsonObject().get("nodes").toString());
-    assertTrue(lines.get(12).endsWith("\"after_seconds\":null}"), lines.get(12));
+    assertTrue(lines.get(13).endsWith("\"after_seconds\":null}"), lines.get(13));
     assertTrue(lines.stream().allMatch(EventJson::isEvent));
     assertEquals(
         List.of(
@@ -70,6 +71,7 @@ class EventLogTest {
             "a joined from h:1",
             "a: nothing is heard of it",
             "a is heard of again",
+            "a failed, the others go on without it: no room",
             "a is gone: killed; by <someone>",
             "b coordinates from now on",
             "epoch 3 begins after step 1,200: a is gone",

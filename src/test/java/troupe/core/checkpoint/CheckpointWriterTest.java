@@ -17,6 +17,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -31,6 +32,7 @@ import troupe.core.checkpoint.CheckpointOutcome.CheckpointFailed;
 import troupe.core.checkpoint.CheckpointOutcome.CheckpointWritten;
 
 class CheckpointWriterTest {
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
   private static final InstantSource CLOCK =
       InstantSource.fixed(Instant.parse("2026-01-02T03:04:05Z"));
   private static final Path FULL_DEVICE = Path.of("/dev/full");
@@ -138,7 +140,7 @@ class CheckpointWriterTest {
       AtomicInteger released = new AtomicInteger();
       try (CheckpointWriter writer =
           CheckpointWriter.start(
-              checkpoints, 2, outcomes, path -> new SmallDisk(path, free), CLOCK)) {
+              checkpoints, 2, outcomes, path -> new SmallDisk(path, free), CLOCK, PATIENCE)) {
         writer.begin(request(200));
         for (String shard : SHARDS) {
           writer.offer(1, 200, snapshot(200, shard, released));
@@ -165,12 +167,36 @@ class CheckpointWriterTest {
           FileChannel channel = FileChannel.open(FULL_DEVICE, StandardOpenOption.WRITE);
           return new ChannelFile(channel);
         };
-    try (CheckpointWriter writer = CheckpointWriter.start(checkpoints, 2, outcomes, full, CLOCK)) {
+    try (CheckpointWriter writer =
+        CheckpointWriter.start(checkpoints, 2, outcomes, full, CLOCK, PATIENCE)) {
       writeThrough(writer, 100);
       CheckpointFailed failed = assertInstanceOf(CheckpointFailed.class, outcomes.next());
       assertTrue(failed.reason().contains("No space left on device"), failed.reason());
     }
     assertEquals(List.of(), names());
+  }
+
+  /** A network disk whose server is gone: writing neither fails nor returns. */
+  @Test
+  void shouldNotWaitForADiskThatNeverAnswers() throws Exception {
+    CountDownLatch answers = new CountDownLatch(1);
+    OutputFile.Factory stuck =
+        path -> {
+          try {
+            answers.await();
+          } catch (InterruptedException e) {
+            throw new IOException(e);
+          }
+          return OutputFile.onDisk(path);
+        };
+    CheckpointWriter writer =
+        CheckpointWriter.start(checkpoints, 2, outcomes, stuck, CLOCK, Duration.ofMillis(20));
+    writeThrough(writer, 100);
+    writer.close();
+    assertEquals(SHARDS.size(), writer.progress());
+    answers.countDown();
+    assertInstanceOf(CheckpointWritten.class, outcomes.next());
+    assertEquals(2 * SHARDS.size(), writer.progress());
   }
 
   @Test
@@ -249,7 +275,7 @@ class CheckpointWriterTest {
     AtomicLong free = new AtomicLong(Long.MAX_VALUE);
     try (CheckpointWriter writer =
         CheckpointWriter.start(
-            checkpoints, 2, outcomes, path -> new SmallDisk(path, free), CLOCK)) {
+            checkpoints, 2, outcomes, path -> new SmallDisk(path, free), CLOCK, PATIENCE)) {
       writeThrough(writer, 100);
       assertInstanceOf(CheckpointWritten.class, outcomes.next());
     }

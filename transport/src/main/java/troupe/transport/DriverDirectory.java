@@ -36,7 +36,6 @@ final class DriverDirectory implements AutoCloseable {
 
   private final Path folder;
   private final FileChannel channel;
-  private final Thread hook = new Thread(this::delete, "transport-cleanup");
 
   private DriverDirectory(Path folder, FileChannel channel) {
     this.folder = folder;
@@ -76,15 +75,19 @@ final class DriverDirectory implements AutoCloseable {
     return folder.resolve("aeron");
   }
 
-  /** Deletes the folder and everything in it. */
+  /**
+   * Deletes the folder and everything in it. Only when the transport ends, and not when the JVM
+   * begins to: a node that is asked to go needs it to hand over what it has.
+   */
   @Override
   public void close() {
+    deleteTree(folder);
     try {
-      Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      return; // The JVM is going down: the hook does it.
+      channel.close();
+    } catch (IOException e) {
+      // Nothing was written through it, and the lock ends with the process at the latest.
     }
-    delete();
+    OWN.remove(folder);
   }
 
   /**
@@ -108,9 +111,7 @@ final class DriverDirectory implements AutoCloseable {
         FileChannel.open(unnamed, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     channel.lock();
     Files.move(unnamed, folder.resolve(LOCK_FILE));
-    DriverDirectory directory = new DriverDirectory(folder, channel);
-    Runtime.getRuntime().addShutdownHook(directory.hook);
-    return directory;
+    return new DriverDirectory(folder, channel);
   }
 
   private static void removeStale(Path parent) throws IOException {
@@ -132,16 +133,6 @@ final class DriverDirectory implements AutoCloseable {
       // Another user's, or a folder whose lock is about to be made.
       return false;
     }
-  }
-
-  private void delete() {
-    deleteTree(folder);
-    try {
-      channel.close();
-    } catch (IOException e) {
-      // Nothing was written through it, and the lock ends with the process at the latest.
-    }
-    OWN.remove(folder);
   }
 
   private static void deleteTree(Path root) {

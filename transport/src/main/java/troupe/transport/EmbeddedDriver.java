@@ -7,18 +7,20 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.agrona.CloseHelper;
-import org.agrona.concurrent.BackoffIdleStrategy;
 import org.agrona.concurrent.IdleStrategy;
 import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SleepingMillisIdleStrategy;
 
 /**
  * The Aeron driver of a node and what is always open on it: one thread for all its work, asleep
  * when there is none; its folder; this node's client; where it listens.
  */
 final class EmbeddedDriver implements AutoCloseable {
-  private static final int MAX_SPINS = 10;
-  private static final int MAX_YIELDS = 20;
-  private static final int MIN_PARK_NS = 1_000;
+  /**
+   * It resolves names, so that the driver does not wait for them; by default it looks 1000 times a
+   * second.
+   */
+  private static final int NAMES_INTERVAL_MS = 16;
 
   private final DriverDirectory directory;
   private final MediaDriver driver;
@@ -53,7 +55,7 @@ final class EmbeddedDriver implements AutoCloseable {
     try {
       Preflight.checkSpace(parent, Preflight.neededBytes(settings), Preflight.usableBytes(parent));
       TransportSettings fitted = Preflight.fitWindow(settings, Preflight.maxReceiveBufferBytes());
-      IdleStrategy idle = new BusyTime(idleStrategy(settings), counters.driverBusyNs, clock);
+      IdleStrategy idle = new BusyTime(settings.idling().strategy(), counters.driverBusyNs, clock);
       driver = MediaDriver.launch(context(fitted, directory.aeron(), idle, events));
       client = DriverClient.ofThisNode(directory.aeron(), events);
       List<Listener> listeners = new ArrayList<>();
@@ -75,12 +77,6 @@ final class EmbeddedDriver implements AutoCloseable {
     return settings.directory() == null ? DriverDirectory.defaultParent() : settings.directory();
   }
 
-  /** Spins and yields a little, then sleeps longer and longer. One instance per thread. */
-  static IdleStrategy idleStrategy(TransportSettings settings) {
-    return new BackoffIdleStrategy(
-        MAX_SPINS, MAX_YIELDS, MIN_PARK_NS, settings.maxIdlePark().toNanos());
-  }
-
   private static MediaDriver.Context context(
       TransportSettings settings, Path directory, IdleStrategy idle, TransportEvents events) {
     MediaDriver.Context context =
@@ -90,6 +86,7 @@ final class EmbeddedDriver implements AutoCloseable {
             .warnIfDirectoryExists(false)
             .threadingMode(ThreadingMode.SHARED)
             .sharedIdleStrategy(idle)
+            .asyncExecutorIdleStrategy(new SleepingMillisIdleStrategy(NAMES_INTERVAL_MS))
             .sharedThreadFactory(DaemonThreads.named("transport-driver"))
             // Terms take memory when they are first written, not all at once at the start.
             .termBufferSparseFile(true)

@@ -66,7 +66,7 @@ public final class NodeTransport implements Transport {
     sendAgent = new SendAgent(this::senderOf, () -> epoch, clock);
     runner =
         new AgentRunner(
-            new BusyTime(EmbeddedDriver.idleStrategy(settings), counters.busyNs, clock),
+            new BusyTime(settings.idling().strategy(), counters.busyNs, clock),
             events::onError,
             null,
             new CompositeAgent(agents(receiver)));
@@ -201,7 +201,9 @@ public final class NodeTransport implements Transport {
     Offer offer = peer.queue().offer(batch);
     return switch (offer) {
       case ACCEPTED -> {
-        LockSupport.unpark(thread);
+        if (settings.idling().isWoken()) {
+          LockSupport.unpark(thread);
+        }
         yield offer;
       }
       case BACK_PRESSURED -> {

@@ -6,6 +6,7 @@ import io.aeron.Publication;
 import io.aeron.exceptions.AeronException;
 import io.aeron.logbuffer.BufferClaim;
 import java.lang.foreign.MemorySegment;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import org.agrona.CloseHelper;
 import troupe.transport.TransportEvents.Undelivered;
@@ -69,8 +70,13 @@ final class PeerSender {
     return peer;
   }
 
-  /** Sends at most {@code frameLimit} frames. Returns the work done. */
-  int send(long nowNs, int epoch, int frameLimit) {
+  /**
+   * Sends at most {@code frameLimit} frames. Returns the work done.
+   *
+   * @param epoch asked for each batch after it was taken from the queue: whoever began an epoch
+   *     before offering it is heard
+   */
+  int send(long nowNs, IntSupplier epoch, int frameLimit) {
     int work = client.isOwn() ? 0 : client.work(nowNs);
     if (!connected(isConnected(nowNs))) {
       if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
@@ -173,13 +179,13 @@ final class PeerSender {
     sentBytes = 0;
   }
 
-  private boolean hasBatch(int epoch) {
+  private boolean hasBatch(IntSupplier epoch) {
     while (batch == null) {
       batch = peer.queue().poll();
       if (batch == null) {
         return false;
       }
-      begin(epoch);
+      begin(epoch.getAsInt());
     }
     return true;
   }

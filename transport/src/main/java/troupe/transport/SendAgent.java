@@ -41,7 +41,6 @@ final class SendAgent implements Agent {
   public int doWork() {
     admit();
     long nowNs = clock.nanoTime();
-    int currentEpoch = epoch.getAsInt();
     int work = 0;
     for (int i = senders.size() - 1; i >= 0; i--) {
       PeerSender sender = senders.get(i);
@@ -50,7 +49,7 @@ final class SendAgent implements Agent {
         senders.remove(i);
         work++;
       } else {
-        work += sender.send(nowNs, currentEpoch, FRAMES_A_ROUND);
+        work += sender.send(nowNs, epoch, FRAMES_A_ROUND);
       }
     }
     return work;

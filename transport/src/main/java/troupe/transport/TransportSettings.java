@@ -23,7 +23,7 @@ import java.time.Duration;
  * @param inbound bounds of what has begun to arrive
  * @param connectTimeout after that long without a connection, what waits for a node is given back
  *     as undelivered
- * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
+ * @param idling what its threads do while there is nothing to do
  */
 public record TransportSettings(
     long runId,
@@ -38,7 +38,7 @@ public record TransportSettings(
     Outbound outbound,
     Inbound inbound,
     Duration connectTimeout,
-    Duration maxIdlePark) {
+    Idling idling) {
 
   private static final int KIB = 1 << 10;
   private static final int MIB = 1 << 20;
@@ -106,7 +106,6 @@ public record TransportSettings(
         "a power of two from 65536 to 1073741824");
     require(windowBytes >= mtuBytes, "windowBytes", windowBytes, ">= the MTU, " + mtuBytes);
     require(connectTimeout.isPositive(), "connectTimeout", connectTimeout, "> 0");
-    require(maxIdlePark.isPositive(), "maxIdlePark", maxIdlePark, "> 0");
   }
 
   /** A node on the loopback interface, on any free port. */
@@ -124,7 +123,7 @@ public record TransportSettings(
         new Outbound(256, 256L * MIB),
         new Inbound(1024L * MIB, 64, 512L * MIB, Duration.ofSeconds(10)),
         Duration.ofSeconds(10),
-        Duration.ofMillis(1));
+        Idling.EAGER);
   }
 
   /** The same with another address. */
@@ -142,7 +141,7 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        maxIdlePark);
+        idling);
   }
 
   /**
@@ -163,7 +162,25 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        maxIdlePark);
+        idling);
+  }
+
+  /** The same with threads that idle in another way. */
+  public TransportSettings with(Idling newIdling) {
+    return new TransportSettings(
+        runId,
+        node,
+        mode,
+        host,
+        port,
+        directory,
+        mtuBytes,
+        termBytes,
+        windowBytes,
+        outbound,
+        inbound,
+        connectTimeout,
+        newIdling);
   }
 
   /** The same with another window. */
@@ -181,7 +198,7 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        maxIdlePark);
+        idling);
   }
 
   /** The same with other bounds. */
@@ -200,7 +217,7 @@ public record TransportSettings(
         newOutbound,
         newInbound,
         newConnectTimeout,
-        maxIdlePark);
+        idling);
   }
 
   /** Whether batches from other machines can come in. */

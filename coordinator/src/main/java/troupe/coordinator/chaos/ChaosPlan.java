@@ -121,6 +121,7 @@ public final class ChaosPlan implements Iterator<Disturbance> {
             Kind.KILL_COORDINATOR,
             Kind.PAUSE_WORKER,
             Kind.PAUSE_COORDINATOR,
+            Kind.LEAVE,
             Kind.KILL_TWO);
     int deaths = 0;
     for (Kind kind : deadly) {

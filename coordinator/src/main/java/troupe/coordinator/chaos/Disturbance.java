@@ -24,6 +24,8 @@ public record Disturbance(Kind kind, int pick, Duration calm, Duration length) {
     PAUSE_WORKER(1),
     /** The same to the node with the coordinator, which wakes up as a zombie. */
     PAUSE_COORDINATOR(1),
+    /** SIGTERM to any node: it hands over what it has and ends. */
+    LEAVE(1),
     /** A node that died is started again. */
     REJOIN(-1),
     /** The same, but the node loses one in a hundred of the packets sent to it. */
@@ -51,7 +53,7 @@ public record Disturbance(Kind kind, int pick, Duration calm, Duration length) {
 
     /** Whether training goes on until the change, so that only the change itself costs time. */
     boolean isOrderly() {
-      return deaths < 0 || this == MOVE;
+      return deaths < 0 || this == MOVE || this == LEAVE;
     }
 
     /** As people and verdict.json have it. */

@@ -75,6 +75,9 @@ final class Episode {
     if (kind.isPause()) {
       wake(victims.getFirst(), struckMs + disturbance.length().toMillis());
     }
+    if (kind == Kind.LEAVE && fault.isRegained()) {
+      awaitEnd(victims.getFirst(), "it was asked to go");
+    }
     if (!fault.isRegained() && saboteur.runIsComplete()) {
       onlooker.forget(fault);
       diary.say("the run is complete");
@@ -103,6 +106,7 @@ final class Episode {
     switch (disturbance.kind()) {
       case KILL_WORKER, KILL_COORDINATOR, KILL_TWO -> saboteur.kill(victims);
       case PAUSE_WORKER, PAUSE_COORDINATOR -> saboteur.pause(victims.getFirst());
+      case LEAVE -> saboteur.leave(victims.getFirst());
       case REJOIN -> saboteur.rejoin(victims.getFirst(), false);
       case REJOIN_LOSSY -> saboteur.rejoin(victims.getFirst(), true);
       case MOVE -> {
@@ -118,13 +122,17 @@ final class Episode {
     onlooker.await(Duration.ofMillis(Math.max(0, atMs - Onlooker.nowMs())), isOver);
     zombie.resume();
     diary.say("  %s wakes up", zombie.name());
-    if (!onlooker.await(zombieTimeout, () -> !zombie.isAlive())) {
+    awaitEnd(zombie, "its pause is over, and the others gave it up");
+  }
+
+  private void awaitEnd(ChildNode node, String since) throws InterruptedException {
+    if (!onlooker.await(zombieTimeout, () -> !node.isAlive())) {
       diary.problem(
-          "%s: still there %d s after its pause (expected: gone, for the others gave it up)"
-              .formatted(zombie.name(), zombieTimeout.toSeconds()));
-      zombie.kill();
+          "%s: still there %d s after %s (expected: gone)"
+              .formatted(node.name(), zombieTimeout.toSeconds(), since));
+      node.kill();
     }
-    zombie.awaitExit(zombieTimeout);
+    node.awaitExit(zombieTimeout);
   }
 
   private void tell(FaultResult result) {

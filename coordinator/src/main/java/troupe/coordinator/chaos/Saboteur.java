@@ -70,6 +70,7 @@ final class Saboteur {
           coordinator.isPresent() ? pick(workers, disturbance.pick(), 1) : List.of();
       case KILL_COORDINATOR, PAUSE_COORDINATOR -> coordinator.stream().toList();
       case KILL_TWO -> pick(alive, disturbance.pick(), 2);
+      case LEAVE -> pick(alive, disturbance.pick(), 1);
       case REJOIN, REJOIN_LOSSY ->
           pick(
               cluster.nodes().stream().filter(node -> !node.isAlive()).toList(),
@@ -95,6 +96,12 @@ final class Saboteur {
   void pause(ChildNode victim) {
     hit.add(victim);
     victim.pause();
+  }
+
+  /** Asks one to go. */
+  void leave(ChildNode victim) {
+    hit.add(victim);
+    victim.terminate();
   }
 
   /** Starts one again that died. */

@@ -24,8 +24,8 @@ import troupe.core.UserException;
     name = "chaos",
     description = {
       "Trains on a local cluster and disturbs it: kills workers, the node with the coordinator and",
-      "two nodes at once, pauses nodes until the others give them up, starts dead ones again, moves",
-      "experts, lets experts throw, loses packets. Which, when and whom follows from the seed;",
+      "two nodes at once, pauses nodes until the others give them up, asks nodes to go, starts dead ones",
+      "again, moves experts, lets experts throw, loses packets. Which, when and whom follows from the seed;",
       "never so many that half of the nodes or fewer remain.",
       "",
       "After so many minutes the run is stopped with a checkpoint, the same run is trained to the",

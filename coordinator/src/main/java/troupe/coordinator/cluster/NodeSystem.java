@@ -1,9 +1,12 @@
 package troupe.coordinator.cluster;
 
+import akka.actor.Address;
 import akka.actor.CoordinatedShutdown;
+import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.Behavior;
 import akka.cluster.typed.Cluster;
+import akka.cluster.typed.Down;
 import akka.cluster.typed.Leave;
 import com.typesafe.config.Config;
 import java.net.BindException;
@@ -47,6 +50,15 @@ public final class NodeSystem {
   public static void leave(ActorSystem<?> system) {
     Cluster cluster = Cluster.get(system);
     cluster.manager().tell(Leave.create(cluster.selfMember().address()));
+  }
+
+  /** Removes the node on which an actor lives from the cluster without asking it. */
+  public static void expel(ActorSystem<?> system, ActorRef<?> actor) {
+    Cluster cluster = Cluster.get(system);
+    Address address = actor.path().address();
+    cluster
+        .manager()
+        .tell(new Down(address.hasLocalScope() ? cluster.selfMember().address() : address));
   }
 
   /** Why a system ended, or is about to, if that was not its own wish. */

@@ -13,6 +13,8 @@ final class EventLine {
           case RunEvent.Joined e -> format("%s joined from %s", e.node(), e.address());
           case RunEvent.Suspected e -> format("%s: nothing is heard of it", e.node());
           case RunEvent.Reachable e -> format("%s is heard of again", e.node());
+          case RunEvent.NodeFailed e ->
+              format("%s failed, the others go on without it: %s", e.node(), e.cause());
           case RunEvent.Removed e -> format("%s is gone: %s", e.node(), e.cause());
           case RunEvent.CoordinatorMoved e -> format("%s coordinates from now on", e.node());
           case RunEvent.EpochBegan e ->

@@ -17,6 +17,9 @@ public sealed interface RunEvent {
   /** A suspected node is heard of again. */
   record Reachable(String node) implements RunEvent {}
 
+  /** A node cannot go on, or does not answer: the others go on without it. */
+  record NodeFailed(String node, String cause) implements RunEvent {}
+
   /** A node has left or was given up. */
   record Removed(String node, String cause) implements RunEvent {}
 

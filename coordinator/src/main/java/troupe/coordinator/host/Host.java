@@ -12,23 +12,19 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedSet;
-import java.util.TreeMap;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
-import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 import troupe.expert.ExpertActor;
 import troupe.expert.FaultPlan;
-import troupe.expert.network.ExpertState;
 import troupe.router.BatchSource;
 import troupe.router.RouterActor;
 import troupe.router.pass.DrawsSource;
-import troupe.router.trunk.RankState;
 import troupe.transport.Phase;
 import troupe.transport.Transport;
 
@@ -239,11 +235,23 @@ public final class Host {
   /** All actors of the plan are there, at its step. */
   public record Prepared(int epoch, int node) implements Event {}
 
-  /** Shards are still on their way; said every second. */
-  public record Preparing(int epoch, int node, String waitingFor) implements Event {}
+  /**
+   * Shards or connections are still on their way; said every second.
+   *
+   * @param waitingFor for people
+   * @param nodes who has to do something for it; empty if only this node itself
+   */
+  public record Preparing(int epoch, int node, String waitingFor, List<Integer> nodes)
+      implements Event {
+    /** Copies the list. */
+    public Preparing {
+      nodes = List.copyOf(nodes);
+    }
+  }
 
-  /** This node cannot do what it was told, and another try would not help. */
-  public record Failed(int epoch, int node, String message, String hint) implements Event {}
+  /** This node cannot do what it was told, and another try here would not help. */
+  public record Failed(int epoch, int node, ActorRef<Command> host, String message, String hint)
+      implements Event {}
 
   /** Events of routers and experts, in order; reports that all are expected to give go together. */
   public record Bundle(
@@ -321,7 +329,6 @@ public final class Host {
   }
 
   private static final Logger LOG = LoggerFactory.getLogger(Host.class);
-  private static final String COMPUTE_DISPATCHER = "troupe.compute-dispatcher";
 
   /** How often to look after transfers; reports that wait for others wait no longer than this. */
   private static final Duration TICK = Duration.ofMillis(100);
@@ -333,6 +340,9 @@ public final class Host {
   private static final Duration COURIER_TIMEOUT = Duration.ofSeconds(3);
 
   private static final int COURIER_ATTEMPTS = 5;
+
+  /** An actor that does not stop, in a native call say, must not keep the process for ever. */
+  private static final long FINISH_PATIENCE_NS = Duration.ofSeconds(30).toNanos();
 
   private static final long NONE = -1;
 
@@ -349,8 +359,7 @@ public final class Host {
   private final Courier courier;
   private final Arrivals arrivals;
   private final Restore restore;
-  private final Map<Integer, ActorRef<RouterActor.Command>> routers = new TreeMap<>();
-  private final Map<ExpertId, ActorRef<ExpertActor.Command>> experts = new TreeMap<>();
+  private final Owners owners;
   private State state = State.IDLE;
   private int epoch;
   private ActorRef<Event> coordinator;
@@ -365,6 +374,7 @@ public final class Host {
   private long heardNs;
   private boolean withDisk;
   private Outcome outcome;
+  private long finishNs;
   private int ticks;
 
   private Host(ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
@@ -375,6 +385,7 @@ public final class Host {
     this.config = model.config();
     ActorRef<Command> self = context.getSelf();
     this.memory = new ShardMemory(new ShardCatalog(config, model.device().dtype()));
+    this.owners = new Owners(context, settings, memory);
     this.courier =
         new Courier(
             settings.links().transport(),
@@ -442,19 +453,18 @@ public final class Host {
       case Prepare prepare -> onPrepare(prepare);
       case ToRouters to -> onToRouters(to);
       case ToRouter to -> {
-        if (isRunning(to.epoch()) && routers.containsKey(to.rank())) {
-          routers.get(to.rank()).tell(to.command());
+        if (isRunning(to.epoch())) {
+          owners.tellRouter(to.rank(), to.command());
         }
       }
       case ToExperts to -> {
         if (isRunning(to.epoch())) {
-          experts.values().forEach(expert -> expert.tell(to.command()));
+          owners.tellExperts(to.command());
         }
       }
       case ToExpert to -> {
-        ActorRef<ExpertActor.Command> expert = experts.get(new ExpertId(to.layer(), to.expert()));
-        if (isRunning(to.epoch()) && expert != null) {
-          expert.tell(to.command());
+        if (isRunning(to.epoch())) {
+          owners.tellExpert(to.layer(), to.expert(), to.command());
         }
       }
       case Replicate replicate -> onReplicate(replicate);
@@ -527,16 +537,19 @@ public final class Host {
       coordinator = report.coordinator();
       withDisk = report.withDisk();
       gaveUp = false;
-      fence();
+      fence(State.FENCING);
     } else if (state == State.FENCED && !gaveUp) {
       sendReport();
     }
   }
 
-  /** Nothing of the epoch so far is done any more from here on. */
-  private void fence() {
+  /**
+   * Nothing of the epoch so far is done any more from here on.
+   *
+   * @param until all owners have stopped
+   */
+  private void fence(State until) {
     settings.links().transport().setEpoch(epoch);
-    settings.receiver().disconnect();
     arrivals.epoch(epoch);
     courier.epoch(epoch);
     memory.trim();
@@ -544,30 +557,20 @@ public final class Host {
     round = null;
     stepAtHand = 0;
     replicatedStep = NONE;
-    state = State.FENCING;
-    // Experts first: they read rows that routers have lent them.
-    experts.values().forEach(context::stop);
-    stopRoutersAfterExperts();
-  }
-
-  private void stopRoutersAfterExperts() {
-    if (experts.isEmpty() && !routers.isEmpty()) {
-      routers.values().forEach(context::stop);
-    } else if (experts.isEmpty()) {
+    state = until;
+    owners.stop();
+    if (owners.isEmpty()) {
       ended();
     }
   }
 
   private void onOwnerEnded(String name) {
-    boolean wasExpert = experts.values().removeIf(expert -> expert.path().name().equals(name));
-    boolean wasRouter = routers.values().removeIf(router -> router.path().name().equals(name));
+    owners.onEnded(name);
     if (state == State.RUNNING) {
       failed(
           name + " stopped after repeated failures",
           "the run's log has the stack traces; resume=true goes on from the last checkpoint");
-    } else if (wasExpert && experts.isEmpty()) {
-      stopRoutersAfterExperts();
-    } else if (wasRouter && experts.isEmpty() && routers.isEmpty()) {
+    } else if (owners.isEmpty()) {
       ended();
     }
   }
@@ -604,7 +607,7 @@ public final class Host {
     if (state == State.RUNNING || state == State.PREPARING) {
       LOG.info("epoch={} given up: this process stood still", epoch);
       gaveUp = true;
-      fence();
+      fence(State.FENCING);
       coordinator.tell(new GaveUp(epoch, node()));
     }
   }
@@ -669,62 +672,15 @@ public final class Host {
     if (state != State.PREPARING || !restore.missing().isEmpty()) {
       return;
     }
-    boolean connected =
-        plan.nodes().stream()
-            .allMatch(peer -> peer.node() == node() || settings.links().isConnected(peer.node()));
-    if (!connected) {
+    if (!unconnected().isEmpty()) {
       timers.startSingleTimer(CONNECT_TICK, new Later(this::becomeReady), CONNECT_TICK);
       return;
     }
     restore.finish();
-    spawnOwners();
+    owners.spawn(plan);
+    bundler = new Bundler(epoch, node(), owners.count());
     state = State.RUNNING;
     coordinator.tell(new Prepared(epoch, node()));
-  }
-
-  private void spawnOwners() {
-    DispatcherSelector compute = DispatcherSelector.fromConfig(COMPUTE_DISPATCHER);
-    ExpertActor.Settings expertSettings =
-        new ExpertActor.Settings(
-            settings.runId(),
-            epoch,
-            config.train().ranks(),
-            config.train().microBatches(),
-            settings.links().transport(),
-            plan.placement()::nodeOfRank,
-            settings.faults(),
-            context.messageAdapter(ExpertActor.Event.class, FromExpert::new));
-    for (ExpertState expert : model.experts()) {
-      expert.forgetGradient();
-      ExpertId id = new ExpertId(expert.layer(), expert.expert());
-      String name = "expert-" + expert.layer() + "-" + expert.expert();
-      experts.put(id, context.spawn(ExpertActor.create(expertSettings, expert), name, compute));
-    }
-    RouterActor.Settings routerSettings =
-        new RouterActor.Settings(
-            settings.runId(),
-            epoch,
-            Duration.ofNanos((long) (config.cluster().replyTimeoutSeconds() * 1e9)),
-            settings.links().transport(),
-            plan.placement(),
-            settings.batches(),
-            settings.draws(),
-            context.messageAdapter(RouterActor.Event.class, FromRouter::new));
-    for (RankState rank : model.ranks()) {
-      rank.closeRetired();
-      rank.gradientStep(-1);
-      String name = "router-" + rank.rank();
-      routers.put(
-          rank.rank(), context.spawn(RouterActor.create(routerSettings, rank), name, compute));
-    }
-    experts.values().forEach(expert -> watch(expert));
-    routers.values().forEach(router -> watch(router));
-    bundler = new Bundler(epoch, node(), experts.size() + routers.size());
-    settings.receiver().connect(routers, experts);
-  }
-
-  private void watch(ActorRef<?> owner) {
-    context.watchWith(owner, new OwnerEnded(owner.path().name()));
   }
 
   // Steps.
@@ -739,13 +695,13 @@ public final class Host {
     heardNs = settings.nanoTime().getAsLong();
     if (to.command() instanceof RouterActor.Step step) {
       // Without routers here a step is only told of when it is asked for again.
-      if (step.step() == stepAtHand || routers.isEmpty()) {
+      if (step.step() == stepAtHand || owners.ranks().isEmpty()) {
         // Whatever was reported may have got lost.
         coordinator.tell(bundler.again(step.step()));
       }
       stepAtHand = step.step();
     }
-    routers.values().forEach(router -> router.tell(to.command()));
+    owners.tellRouters(to.command());
   }
 
   private void flush() {
@@ -763,19 +719,39 @@ public final class Host {
     }
     if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
       fetchMissing();
-      coordinator.tell(new Preparing(epoch, node(), waitingFor()));
+      coordinator.tell(preparing());
+    }
+    if (state == State.FINISHING
+        && settings.nanoTime().getAsLong() - finishNs > FINISH_PATIENCE_NS) {
+      LOG.error("epoch={} do not stop: {}", epoch, owners);
+      state = State.STOPPED;
+      settings.node().finished(outcome);
     }
   }
 
-  private String waitingFor() {
+  private Preparing preparing() {
     SortedSet<ShardId> missing = restore.missing();
     if (!missing.isEmpty()) {
-      return missing.size() + " shards, the first is " + missing.first();
+      return new Preparing(
+          epoch,
+          node(),
+          missing.size() + " shards, the first is " + missing.first(),
+          missing.stream().map(plan.sources()::get).distinct().sorted().toList());
     }
+    List<NodeInfo> unconnected = unconnected();
+    return new Preparing(
+        epoch,
+        node(),
+        unconnected.stream()
+            .map(peer -> "a connection to " + peer.name())
+            .collect(Collectors.joining(", ")),
+        unconnected.stream().map(NodeInfo::node).toList());
+  }
+
+  private List<NodeInfo> unconnected() {
     return plan.nodes().stream()
         .filter(peer -> peer.node() != node() && !settings.links().isConnected(peer.node()))
-        .map(peer -> "a connection to " + peer.name())
-        .collect(Collectors.joining(", "));
+        .toList();
   }
 
   // Copies.
@@ -791,7 +767,7 @@ public final class Host {
     }
     round =
         new CopyRound(plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
-    copyAll(Phase.REPLICA, node(), round.trunkFrom(routers.keySet()));
+    copyAll(Phase.REPLICA, node(), round.trunkFrom(owners.ranks()));
     reportIfReplicated();
   }
 
@@ -801,33 +777,10 @@ public final class Host {
     }
   }
 
-  /**
-   * Has all owners copy their state before they do anything of the next step: they take their
-   * messages in order.
-   *
-   * @param trunkFrom the rank that copies the trunk, if it lives here
-   */
   private void copyAll(Phase purpose, int writer, int trunkFrom) {
     ActorRef<Command> self = context.getSelf();
     int ofEpoch = epoch;
-    ExpertActor.TakeSnapshot ofExpert =
-        new ExpertActor.TakeSnapshot(
-            expert ->
-                self.tell(new Copied(ofEpoch, purpose, writer, ShardStates.copy(expert, memory))));
-    experts.values().forEach(expert -> expert.tell(ofExpert));
-    RouterActor.TakeSnapshot ofRank =
-        new RouterActor.TakeSnapshot(
-            rank -> {
-              ShardId moments = ShardId.moments(rank.rank());
-              self.tell(
-                  new Copied(ofEpoch, purpose, writer, ShardStates.copy(rank, moments, memory)));
-              if (rank.rank() == trunkFrom) {
-                self.tell(
-                    new Copied(
-                        ofEpoch, purpose, writer, ShardStates.copy(rank, ShardId.trunk(), memory)));
-              }
-            });
-    routers.values().forEach(router -> router.tell(ofRank));
+    owners.copyAll(trunkFrom, copy -> self.tell(new Copied(ofEpoch, purpose, writer, copy)));
   }
 
   private void onCopied(Copied copied) {
@@ -924,11 +877,8 @@ public final class Host {
       return;
     }
     outcome = end;
-    fence();
-    state = State.FINISHING;
-    if (experts.isEmpty() && routers.isEmpty()) {
-      ended();
-    }
+    finishNs = settings.nanoTime().getAsLong();
+    fence(State.FINISHING);
   }
 
   private void passOn(Event wish, ActorRef<Answer> replyTo) {
@@ -943,7 +893,7 @@ public final class Host {
 
   private void failed(String message, String hint) {
     if (coordinator != null) {
-      coordinator.tell(new Failed(epoch, node(), message, hint));
+      coordinator.tell(new Failed(epoch, node(), context.getSelf(), message, hint));
     }
   }
 

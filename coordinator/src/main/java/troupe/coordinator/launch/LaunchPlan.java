@@ -97,10 +97,16 @@ public record LaunchPlan(RunConfig run, Path config, List<String> overrides, Lis
     if (!sets(overrides, "cluster.nodes")) {
       arguments.add("cluster.nodes=" + nodes());
     }
-    if (run.cluster().threads() == 0) {
+    int cores = Runtime.getRuntime().availableProcessors();
+    int threads = run.cluster().threads();
+    if (threads == 0) {
       // Each of N JVMs would start a thread for every core otherwise.
-      int cores = Runtime.getRuntime().availableProcessors();
-      arguments.add("cluster.threads=" + Math.max(1, cores / nodes()));
+      threads = Math.max(1, cores / nodes());
+      arguments.add("cluster.threads=" + threads);
+    }
+    if (run.transport().idle() == RunConfig.Idle.AUTO && threads * nodes() >= cores) {
+      // A node knows its own threads only.
+      arguments.add("transport.idle=patient");
     }
     arguments.add("cluster.name=" + name(number));
     arguments.add(PORT + "=" + ports.get(number - 1));

@@ -16,6 +16,7 @@ import troupe.coordinator.cluster.Door;
 import troupe.coordinator.cluster.Identity;
 import troupe.coordinator.cluster.Joining;
 import troupe.coordinator.cluster.Membership;
+import troupe.coordinator.cluster.NodeSystem;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.ShardCatalog;
@@ -198,6 +199,7 @@ final class NodeGuardian {
                   TrainingSession.tasks(config, part.tokenizer()),
                   desk,
                   desk,
+                  host -> NodeSystem.expel(context.getSystem(), host),
                   System::nanoTime));
         });
   }

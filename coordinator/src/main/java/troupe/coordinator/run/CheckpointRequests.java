@@ -56,6 +56,11 @@ final class CheckpointRequests implements Coordinator.Checkpoints, Host.Checkpoi
   }
 
   @Override
+  public long progress() {
+    return writer.progress();
+  }
+
+  @Override
   public void offer(int epoch, ShardCopy copy) {
     writer.offer(epoch, copy.step(), files.snapshot(copy));
   }

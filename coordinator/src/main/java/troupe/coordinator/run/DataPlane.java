@@ -9,6 +9,7 @@ import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 import troupe.transport.BatchHeader;
 import troupe.transport.BatchReceiver;
+import troupe.transport.Idling;
 import troupe.transport.InProcessTransport;
 import troupe.transport.NodeTransport;
 import troupe.transport.Transport;
@@ -50,9 +51,18 @@ public final class DataPlane {
         };
     return aeron(
         TransportSettings.of(runId, node, mode)
-            .at(config.cluster().host(), config.cluster().dataPort()),
+            .at(config.cluster().host(), config.cluster().dataPort())
+            .with(idling(config)),
         config.transport(),
         receiver);
+  }
+
+  private static Idling idling(RunConfig config) {
+    return switch (config.transport().idle()) {
+      case AUTO -> Idling.beside(ComputeThreads.count(config.cluster().threads()));
+      case EAGER -> Idling.EAGER;
+      case PATIENT -> Idling.PATIENT;
+    };
   }
 
   private static NodeTransport aeron(

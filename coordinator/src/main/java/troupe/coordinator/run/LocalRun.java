@@ -120,6 +120,7 @@ public final class LocalRun implements AutoCloseable {
                           parts.tasks(),
                           parts.checkpoints(),
                           parts.listener(),
+                          host -> {},
                           System::nanoTime)),
                   "coordinator");
           ActorRef<Host.Command> host =

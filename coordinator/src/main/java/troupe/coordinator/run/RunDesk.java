@@ -235,6 +235,11 @@ public final class RunDesk
   }
 
   @Override
+  public long progress() {
+    return checkpoints.progress();
+  }
+
+  @Override
   public void offer(int ofEpoch, ShardCopy copy) {
     checkpoints.offer(ofEpoch, copy);
   }

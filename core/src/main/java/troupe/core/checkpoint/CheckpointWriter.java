@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,6 +23,9 @@ import troupe.core.checkpoint.CheckpointOutcome.CheckpointWritten;
 public final class CheckpointWriter implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
 
+  /** A disk that takes longer for one shard is not expected to answer again. */
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
+
   private final Path checkpoints;
   private final int keep;
   private final Consumer<CheckpointOutcome> listener;
@@ -29,6 +33,8 @@ public final class CheckpointWriter implements AutoCloseable {
   private final InstantSource clock;
   private final Thread thread;
   private final CheckpointQueue queue = new CheckpointQueue();
+  private final AtomicLong progress = new AtomicLong();
+  private final Duration patience;
 
   /**
    * Starts the writing thread and removes what dead processes left half written.
@@ -40,7 +46,7 @@ public final class CheckpointWriter implements AutoCloseable {
    */
   public static CheckpointWriter start(
       Path checkpoints, int keep, Consumer<CheckpointOutcome> listener) {
-    return start(checkpoints, keep, listener, OutputFile::onDisk, InstantSource.system());
+    return start(checkpoints, keep, listener, OutputFile::onDisk, InstantSource.system(), PATIENCE);
   }
 
   static CheckpointWriter start(
@@ -48,12 +54,14 @@ public final class CheckpointWriter implements AutoCloseable {
       int keep,
       Consumer<CheckpointOutcome> listener,
       OutputFile.Factory files,
-      InstantSource clock) {
+      InstantSource clock,
+      Duration patience) {
     if (keep < 1) {
       throw new IllegalArgumentException("checkpoint.keep: " + keep + " (expected: >= 1)");
     }
     new Retention(checkpoints).removeStale();
-    CheckpointWriter writer = new CheckpointWriter(checkpoints, keep, listener, files, clock);
+    CheckpointWriter writer =
+        new CheckpointWriter(checkpoints, keep, listener, files, clock, patience);
     writer.thread.start();
     return writer;
   }
@@ -63,12 +71,14 @@ public final class CheckpointWriter implements AutoCloseable {
       int keep,
       Consumer<CheckpointOutcome> listener,
       OutputFile.Factory files,
-      InstantSource clock) {
+      InstantSource clock,
+      Duration patience) {
     this.checkpoints = checkpoints;
     this.keep = keep;
     this.listener = listener;
     this.files = files;
     this.clock = clock;
+    this.patience = patience;
     this.thread = Thread.ofPlatform().daemon().name("checkpoint-writer").unstarted(this::run);
   }
 
@@ -90,6 +100,7 @@ public final class CheckpointWriter implements AutoCloseable {
    */
   public boolean offer(long epoch, long step, ShardSnapshot snapshot) {
     boolean taken = queue.offer(epoch, step, snapshot);
+    progress.addAndGet(taken ? 1 : 0);
     if (!taken) {
       LOG.debug("snapshot released epoch={} step={} shard={}", epoch, step, snapshot.shard());
       release(snapshot);
@@ -105,18 +116,32 @@ public final class CheckpointWriter implements AutoCloseable {
     queue.abort(epoch, step, reason).forEach(CheckpointWriter::release);
   }
 
-  /** Finishes what has all its shards, gives up the rest, and waits for the disk. */
+  /** Grows with each shard that is taken, and with each that is written. */
+  public long progress() {
+    return progress.get();
+  }
+
+  /**
+   * Finishes what has all its shards, gives up the rest, and waits for the disk as long as it takes
+   * shards at all.
+   */
   @Override
   public void close() {
     queue.close("the run ended before all shards had come").forEach(CheckpointWriter::release);
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    long before = -1;
+    while (thread.isAlive() && progress.get() != before) {
+      before = progress.get();
       try {
-        thread.join();
+        thread.join(patience);
       } catch (InterruptedException e) {
         // A checkpoint that is nearly on the disk is worth more than a quick end.
         interrupted = true;
+        before = -1;
       }
+    }
+    if (thread.isAlive()) {
+      LOG.error("checkpoint given up: {} takes nothing for {}", checkpoints, patience);
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
@@ -141,6 +166,7 @@ public final class CheckpointWriter implements AutoCloseable {
         long startNs = System.nanoTime();
         try {
           directory.write(shard.get());
+          progress.incrementAndGet();
         } finally {
           release(shard.get());
         }

@@ -447,11 +447,12 @@ public record RunConfig(
   /**
    * The data plane.
    *
+   * @param idle what its threads do while there is nothing to do
    * @param directory of Aeron's files, best in memory; empty = one of its own under /dev/shm
    * @param mtuBytes largest datagram of {@link Mode#UDP}
    * @param termBytes a third of the buffer of each stream
    */
-  public record Transport(Mode mode, String directory, int mtuBytes, int termBytes) {
+  public record Transport(Mode mode, Idle idle, String directory, int mtuBytes, int termBytes) {
     private static final int MAX_UDP_PAYLOAD = 65504;
     private static final int MIN_MTU = 1152;
     private static final int FRAME_ALIGNMENT = 32;
@@ -479,6 +480,13 @@ public record RunConfig(
     AUTO,
     IPC,
     UDP
+  }
+
+  /** How threads of the data plane idle; {@code AUTO} asks whether a core is left for them. */
+  public enum Idle {
+    AUTO,
+    EAGER,
+    PATIENT
   }
 
   /**
