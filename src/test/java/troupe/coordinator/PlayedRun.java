@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
-import akka.actor.testkit.typed.javadsl.ManualTime;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.ActorRef;
 import java.time.Duration;
@@ -48,8 +47,8 @@ final class PlayedRun implements AutoCloseable {
   private static final Duration CHECK = Duration.ofMillis(500);
   private static final int WAIT_SECONDS = 20;
 
-  private final ActorTestKit kit = ActorTestKit.create(ManualTime.config());
-  private final ManualTime time = ManualTime.get(kit.system());
+  private final ActorTestKit kit = ActorTestKit.create(PlayedTime.config());
+  private final PlayedTime time = (PlayedTime) kit.system().classicSystem().scheduler();
   private final AtomicLong nowNs = new AtomicLong();
   private final BlockingQueue<Object> heard = new LinkedBlockingQueue<>();
   private final List<Object> told = new ArrayList<>();
@@ -389,14 +388,15 @@ final class PlayedRun implements AutoCloseable {
     settle();
     for (long ms = 0; ms < duration.toMillis(); ms += CHECK.toMillis()) {
       nowNs.addAndGet(CHECK.toNanos());
-      time.timePasses(CHECK);
+      time.pass(CHECK);
       settle();
     }
   }
 
   /** The same with timers only: the clock of steps and deadlines stands still. */
   void passTimers(Duration duration) throws InterruptedException {
-    time.timePasses(duration);
+    settle();
+    time.pass(duration);
     settle();
   }
 

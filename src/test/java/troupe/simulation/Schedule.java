@@ -134,9 +134,9 @@ record Schedule(
                 .orElseThrow();
         copy(owner.parameters(), rank.parameters());
       }
-      String trunkOfFirst = bytes(whole.ranks().getFirst());
+      MemorySegment trunkOfFirst = bytes(whole.ranks().getFirst());
       for (RankState rank : whole.ranks()) {
-        require(bytes(rank).equals(trunkOfFirst), "rank %d has another trunk", rank.rank());
+        require(bytes(rank).mismatch(trunkOfFirst) == -1, "rank %d has another trunk", rank.rank());
       }
       for (ExpertState expert : whole.experts()) {
         int node = plan.placement().nodeOfExpert(expert.layer(), expert.expert());
@@ -155,7 +155,7 @@ record Schedule(
     MemorySegment.copy(from.flat().bytes(), 0, to.flat().bytes(), 0, to.flat().bytes().byteSize());
   }
 
-  private static String bytes(RankState rank) {
-    return java.util.Arrays.toString(rank.parameters().flat().toDoubles());
+  private static MemorySegment bytes(RankState rank) {
+    return rank.parameters().flat().bytes();
   }
 }

@@ -46,7 +46,8 @@ final class LocalClusterTest {
             new ClusterListener() {
               @Override
               public void line(ChildNode node, boolean isError, String line) {
-                output.append(node.name()).append(isError ? "! " : ": ").append(line).append('\n');
+                // In one piece: two threads say what one node prints.
+                output.append(node.name() + (isError ? "! " : ": ") + line + '\n');
               }
 
               @Override

@@ -88,12 +88,13 @@ final class ClusterTest {
         new ClusterListener() {
           @Override
           public void line(ChildNode node, boolean isError, String line) {
-            output.append(node.name()).append(" | ").append(line).append('\n');
+            // In one piece, here and below: each pipe of each node has a thread of its own.
+            output.append(node.name() + " | " + line + '\n');
           }
 
           @Override
           public void ended(ChildNode node, Exit exit) {
-            output.append(node.name()).append(" ended: ").append(exit).append('\n');
+            output.append(node.name() + " ended: " + exit + '\n');
           }
         });
   }

@@ -8,7 +8,25 @@ import java.util.stream.Collectors;
 
 /** A message as text that is the same exactly if the content is, in arrays too. */
 final class DeepText {
+  /** Reflection makes these anew each time, and the fuzz test asks a million times. */
+  private static final ClassValue<RecordComponent[]> COMPONENTS =
+      new ClassValue<>() {
+        @Override
+        protected RecordComponent[] computeValue(Class<?> type) {
+          RecordComponent[] components = type.getRecordComponents();
+          for (RecordComponent component : components) {
+            component.getAccessor().setAccessible(true);
+          }
+          return components;
+        }
+      };
+
   private DeepText() {}
+
+  /** The components of a record, with accessors that work. */
+  static RecordComponent[] components(Class<?> type) {
+    return COMPONENTS.get(type);
+  }
 
   static String of(Object value) {
     return switch (value) {
@@ -29,9 +47,8 @@ final class DeepText {
 
   private static String ofRecord(Record record) {
     StringBuilder text = new StringBuilder(record.getClass().getName()).append('(');
-    for (RecordComponent component : record.getClass().getRecordComponents()) {
+    for (RecordComponent component : components(record.getClass())) {
       try {
-        component.getAccessor().setAccessible(true);
         text.append(component.getName()).append('=');
         text.append(of(component.getAccessor().invoke(record))).append("; ");
       } catch (ReflectiveOperationException e) {

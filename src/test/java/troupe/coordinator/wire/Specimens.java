@@ -45,7 +45,7 @@ final class Specimens {
       Object[] constants = wire.type().getEnumConstants();
       return constants[random.nextInt(constants.length)];
     }
-    RecordComponent[] components = wire.type().getRecordComponents();
+    RecordComponent[] components = DeepText.components(wire.type());
     Class<?>[] parameters = new Class<?>[components.length];
     Object[] values = new Object[components.length];
     for (int i = 0; i < components.length; i++) {

@@ -22,6 +22,8 @@ public final class Model implements AutoCloseable {
   private final RunConfig config;
   private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
   private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
+  private List<RankState> rankList = List.of();
+  private List<ExpertState> expertList = List.of();
 
   /** A whole model whose parameters start from the seed of {@code config}. */
   public Model(Device device, RunConfig config) {
@@ -54,12 +56,12 @@ public final class Model implements AutoCloseable {
 
   /** All ranks here, in order. */
   public List<RankState> ranks() {
-    return List.copyOf(ranks.values());
+    return rankList;
   }
 
   /** All experts here, by layer, then by index. */
   public List<ExpertState> experts() {
-    return List.copyOf(experts.values());
+    return expertList;
   }
 
   /** A rank, or {@code null} if it is not here. */
@@ -77,6 +79,7 @@ public final class Model implements AutoCloseable {
     dropRank(rank);
     RankState fresh = new RankState(device, config, rank);
     ranks.put(rank, fresh);
+    rankList = List.copyOf(ranks.values());
     return fresh;
   }
 
@@ -93,6 +96,7 @@ public final class Model implements AutoCloseable {
             config.optimizer().weightDecay(),
             config.seed());
     experts.put(id, fresh);
+    expertList = List.copyOf(experts.values());
     return fresh;
   }
 
@@ -100,6 +104,7 @@ public final class Model implements AutoCloseable {
   void dropRank(int rank) {
     RankState old = ranks.remove(rank);
     if (old != null) {
+      rankList = List.copyOf(ranks.values());
       old.close();
     }
   }
@@ -108,6 +113,7 @@ public final class Model implements AutoCloseable {
   void dropExpert(ExpertId expert) {
     ExpertState old = experts.remove(expert);
     if (old != null) {
+      expertList = List.copyOf(experts.values());
       old.close();
     }
   }
@@ -156,5 +162,7 @@ public final class Model implements AutoCloseable {
     experts.values().forEach(ExpertState::close);
     ranks.clear();
     experts.clear();
+    rankList = List.of();
+    expertList = List.of();
   }
 }

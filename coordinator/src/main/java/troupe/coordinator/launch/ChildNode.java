@@ -1,9 +1,7 @@
 package troupe.coordinator.launch;
 
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -13,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import troupe.core.UserException;
 
 /**
  * One process of a node. A node that is started again is another {@code ChildNode} of the same
@@ -37,32 +36,37 @@ public final class ChildNode {
   private static final String PAUSE =
       "trap '' INT HUP; kill -STOP \"$0\" || exit 1; echo; read -r word; kill -CONT \"$0\"";
 
+  /** For what a process that is gone printed last: a busy machine needs seconds to read it. */
+  private static final Duration LAST_WORDS = Duration.ofSeconds(30);
+
   private static final int KEPT_ERROR_LINES = 20;
 
   private final int number;
+  private final HeardProcess heard;
   private final Process process;
   private final long startNs = System.nanoTime();
   private final Deque<String> errorLines = new ArrayDeque<>();
   private final CompletableFuture<Exit> exit = new CompletableFuture<>();
   private Process pause;
 
-  private ChildNode(int number, Process process) {
+  private ChildNode(int number, HeardProcess heard) {
     this.number = number;
-    this.process = process;
+    this.heard = heard;
+    this.process = heard.process();
   }
 
   /**
    * Starts a node in the working directory of this process.
    *
+   * @throws UserException if there is no place for what it prints
    * @throws UncheckedIOException if the process cannot be started
    */
   static ChildNode start(int number, List<String> command, Ears ears) {
     List<String> words = new ArrayList<>(DEAF_TO_TERMINAL);
     words.addAll(command);
-    Process process = start(words);
-    ChildNode node = new ChildNode(number, process);
-    Thread out = node.follow(process.inputReader(StandardCharsets.UTF_8), false, ears);
-    Thread err = node.follow(process.errorReader(StandardCharsets.UTF_8), true, ears);
+    ChildNode node = new ChildNode(number, HeardProcess.start(words));
+    Thread out = node.follow(node.heard.out(), false, ears);
+    Thread err = node.follow(node.heard.err(), true, ears);
     thread(node.name() + "-exit", () -> node.awaitExit(out, err, ears));
     return node;
   }
@@ -100,7 +104,7 @@ public final class ChildNode {
 
   /** Asks it to leave in good order, as kill -TERM does. */
   public void terminate() {
-    // Not Process.destroy: that closes the pipes, too, and with them the node's last words.
+    // Not Process.destroy: that closes its input, too, which says that this process is gone.
     process.toHandle().destroy();
     resume();
   }
@@ -114,7 +118,7 @@ public final class ChildNode {
     if (pause != null) {
       return;
     }
-    Process shell = start(List.of("/bin/sh", "-c", PAUSE, Long.toString(process.pid())));
+    Process shell = startShell(PAUSE, Long.toString(process.pid()));
     try {
       if (shell.getInputStream().read() < 0) {
         throw new IllegalStateException(name() + " is gone (expected: a process to pause)");
@@ -167,27 +171,28 @@ public final class ChildNode {
     }
   }
 
-  private static Process start(List<String> command) {
+  private static Process startShell(String script, String argument) {
     try {
-      return new ProcessBuilder(command).start();
+      return new ProcessBuilder("/bin/sh", "-c", script, argument).start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  private Thread follow(BufferedReader lines, boolean isError, Ears ears) {
+  private Thread follow(OutputPipe pipe, boolean isError, Ears ears) {
     return thread(
         name() + (isError ? "-err" : "-out"),
         () -> {
-          try (lines) {
-            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-              if (isError) {
-                keep(line);
-              }
-              ears.line(this, isError, line);
-            }
+          try {
+            pipe.readLines(
+                line -> {
+                  if (isError) {
+                    keep(line);
+                  }
+                  ears.line(this, isError, line);
+                });
           } catch (IOException e) {
-            // The pipe broke: the process is about to be reported as ended.
+            // Closed: the process is about to be reported as ended.
           }
         });
   }
@@ -208,15 +213,25 @@ public final class ChildNode {
   private void awaitExit(Thread out, Thread err, Ears ears) {
     try {
       int code = process.waitFor();
-      // A grandchild may hold the pipes open: what is still to be printed gets a second.
-      out.join(Duration.ofSeconds(1));
-      err.join(Duration.ofSeconds(1));
+      awaitLastWords(out, err);
       resume();
       Exit ended = new Exit(code);
       ears.ended(this, ended);
       exit.complete(ended);
     } catch (InterruptedException e) {
       exit.completeExceptionally(e);
+    }
+  }
+
+  private void awaitLastWords(Thread out, Thread err) throws InterruptedException {
+    try (OutputPipe outPipe = heard.out();
+        OutputPipe errPipe = heard.err()) {
+      outPipe.end();
+      errPipe.end();
+      out.join(LAST_WORDS);
+      err.join(LAST_WORDS);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 }

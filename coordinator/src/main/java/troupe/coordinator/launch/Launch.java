@@ -157,6 +157,8 @@ public final class Launch {
           cluster.restart(node.number(), List.of(), List.of());
         } catch (IllegalStateException e) {
           // Told to stop in the meantime.
+        } catch (UserException e) {
+          log.warn("launch     %s left dead: %s".formatted(node.name(), e.getMessage()));
         }
       }
     }

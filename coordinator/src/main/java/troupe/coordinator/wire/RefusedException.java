@@ -1,5 +1,7 @@
 package troupe.coordinator.wire;
 
+import java.util.regex.Pattern;
+
 /**
  * A control message that does not travel: it is dropped, and nothing else happens. The message is
  * one line that says what was found, what was expected and what to do. It has no stack trace, for
@@ -8,6 +10,7 @@ package troupe.coordinator.wire;
 public final class RefusedException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private static final String PREFIX = "control message refused: ";
+  private static final Pattern UNPRINTABLE = Pattern.compile("[^\\x20-\\x7e]");
 
   private RefusedException(String line, Throwable cause) {
     super(line, cause, false, false);
@@ -33,7 +36,7 @@ public final class RefusedException extends RuntimeException {
 
   /** Text of a sender must not forge lines of the log, nor flood it. */
   private static String oneLine(String text) {
-    String clean = text.replaceAll("[^\\x20-\\x7e]", "?");
+    String clean = UNPRINTABLE.matcher(text).replaceAll("?");
     return clean.length() <= 200 ? clean : clean.substring(0, 200) + "...";
   }
 }

@@ -21,7 +21,7 @@ public final class ParameterHash {
   private static final int CHUNK_BYTES = 1 << 20;
 
   private final MessageDigest digest = Sha256.digest();
-  private final byte[] chunk = new byte[CHUNK_BYTES];
+  private byte[] chunk = {};
 
   /** Adds one array. */
   public ParameterHash add(NamedArray array) {
@@ -39,6 +39,9 @@ public final class ParameterHash {
     }
     digest.update(head.flip());
     MemorySegment data = array.data();
+    if (chunk.length < Math.min(CHUNK_BYTES, data.byteSize())) {
+      chunk = new byte[(int) Math.min(CHUNK_BYTES, data.byteSize())];
+    }
     for (long from = 0; from < data.byteSize(); from += chunk.length) {
       int count = (int) Math.min(chunk.length, data.byteSize() - from);
       MemorySegment.copy(data, ValueLayout.JAVA_BYTE, from, chunk, 0, count);
