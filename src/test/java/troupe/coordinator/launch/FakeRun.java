@@ -25,7 +25,7 @@ final class FakeRun {
   private static final long STEP_MS = 10;
 
   /** Others are given up when they were silent for so long ... */
-  private static final long GIVEN_UP_MS = 2_000;
+  private static final long GIVEN_UP_MS = 3_500;
 
   /** ... and a node itself when it stood still for longer, which a busy machine must not do. */
   private static final long STOOD_STILL_MS = 4_000;

@@ -19,7 +19,11 @@ final class FailureHandler implements IExecutionExceptionHandler {
   @Override
   public int handleExecutionException(Exception thrown, CommandLine verb, ParseResult parsed) {
     Throwable failure = unwrapped(thrown);
-    PrintWriter err = verb.getErr();
+    return tell(failure, verb.getErr());
+  }
+
+  /** Prints what was thrown as a user should see it; returns the exit code. */
+  static int tell(Throwable failure, PrintWriter err) {
     return switch (failure) {
       case UserException mistake -> {
         print(err, mistake.getMessage(), mistake.hint());

@@ -42,7 +42,7 @@ import troupe.core.config.RunConfig;
       "      does the same with three processes on this machine",
       "",
       "Exit codes: 0 done, 1 failed, 2 something for you to correct, 3 the majority of nodes goes",
-      "on without this one, 130 the run was stopped with a checkpoint, 143 after SIGTERM."
+      "on without this one, 130 the run was stopped with a checkpoint."
     })
 final class NodeCommand implements Callable<Integer> {
   /** How long a node that is asked to go may take to hand over. */

@@ -63,7 +63,13 @@ public final class Troupe implements Runnable {
 
   /** Runs one verb and ends the JVM with its exit code. */
   public static void main(String[] arguments) {
-    System.exit(commandLine(writer(System.out), writer(System.err)).execute(arguments));
+    PrintWriter err = writer(System.err);
+    try {
+      System.exit(commandLine(writer(System.out), err).execute(arguments));
+    } catch (Error e) {
+      // Picocli takes exceptions only, and other threads would keep the process for ever.
+      System.exit(FailureHandler.tell(e, err));
+    }
   }
 
   /** The command with all its verbs, writing to {@code out} and {@code err}. */
