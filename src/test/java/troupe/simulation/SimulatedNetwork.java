@@ -30,7 +30,7 @@ final class SimulatedNetwork {
 
   /** The newest epoch that any node has heard of, those left out that nobody hears any more. */
   int newestEpoch() {
-    // Asked after every event: a stream would take longer than most of them.
+    // Asked after every event, so without a stream: 262 of 1972 samples of a profile were here.
     int newest = Integer.MIN_VALUE;
     for (SimulatedTransport transport : transports.values()) {
       if (transport.epoch() > newest && !loop.conditions().isIsolated(transport.node())) {
