@@ -226,14 +226,18 @@ class FrameFuzzTest {
   }
 
   private byte[] mutated(byte[] frame) {
+    if (frame.length < Integer.BYTES) {
+      return frame;
+    }
     UnsafeBuffer buffer = new UnsafeBuffer(frame);
     int changes = random.nextInt(1, 4);
     for (int i = 0; i < changes; i++) {
       // Mostly the header: that is where trust would hurt.
-      int at = random.nextInt(random.nextInt(4) == 0 ? frame.length : FrameFlyweight.HEADER_LENGTH);
+      int header = Math.min(frame.length, FrameFlyweight.HEADER_LENGTH);
+      int at = random.nextInt(random.nextInt(4) == 0 ? frame.length : header);
       switch (random.nextInt(3)) {
         case 0 -> frame[at] ^= (byte) (1 << random.nextInt(8));
-        case 1 -> buffer.putInt(at & ~3, interesting());
+        case 1 -> buffer.putInt(Math.min(at & ~3, frame.length - Integer.BYTES), interesting());
         default -> frame[at] = (byte) random.nextInt();
       }
     }

@@ -35,8 +35,9 @@ class MembershipTest {
             second.heard()::toString);
 
         NodeSystem.leave(third.system());
-        first.await("c removed", is(new RunEvent.Removed("c", "it left")));
-        first.await("two hosts", event -> hosts(event) == 2);
+        first.awaitAll(
+            "c removed, two hosts",
+            List.of(is(new RunEvent.Removed("c", "it left")), event -> hosts(event) == 2));
         third.awaitEnd();
         assertEquals(true, NodeSystem.misfortune(third.system()).isEmpty());
 
@@ -46,10 +47,14 @@ class MembershipTest {
         first.await("three hosts again", event -> hosts(event) == 3);
         fourth.close();
         first.await("c suspected", is(new RunEvent.Suspected("c")));
-        first.await(
-            "c given up",
-            is(new RunEvent.Removed("c", "nothing was heard of it, the others gave it up")));
-        Changed left = (Changed) first.await("two hosts again", event -> hosts(event) == 2);
+        Predicate<Membership.Event> givenUp =
+            is(new RunEvent.Removed("c", "nothing was heard of it, the others gave it up"));
+        Changed left =
+            (Changed)
+                first
+                    .awaitAll(
+                        "c given up, two hosts again", List.of(event -> hosts(event) == 2, givenUp))
+                    .getFirst();
         assertTrue(left.hosts().contains(first.host()));
       }
     }

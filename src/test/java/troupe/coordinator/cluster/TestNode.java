@@ -14,6 +14,7 @@ import java.net.ServerSocket;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -171,6 +172,23 @@ final class TestNode implements AutoCloseable {
         return event;
       }
     }
+  }
+
+  /** Waits until all of these have been told, in any order; returns them in the order asked for. */
+  List<Membership.Event> awaitAll(String what, List<Predicate<Membership.Event>> wanted)
+      throws Exception {
+    Map<Predicate<Membership.Event>, Membership.Event> found = new HashMap<>();
+    while (found.size() < wanted.size()) {
+      await(
+          what,
+          event ->
+              wanted.stream()
+                      .filter(one -> one.test(event))
+                      .filter(one -> found.putIfAbsent(one, event) == null)
+                      .count()
+                  > 0);
+    }
+    return wanted.stream().map(found::get).toList();
   }
 
   /** Everything that {@link #await} has looked at. */
