@@ -26,6 +26,7 @@ import troupe.coordinator.run.TrainedRun;
 /** One run from the start of its processes to its hash. A process that dies ends all. */
 final class TimedRun {
   private final NodesPlan plan;
+  private final Spread spread;
   private final Path folder;
   private final MergedLog log;
   private final LapClock clock;
@@ -33,6 +34,7 @@ final class TimedRun {
   private final List<TransportShare> shares = new ArrayList<>();
   private final LastWords lastWords = new LastWords();
   private Optional<Outcome.Failed> failure = Optional.empty();
+  private boolean begun;
   private boolean stopping;
 
   /** A run that is yet to begin, in a folder of its own. */
@@ -44,6 +46,7 @@ final class TimedRun {
       MergedLog log,
       LongSupplier nanoTime) {
     this.plan = plan;
+    this.spread = spread;
     this.folder = folder;
     this.log = log;
     this.clock = new LapClock(plan.warmUp(), plan.lastStep(), nanoTime);
@@ -121,6 +124,10 @@ final class TimedRun {
     return timed;
   }
 
+  private String name(ChildNode node) {
+    return spread == Spread.ONE ? "the process" : node.name();
+  }
+
   private RunFailedException broken(String what, Object... arguments) {
     return new RunFailedException(
         new Outcome.Failed(
@@ -137,11 +144,14 @@ final class TimedRun {
         return;
       }
       Optional<TransportShare> share = TransportShare.parse(line);
+      boolean isProgress = clock.heard(line);
+      boolean disturbs;
       synchronized (TimedRun.this) {
         share.ifPresent(shares::add);
+        begun |= isProgress;
+        disturbs = begun && share.isEmpty() && line.startsWith("! ");
       }
-      // Notices tell of what disturbs the measurement.
-      if (clock.heard(line) || share.isEmpty() && line.startsWith("! ")) {
+      if (isProgress || disturbs) {
         log.line(node.number(), false, line);
       }
     }
@@ -154,7 +164,7 @@ final class TimedRun {
         }
         List<String> message =
             Stream.concat(
-                    Stream.of("%s: %s %s".formatted(folder.getFileName(), node.name(), exit)),
+                    Stream.of("%s: %s %s".formatted(folder.getFileName(), name(node), exit)),
                     lastWords.errors(node.number()).stream())
                 .toList();
         failure =
