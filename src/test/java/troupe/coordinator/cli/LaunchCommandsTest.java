@@ -36,7 +36,7 @@ final class LaunchCommandsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"launch", "chaos"})
+  @ValueSource(strings = {"launch", "chaos", "bench nodes"})
   void shouldTeachByExample(String verb) {
     assertEquals(0, troupe(verb + " --help"));
     assertTrue(out.toString().contains("troupe " + verb + " "), out::toString);
@@ -58,6 +58,17 @@ final class LaunchCommandsTest {
         "chaos CONFIG --minutes 5 | Missing required option: '--seed=<seed>'",
         "chaos CONFIG --seed 1 --minutes 0 | --minutes: 0.0 (expected: > 0)",
         "chaos CONFIG --seed 1 --minutes 5 --nodes 2 | --nodes: 2 (expected: >= 3",
+        "bench nodes | Missing required parameter",
+        "bench nodes CONFIG --nodes 1 | --nodes: 1 (expected: >= 2)",
+        "bench nodes CONFIG --pairs 0 | --pairs: 0 (expected: >= 1)",
+        "bench nodes CONFIG --steps 0 | --steps: 0 (expected: >= 1)",
+        "bench nodes CONFIG --warmup 0 | --warmup: 0 (expected: >= 1)",
+        "bench nodes CONFIG --steps many | Invalid value for option '--steps'",
+        "bench nodes CONFIG.missing | (expected: a readable file)",
+        "bench nodes CONFIG cluster.threads=3 | cluster.threads: 3 (expected: a multiple of --nodes 2",
+        "bench nodes CONFIG cluster.threads=2 replicate.every=0 | replicate.every: 0 (expected: >= 1",
+        "bench nodes CONFIG cluster.threads=2 cluster.name=a | cluster.name: one value for 2 nodes",
+        "bench | bench: nothing named (expected: train, control or nodes)",
         "chaos CONFIG --seed 1 --minutes 5 --reference 12 | --reference: 12 (expected: 64 hex",
       })
   void shouldAnswerAMistakeInTwoLines(String line, String answer) {

@@ -9,7 +9,7 @@ import java.util.concurrent.CountDownLatch;
 
 /**
  * Stands in for {@code troupe} in child JVMs of tests. What a node does is a system property of its
- * name, a list of words:
+ * name, or of {@code alone} for {@code troupe train}, a list of words:
  *
  * <ul>
  *   <li>{@code print:TEXT} and {@code error:TEXT} write a line
@@ -42,7 +42,7 @@ public final class FakeNode {
   /** Does what the property of its node says. */
   public static void main(String[] arguments) throws Exception {
     List<String> all = List.of(arguments);
-    String name = value(all, "cluster.name");
+    String name = all.getFirst().equals("train") ? "alone" : value(all, "cluster.name");
     if (all.contains(ParentWatch.OPTION)) {
       ParentWatch.start(System.in, () -> Runtime.getRuntime().halt(Exit.STOPPED));
     }

@@ -1,7 +1,6 @@
 package troupe.coordinator.bench;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -51,7 +50,7 @@ public final class TrainBench {
       double profiledStepMs) {
     /** Median milliseconds of a step. */
     public double medianMs() {
-      return median(stepMs);
+      return Median.of(stepMs);
     }
 
     /** Tokens a second at the median step. */
@@ -87,7 +86,7 @@ public final class TrainBench {
           flopsPerToken(config),
           threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),
           kernelMs,
-          median(profiledMs));
+          Median.of(profiledMs));
     }
   }
 
@@ -119,13 +118,6 @@ public final class TrainBench {
     double pre = model.activation().preWidth(model.dFf());
     double weights = model.layers() * (4 * d * d + d * pre + d * model.dFf()) + model.vocab() * d;
     return 6 * weights + 6 * model.layers() * model.seq() * d;
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    int middle = sorted.length / 2;
-    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 
   /** Takes the wall-clock time between commits. */

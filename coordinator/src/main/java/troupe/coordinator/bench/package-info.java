@@ -1,2 +1,2 @@
-/** Benchmarks that users can run: the trainer itself, with a profile of where the time goes. */
+/** Benchmarks that users can run: the trainer itself, its control messages, its nodes. */
 package troupe.coordinator.bench;

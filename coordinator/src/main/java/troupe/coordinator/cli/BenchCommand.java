@@ -21,14 +21,14 @@ import troupe.core.config.RunConfig;
 @Command(
     name = "bench",
     description = "Measures speed; the last line of output is JSON.",
-    subcommands = {BenchCommand.Train.class, BenchControlCommand.class})
+    subcommands = {BenchCommand.Train.class, BenchControlCommand.class, BenchNodesCommand.class})
 final class BenchCommand implements Runnable {
   @Spec private CommandSpec spec;
 
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "bench: nothing named (expected: train or control)");
+        spec.commandLine(), "bench: nothing named (expected: train, control or nodes)");
   }
 
   /** {@code troupe bench train}: whole steps through the real actors. */

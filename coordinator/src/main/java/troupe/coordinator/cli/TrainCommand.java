@@ -9,9 +9,11 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.events.Outcome;
+import troupe.coordinator.launch.ParentWatch;
 import troupe.coordinator.metrics.Report;
 import troupe.coordinator.run.RunFailedException;
 import troupe.coordinator.run.RunFolder;
@@ -40,6 +42,12 @@ final class TrainCommand implements Callable<Integer> {
   private static final Duration STOP_TIMEOUT = Duration.ofMinutes(2);
 
   @Spec private CommandSpec spec;
+
+  @Option(
+      names = ParentWatch.OPTION,
+      hidden = true,
+      description = "Stops when standard input ends: whoever started this process is gone.")
+  private boolean watchStdin;
 
   @Parameters(
       index = "0",
@@ -71,6 +79,9 @@ final class TrainCommand implements Callable<Integer> {
     CountDownLatch ended = new CountDownLatch(1);
     Thread interrupt = new Thread(() -> onInterrupt(session, ended), "interrupt");
     Runtime.getRuntime().addShutdownHook(interrupt);
+    if (watchStdin) {
+      ParentWatch.start(System.in, () -> System.exit(ExitCode.INTERRUPTED));
+    }
     try {
       return report(session.run(), folder);
     } finally {

@@ -1,16 +1,18 @@
 package troupe.coordinator.launch;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The nodes of one run as processes of this machine. All methods may be called from any thread.
- * Nodes outlive neither {@link #close} nor this process.
+ * The nodes of one run as processes of this machine, or the one process of a run without nodes. All
+ * methods may be called from any thread. Nodes outlive neither {@link #close} nor this process.
  */
 public final class LocalCluster implements AutoCloseable {
   private final JavaCommand java;
-  private final LaunchPlan plan;
+  private final int size;
+  private final Arguments arguments;
   private final ClusterListener listener;
   private final List<ChildNode> nodes = new ArrayList<>();
   private final List<Ended> ended = new ArrayList<>();
@@ -20,20 +22,50 @@ public final class LocalCluster implements AutoCloseable {
   /** A process that is gone, in the order of their ends. */
   private record Ended(ChildNode node, Exit exit) {}
 
+  /** What {@code troupe} is told in the process of a node. */
+  private interface Arguments {
+    List<String> of(int number, List<String> overrides);
+  }
+
   /**
    * A cluster that is yet to be started.
    *
    * @param java whose main class understands {@code node CONFIG KEY=VALUE...}
    */
   public LocalCluster(JavaCommand java, LaunchPlan plan, ClusterListener listener) {
+    this(java, plan.nodes(), plan::arguments, listener);
+  }
+
+  private LocalCluster(JavaCommand java, int size, Arguments arguments, ClusterListener listener) {
     this.java = java;
-    this.plan = plan;
+    this.size = size;
+    this.arguments = arguments;
     this.listener = listener;
+  }
+
+  /**
+   * {@code troupe train} in a process of its own, yet to be started: it is node 1 here.
+   *
+   * @param java whose main class understands {@code train CONFIG KEY=VALUE...}
+   */
+  public static LocalCluster alone(
+      JavaCommand java, Path config, List<String> overrides, ClusterListener listener) {
+    return new LocalCluster(
+        java,
+        1,
+        (number, more) -> {
+          List<String> words =
+              new ArrayList<>(List.of("train", config.toString(), ParentWatch.OPTION));
+          words.addAll(overrides);
+          words.addAll(more);
+          return words;
+        },
+        listener);
   }
 
   /** Starts all nodes; does nothing if they were told to stop before. */
   public synchronized void start() {
-    for (int number = 1; number <= plan.nodes() && !stopping; number++) {
+    for (int number = 1; number <= size && !stopping; number++) {
       startNode(number, List.of(), List.of());
     }
   }
@@ -140,7 +172,7 @@ public final class LocalCluster implements AutoCloseable {
   private synchronized ChildNode startNode(int number, List<String> flags, List<String> overrides) {
     ChildNode node =
         ChildNode.start(
-            number, java.with(flags).words(plan.arguments(number, overrides)), new Ears());
+            number, java.with(flags).words(arguments.of(number, overrides)), new Ears());
     if (number > nodes.size()) {
       nodes.add(node);
     } else {

@@ -8,7 +8,7 @@ import java.io.InputStream;
  * system then closes the other end of the node's standard input.
  */
 public final class ParentWatch {
-  /** The option of {@code troupe node} that asks for it. */
+  /** The option of {@code troupe node} and {@code troupe train} that asks for it. */
   public static final String OPTION = "--watch-stdin";
 
   private ParentWatch() {}

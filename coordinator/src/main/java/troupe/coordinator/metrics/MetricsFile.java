@@ -8,7 +8,7 @@ import java.util.function.Consumer;
 import troupe.coordinator.files.LineLog;
 
 /** Reads the metrics of a run. */
-final class MetricsFile {
+public final class MetricsFile {
   private MetricsFile() {}
 
   /**
@@ -16,7 +16,7 @@ final class MetricsFile {
    *
    * @return how many lines were no record: a crash or a full disk leaves part of a line
    */
-  static long read(Path file, Consumer<MetricsRecord> each) throws IOException {
+  public static long read(Path file, Consumer<MetricsRecord> each) throws IOException {
     AtomicLong unreadable = new AtomicLong();
     LineLog.read(
         file,

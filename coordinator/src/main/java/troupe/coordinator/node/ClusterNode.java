@@ -155,17 +155,7 @@ public final class ClusterNode {
 
   private void tellTransport(TransportCounters counters, long elapsedNs) {
     LOG.info("transport={}", counters);
-    observer.notice(
-        String.format(
-            java.util.Locale.ROOT,
-            "transport  %.1f %% of the time of one thread; sent %s by IPC, %s by UDP",
-            100.0 * counters.busyNs() / elapsedNs,
-            megabytes(counters.ipc().bytesSent()),
-            megabytes(counters.udp().bytesSent())));
-  }
-
-  private static String megabytes(long bytes) {
-    return String.format(java.util.Locale.ROOT, "%.1f MB", bytes / 1e6);
+    observer.notice(TransportShare.of(counters, elapsedNs).text());
   }
 
   private static int wireVersion() {
