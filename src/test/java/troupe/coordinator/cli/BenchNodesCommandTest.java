@@ -9,6 +9,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,6 +21,7 @@ final class BenchNodesCommandTest {
   @TempDir private Path folder;
 
   @Test
+  @Tag("slow") // Five JVMs one after the other: a minute.
   void shouldMeasureEachWayAndEndWithTheSameBits() throws Exception {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
