@@ -22,8 +22,6 @@ public final class Model implements AutoCloseable {
   private final RunConfig config;
   private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
   private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
-  private List<RankState> rankList = List.of();
-  private List<ExpertState> expertList = List.of();
 
   /** A whole model whose parameters start from the seed of {@code config}. */
   public Model(Device device, RunConfig config) {
@@ -56,12 +54,12 @@ public final class Model implements AutoCloseable {
 
   /** All ranks here, in order. */
   public List<RankState> ranks() {
-    return rankList;
+    return List.copyOf(ranks.values());
   }
 
   /** All experts here, by layer, then by index. */
   public List<ExpertState> experts() {
-    return expertList;
+    return List.copyOf(experts.values());
   }
 
   /** A rank, or {@code null} if it is not here. */
@@ -79,7 +77,6 @@ public final class Model implements AutoCloseable {
     dropRank(rank);
     RankState fresh = new RankState(device, config, rank);
     ranks.put(rank, fresh);
-    rankList = List.copyOf(ranks.values());
     return fresh;
   }
 
@@ -96,7 +93,6 @@ public final class Model implements AutoCloseable {
             config.optimizer().weightDecay(),
             config.seed());
     experts.put(id, fresh);
-    expertList = List.copyOf(experts.values());
     return fresh;
   }
 
@@ -104,7 +100,6 @@ public final class Model implements AutoCloseable {
   void dropRank(int rank) {
     RankState old = ranks.remove(rank);
     if (old != null) {
-      rankList = List.copyOf(ranks.values());
       old.close();
     }
   }
@@ -113,7 +108,6 @@ public final class Model implements AutoCloseable {
   void dropExpert(ExpertId expert) {
     ExpertState old = experts.remove(expert);
     if (old != null) {
-      expertList = List.copyOf(experts.values());
       old.close();
     }
   }
@@ -162,7 +156,5 @@ public final class Model implements AutoCloseable {
     experts.values().forEach(ExpertState::close);
     ranks.clear();
     experts.clear();
-    rankList = List.of();
-    expertList = List.of();
   }
 }
