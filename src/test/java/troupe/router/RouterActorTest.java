@@ -11,6 +11,8 @@ import akka.actor.typed.ActorRef;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -149,6 +151,10 @@ final class RouterActorTest {
     return new RouterActor.Deliver(header, TensorPayload.given(rows));
   }
 
+  private void tellLoad() {
+    router.tell(new RouterActor.Load(EPOCH, 1, new TreeMap<>(Map.of(0, new double[] {0.5, 0.5}))));
+  }
+
   private RouterActor.Routed beginStep() {
     router.tell(new RouterActor.Step(EPOCH, 1, timeout));
     return events.expectMessageClass(RouterActor.Routed.class);
@@ -179,7 +185,7 @@ final class RouterActorTest {
     }
     settle();
     events.expectNoMessage(Duration.ofMillis(1));
-    router.tell(new RouterActor.Load(EPOCH, 1, 0, new double[] {0.5, 0.5}));
+    tellLoad();
     RouterActor.GradientReady ready = events.expectMessageClass(RouterActor.GradientReady.class);
     assertTrue(ready.squaredNorm() > 0);
     assertEquals(Math.log(8), ready.lossSum() / 8, 0.1);
@@ -203,7 +209,7 @@ final class RouterActorTest {
       router.tell(answer(transport.next(), phase, 0.5));
       router.tell(answer(transport.next(), phase, 0.5));
     }
-    router.tell(new RouterActor.Load(EPOCH, 1, 0, new double[] {0.5, 0.5}));
+    tellLoad();
     events.expectMessageClass(RouterActor.GradientReady.class);
     router.tell(new RouterActor.Step(EPOCH, 1, timeout));
     router.tell(new RouterActor.Apply(EPOCH, HYPER));

@@ -13,6 +13,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -124,7 +126,8 @@ final class RouterOverlapTest {
   }
 
   private void load(int layer) {
-    router.tell(new RouterActor.Load(EPOCH, 1, layer, new double[] {0.5, 0.5}));
+    router.tell(
+        new RouterActor.Load(EPOCH, 1, new TreeMap<>(Map.of(layer, new double[] {0.5, 0.5}))));
   }
 
   private void settle() throws InterruptedException {

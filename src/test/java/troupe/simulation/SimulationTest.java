@@ -30,7 +30,7 @@ final class SimulationTest {
   private static final int MAX_NODES = 5;
 
   /** Four steps on three nodes need more than these. */
-  private static final int MANY_MESSAGES = 100;
+  private static final int MANY_MESSAGES = 60;
 
   private static SimulatedSystem system;
   private static Undisturbed undisturbed;

@@ -1,15 +1,21 @@
 package troupe.transport;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -124,6 +130,93 @@ class NodeTransportTest {
       assertEquals(2, receiver.take().header().step());
       assertEquals(1, transport.counters().refusedBatches());
     }
+  }
+
+  @Test
+  void shouldSendAndReceiveOnAThreadThatHelps() {
+    Set<Thread> receiving = ConcurrentHashMap.newKeySet();
+    RecordingReceiver receiver =
+        new RecordingReceiver(
+            header -> {
+              receiving.add(Thread.currentThread());
+              return new CountedPayload(header.payloadBytes());
+            });
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
+      for (int step = 0; step < 200; step++) {
+        BatchHeader header = Batches.header(step, 20, 50);
+        CountedPayload payload = Batches.payload(header);
+        assertEquals(Offer.ACCEPTED, transport.offer(0, header, payload));
+        Eventually.await(
+            "batch " + header,
+            () -> {
+              transport.progress();
+              return receiver.numArrived() > 0;
+            });
+        RecordingReceiver.Arrival arrival = receiver.take();
+        assertEquals(header, arrival.header());
+        assertArrayEquals(
+            Batches.rows(header), arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
+        assertEquals(1, payload.releases());
+      }
+      assertTrue(receiving.contains(Thread.currentThread()), "this thread helped");
+      assertTrue(transport.counters().busyNs() > 0);
+    }
+  }
+
+  @Test
+  void shouldSendWithoutTheThreadThatHelpedOnce() {
+    RecordingReceiver receiver = new RecordingReceiver();
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
+      transport.progress();
+      BatchHeader header = Batches.header(1, 20, 50);
+      assertEquals(Offer.ACCEPTED, transport.offer(0, header, Batches.payload(header)));
+      assertEquals(header, receiver.take().header());
+    }
+  }
+
+  @Test
+  void shouldKeepEveryBatchWhenManyThreadsHelpAtOnce() throws Exception {
+    RecordingReceiver receiver = new RecordingReceiver();
+    List<CountedPayload> payloads = new CopyOnWriteArrayList<>();
+    List<Thread> helpers = new ArrayList<>();
+    try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
+      for (int helper = 0; helper < 4; helper++) {
+        int first = helper * 1000;
+        helpers.add(
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      for (int step = first; step < first + 500; step++) {
+                        BatchHeader header = Batches.header(step, 3, 100);
+                        CountedPayload payload = Batches.payload(header);
+                        payloads.add(payload);
+                        while (transport.offer(0, header, payload) != Offer.ACCEPTED) {
+                          transport.progress();
+                        }
+                        transport.progress();
+                      }
+                    }));
+      }
+      Set<Long> steps = new HashSet<>();
+      for (int i = 0; i < 2000; i++) {
+        RecordingReceiver.Arrival arrival = receiver.take();
+        assertTrue(steps.add(arrival.header().step()), "once each");
+        assertArrayEquals(
+            Batches.rows(arrival.header()),
+            arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE));
+      }
+      for (Thread helper : helpers) {
+        helper.join();
+      }
+    }
+    assertEquals(2000, payloads.stream().mapToInt(CountedPayload::releases).sum());
+  }
+
+  @Test
+  void shouldLeaveAClosedTransportAlone() {
+    NodeTransport transport = NodeTransport.open(ipc(0), new RecordingReceiver(), events);
+    transport.close();
+    assertFalse(transport.progress());
   }
 
   @Test

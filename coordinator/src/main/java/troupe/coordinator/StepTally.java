@@ -79,6 +79,11 @@ final class StepTally {
     return Arrays.stream(stats_R).allMatch(Objects::nonNull);
   }
 
+  /** Whether every rank has reported every layer. */
+  boolean isRouted() {
+    return stats_LR.values().stream().allMatch(StepTally::isRouted);
+  }
+
   /** The loads of all layers that every rank has reported. */
   SortedMap<Integer, double[]> loads() {
     SortedMap<Integer, double[]> loads = new TreeMap<>();

@@ -1,6 +1,9 @@
 package troupe.coordinator;
 
 import java.time.Duration;
+import java.util.Collections;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import troupe.coordinator.host.Host;
 import troupe.core.config.RunConfig;
 import troupe.core.optim.LearningRate;
@@ -12,7 +15,7 @@ import troupe.router.RouterActor;
  * The conversation of one step in one epoch.
  *
  * <pre>
- *   COLLECTING: Routed of all ranks   -> COLLECTING (Load of the layer to all routers)
+ *   COLLECTING: Routed of all ranks   -> COLLECTING (Load of all layers to all routers)
  *   COLLECTING: GradientReady of all  -> DECIDED    (Apply to all)
  *   DECIDED:    Applied of all        -> the step is committed
  * </pre>
@@ -24,6 +27,7 @@ final class TrainingStep {
   private final Group group;
   private final StepTally tally;
   private final long beganNs;
+  private final SortedMap<Integer, double[]> unsent = new TreeMap<>();
   private AdamWStep decided;
 
   /** A step that nobody knows of yet. */
@@ -73,7 +77,9 @@ final class TrainingStep {
     // Hosts with experts only, too: what they have reported may have got lost.
     group.tellAll(
         new Host.ToRouters(group.epoch(), new RouterActor.Step(group.epoch(), step(), timeout)));
+    unsent.clear();
     tally.loads().forEach(this::tellLoad);
+    flushLoads();
   }
 
   /** Who has not reported yet, and where they live. */
@@ -90,11 +96,27 @@ final class TrainingStep {
     double[] load_E = tally.routed(routed);
     if (load_E != null) {
       tellLoad(routed.layer(), load_E);
+      if (tally.isRouted()) {
+        flushLoads();
+      }
     }
   }
 
+  /** Backward begins with the last layer: until its load is known nobody needs the others. */
   private void tellLoad(int layer, double[] load_E) {
-    group.tellRouters(new RouterActor.Load(group.epoch(), step(), layer, load_E));
+    unsent.put(layer, load_E);
+    if (unsent.size() * load_E.length >= Host.NUMBERS_A_MESSAGE) {
+      flushLoads();
+    }
+  }
+
+  private void flushLoads() {
+    if (!unsent.isEmpty()) {
+      group.tellRouters(
+          new RouterActor.Load(
+              group.epoch(), step(), Collections.unmodifiableSortedMap(new TreeMap<>(unsent))));
+      unsent.clear();
+    }
   }
 
   void onReady(RouterActor.GradientReady ready) {

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.function.IntConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,8 +70,13 @@ public final class RouterActor {
    */
   public record Step(int epoch, long step, Duration replyTimeout) implements Command {}
 
-  /** The load of a layer over all ranks. The array is not written to once sent. */
-  public record Load(int epoch, long step, int layer, double[] load_E) implements Command {}
+  /**
+   * The load of some layers over all ranks, by layer. Nothing in it is written to once sent.
+   *
+   * @param load_LE share of tokens that each expert of each layer was chosen for
+   */
+  public record Load(int epoch, long step, SortedMap<Integer, double[]> load_LE)
+      implements Command {}
 
   /** Step {@code hyper.step()} is decided: update the parameters. May be repeated. */
   public record Apply(int epoch, AdamWStep hyper) implements Command {}
@@ -321,7 +327,7 @@ public final class RouterActor {
     if (load.epoch() == epoch() && pass != null && pass.step() == load.step()) {
       // A load is a sum over all ranks: each of them is in this step.
       trunk.allHaveBegun();
-      pass.load(load.layer(), load.load_E());
+      load.load_LE().forEach(pass::load);
       advance();
     }
   }

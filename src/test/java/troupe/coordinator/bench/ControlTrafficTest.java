@@ -10,16 +10,24 @@ class ControlTrafficTest {
   @Test
   void shouldCountMessagesByHostsAndRanksAndNotByExperts() {
     ControlTraffic.Load few = ControlTraffic.measure(new ControlTraffic.Shape(8, 3, 5, 2));
-    // Step, Load of three layers and Apply to routers, Apply to experts: to each of two hosts.
-    assertEquals(2 * 6, few.sent());
-    // Routed of five ranks in three layers; gradients and commits of two hosts.
-    assertEquals(5 * 3 + 2 + 2, few.received());
+    // Step, Load of all layers and Apply to routers, Apply to experts: to each of two hosts.
+    assertEquals(2 * 4, few.sent());
+    // Routed of all ranks and layers, gradients, commits: of each of two hosts.
+    assertEquals(2 * 3, few.received());
     ControlTraffic.Load many = ControlTraffic.measure(new ControlTraffic.Shape(512, 3, 5, 2));
     assertEquals(few.sent(), many.sent());
     assertEquals(few.received(), many.received());
     // A load is eight bytes an expert.
     assertTrue(many.sentBytes() - few.sentBytes() >= 2 * 3 * 8 * (512 - 8));
     assertTrue(many.largestBytes() > few.largestBytes() && many.cpuMs() > 0);
+  }
+
+  @Test
+  void shouldCutWhatIsTooLargeForAMessage() {
+    ControlTraffic.Load load = ControlTraffic.measure(new ControlTraffic.Shape(1 << 15, 3, 2, 1));
+    // Three layers, and six reports of one, two to a message.
+    assertEquals(3 + 2, load.sent());
+    assertEquals(3 + 2, load.received());
   }
 
   @Test

@@ -11,7 +11,9 @@ import akka.actor.typed.ActorSystem;
 import akka.actor.typed.Props;
 import akka.actor.typed.javadsl.Behaviors;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
@@ -120,14 +122,16 @@ class RemoteControlTest {
     try (WireLog log = WireLog.open()) {
       remote.tell("strings are Akka's own and pass");
       remote.tell(new Host.ToExperts(1, new ExpertActor.TakeSnapshot(state -> {})));
-      remote.tell(new Host.ToRouters(1, new RouterActor.Load(1, 2, 3, new double[1 << 18])));
+      remote.tell(
+          new Host.ToRouters(
+              1, new RouterActor.Load(1, 2, new TreeMap<>(Map.of(3, new double[1 << 18])))));
       remote.tell(new Host.Keep(1, 2));
       assertInstanceOf(String.class, receive());
       assertEquals(new Host.Keep(1, 2), receive());
       assertTrue(
           log.await("ExpertActor.TakeSnapshot (expected: a type that travels)").contains("HINT: "));
       assertTrue(
-          log.await("Host.ToRouters of 2097164 bytes (expected: at most ").contains("HINT: raise"));
+          log.await("Host.ToRouters of 2097165 bytes (expected: at most ").contains("HINT: raise"));
     }
   }
 

@@ -222,12 +222,11 @@ class WireFormatTest {
   @Test
   void shouldRefuseWhatIsTooLargeWhereItIsSent() {
     WireFormat narrow = format(WireTypes.ALL, new WireLimits(1_000));
+    RouterActor.Load load = new RouterActor.Load(1, 2, new TreeMap<>(Map.of(3, new double[1_000])));
     String line =
         assertRefused(
-            "Host.ToRouters of 8011 bytes (expected: at most 1000)",
-            () ->
-                narrow.write(
-                    new Host.ToRouters(1, new RouterActor.Load(1, 2, 3, new double[1_000]))));
+            "Host.ToRouters of 8012 bytes (expected: at most 1000)",
+            () -> narrow.write(new Host.ToRouters(1, load)));
     assertTrue(line.contains("HINT: raise akka.remote.artery.advanced.maximum-frame-size"), line);
     assertRefused(
         "Host.Keep of 1001 bytes (expected: at most 1000)",

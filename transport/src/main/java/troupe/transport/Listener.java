@@ -90,11 +90,15 @@ final class Listener {
   }
 
   /** What to poll, or {@code null} while the driver is out of reach. */
-  Subscription subscription(long nowNs) {
+  Subscription subscription() {
+    return subscription.isClosed() ? null : subscription;
+  }
+
+  /** Listens again if the client was made anew; waits for Aeron's driver then. */
+  void keepOpen(long nowNs) {
     if (subscription.isClosed()) {
       reopen(nowNs);
     }
-    return subscription.isClosed() ? null : subscription;
   }
 
   private void reopen(long nowNs) {

@@ -13,8 +13,8 @@ import troupe.transport.TransportEvents.Undelivered;
 
 /**
  * Sends what waits for one node, batch after batch, chunk after chunk; one copy from the rows into
- * the log of the publication. Used by the sending thread. Never blocks: what Aeron does not take
- * now is tried again in the next round.
+ * the log of the publication. Used by one thread at a time. What Aeron does not take now is tried
+ * again in the next round.
  *
  * <pre>
  *   OPENING: the driver has made the publication                      -> OPEN
@@ -71,20 +71,29 @@ final class PeerSender {
   }
 
   /**
-   * Sends at most {@code frameLimit} frames. Returns the work done.
+   * Opens what is closed and gives back what waits for too long; may wait for Aeron's driver.
+   * Returns the work done.
+   */
+  int keepConnected(long nowNs) {
+    int work = client.isOwn() ? 0 : client.work(nowNs);
+    if (connected(isConnected(nowNs))) {
+      lastConnectedNs = nowNs;
+    } else if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
+      discard(Undelivered.NOT_CONNECTED);
+    }
+    return work;
+  }
+
+  /**
+   * Sends at most {@code frameLimit} frames, none without a connection. Returns the work done.
    *
    * @param epoch asked for each batch after it was taken from the queue: whoever began an epoch
    *     before offering it is heard
    */
-  int send(long nowNs, IntSupplier epoch, int frameLimit) {
-    int work = client.isOwn() ? 0 : client.work(nowNs);
-    if (!connected(isConnected(nowNs))) {
-      if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
-        discard(Undelivered.NOT_CONNECTED);
-      }
-      return work;
+  int send(IntSupplier epoch, int frameLimit) {
+    if (!peer.isConnected()) {
+      return 0;
     }
-    lastConnectedNs = nowNs;
     int frames = 0;
     while (frames < frameLimit && hasBatch(epoch)) {
       long position = sendChunk();
@@ -94,7 +103,7 @@ final class PeerSender {
       }
       frames++;
     }
-    return work + frames;
+    return frames;
   }
 
   /** Gives back everything that waits. */

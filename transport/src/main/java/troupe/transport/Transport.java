@@ -17,6 +17,17 @@ public interface Transport extends AutoCloseable {
   /** Offers a batch to a node without blocking. Safe to call from several threads at once. */
   Offer offer(int node, BatchHeader header, Payload payload);
 
+  /**
+   * Sends and receives on the calling thread what would otherwise be left to a thread of the
+   * transport. Never waits; any number of threads may call it at any time. Who calls it once is
+   * taken for one who calls it often, at least after each time that it offers.
+   *
+   * @return whether anything was sent or received
+   */
+  default boolean progress() {
+    return false;
+  }
+
   /** A new placement epoch: what is on its way from another one is dropped and counted. */
   void setEpoch(int epoch);
 

@@ -4,10 +4,13 @@ import com.typesafe.config.ConfigFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.function.BiFunction;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.wire.WireFormat;
 import troupe.coordinator.wire.WireLimits;
@@ -81,29 +84,28 @@ public final class ControlTraffic {
     int hosts = shape.hosts();
     int routerHosts = Math.min(hosts, shape.ranks());
     AdamWStep hyper = new AdamWStep(1e-3, 0.9, 0.95, 1e-8, STEP, 0.73);
-    List<Kind> sent =
-        List.of(
-            kind(
-                routerHosts,
-                new Host.ToRouters(
-                    EPOCH, new RouterActor.Step(EPOCH, STEP, Duration.ofSeconds(2)))),
-            kind(
-                (long) routerHosts * shape.layers(),
-                new Host.ToRouters(
-                    EPOCH,
-                    new RouterActor.Load(
-                        EPOCH, STEP, 1, random.doubles(shape.experts()).toArray()))),
-            kind(routerHosts, new Host.ToRouters(EPOCH, new RouterActor.Apply(EPOCH, hyper))),
-            kind(hosts, new Host.ToExperts(EPOCH, new ExpertActor.Apply(EPOCH, hyper))));
-    List<Kind> received =
-        List.of(
-            kind((long) shape.ranks() * shape.layers(), bundle(List.of(routed()), List.of())),
-            kind(hosts, bundle(routers(this::ready), experts(this::expertReady))),
-            kind(
-                hosts,
-                bundle(
-                    routers(rank -> new RouterActor.Applied(EPOCH, STEP, rank)),
-                    experts(this::expertApplied))));
+    int ranksOfHost = Math.ceilDiv(shape.ranks(), routerHosts);
+    List<Kind> sent = new ArrayList<>();
+    sent.add(
+        kind(
+            routerHosts,
+            new Host.ToRouters(EPOCH, new RouterActor.Step(EPOCH, STEP, Duration.ofSeconds(2)))));
+    for (int layers : messages(shape.layers())) {
+      sent.add(kind(routerHosts, new Host.ToRouters(EPOCH, load(layers))));
+    }
+    sent.add(kind(routerHosts, new Host.ToRouters(EPOCH, new RouterActor.Apply(EPOCH, hyper))));
+    sent.add(kind(hosts, new Host.ToExperts(EPOCH, new ExpertActor.Apply(EPOCH, hyper))));
+    List<Kind> received = new ArrayList<>();
+    for (int reports : messages(ranksOfHost * shape.layers())) {
+      received.add(kind(routerHosts, bundle(routed(reports), List.of())));
+    }
+    received.add(kind(hosts, bundle(routers(this::ready), experts(this::expertReady))));
+    received.add(
+        kind(
+            hosts,
+            bundle(
+                routers(rank -> new RouterActor.Applied(EPOCH, STEP, rank)),
+                experts(this::expertApplied))));
     double cpuNs =
         sent.stream().mapToDouble(k -> k.count * k.writeNs).sum()
             + received.stream().mapToDouble(k -> k.count * k.readNs).sum();
@@ -150,6 +152,28 @@ public final class ControlTraffic {
   /** Of a random number as nodes draw it: five bytes. */
   private static int node() {
     return 2_000_000_000;
+  }
+
+  /** How many layers each message holds, when that many are reported as hosts do. */
+  private List<Integer> messages(int layers) {
+    int full = Math.ceilDiv(Host.NUMBERS_A_MESSAGE, shape.experts());
+    List<Integer> messages = new ArrayList<>();
+    for (int left = layers; left > 0; left -= full) {
+      messages.add(Math.min(full, left));
+    }
+    return messages;
+  }
+
+  private RouterActor.Load load(int layers) {
+    SortedMap<Integer, double[]> load_LE = new TreeMap<>();
+    for (int layer = 0; layer < layers; layer++) {
+      load_LE.put(layer, random.doubles(shape.experts()).toArray());
+    }
+    return new RouterActor.Load(EPOCH, STEP, load_LE);
+  }
+
+  private List<RouterActor.Event> routed(int reports) {
+    return Stream.generate(this::routed).limit(reports).toList();
   }
 
   private RouterActor.Event routed() {

@@ -9,7 +9,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.launch.ChildNode;
 import troupe.coordinator.launch.Exit;
@@ -149,7 +148,7 @@ final class Saboteur {
 
   /** The layers that have experts. */
   static List<Integer> expertLayers(RunConfig run) {
-    return IntStream.range(0, run.model().layers()).filter(run.model()::isMoe).boxed().toList();
+    return run.model().moeLayers();
   }
 
   /** Empty as long as nobody of the living is known to have it. */

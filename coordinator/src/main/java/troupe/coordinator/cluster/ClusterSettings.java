@@ -5,6 +5,7 @@ import com.typesafe.config.ConfigFactory;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
@@ -16,7 +17,7 @@ public final class ClusterSettings {
 
   /** Of a process without others. */
   public static Config alone(RunConfig.Cluster config) {
-    return compute(config).withFallback(ConfigFactory.load());
+    return ComputeThreads.configure(config.threads(), ConfigFactory.load());
   }
 
   /**
@@ -56,12 +57,5 @@ public final class ClusterSettings {
     return ConfigFactory.parseMap(settings)
         .withFallback(
             ConfigFactory.parseResources(ClusterSettings.class.getClassLoader(), RESOURCE));
-  }
-
-  private static Config compute(RunConfig.Cluster config) {
-    int threads =
-        config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
-    return ConfigFactory.parseMap(
-        Map.of("troupe.compute-dispatcher.thread-pool-executor.fixed-pool-size", threads));
   }
 }

@@ -10,40 +10,51 @@ import troupe.router.RouterActor;
 
 /**
  * Collects what routers and experts of a node report, so that the coordinator hears of a step in
- * few messages: reports that everyone gives are held until all have given them. What was reported
- * of the step at hand is kept, for a message may get lost.
+ * few messages: reports that everyone gives are held until all have given them, or a message is
+ * full. What was reported of the step at hand is kept, for a message may get lost.
  */
 final class Bundler {
   private final int epoch;
   private final int node;
   private final int owners;
+  private final int routings;
   private final List<RouterActor.Event> routers = new ArrayList<>();
   private final List<ExpertActor.Event> experts = new ArrayList<>();
   private final List<RouterActor.Event> routersOfStep = new ArrayList<>();
   private final List<ExpertActor.Event> expertsOfStep = new ArrayList<>();
+  private final Set<Routing> routed = new HashSet<>();
   private final Set<Object> ready = new HashSet<>();
   private final Set<Object> applied = new HashSet<>();
   private long step = -1;
+  private int numbers;
+
+  private record Routing(int rank, int layer) {}
 
   /**
    * Collects the reports of an epoch.
    *
    * @param owners routers and experts that live here
+   * @param routings how many times a gate has seen all tokens here in a step: ranks times layers
+   *     with experts
    */
-  Bundler(int epoch, int node, int owners) {
+  Bundler(int epoch, int node, int owners, int routings) {
     this.epoch = epoch;
     this.node = node;
     this.owners = owners;
+    this.routings = routings;
   }
 
   /** Takes a report; returns whether it is time to {@link #take} what there is. */
   boolean add(RouterActor.Event event) {
     routers.add(event);
     return switch (event) {
-      case RouterActor.Routed routed -> {
-        of(routed.step());
-        routersOfStep.add(routed);
-        yield true;
+      case RouterActor.Routed gate -> {
+        of(gate.step());
+        routersOfStep.add(gate);
+        boolean repeated = !routed.add(new Routing(gate.rank(), gate.layer()));
+        // The first load that is needed is that of the last layer: nobody waits for the others.
+        boolean isFull = isFull(gate.stats().routed_E().length);
+        yield repeated || routed.size() == routings || isFull;
       }
       case RouterActor.GradientReady gradient -> {
         of(gradient.step());
@@ -72,12 +83,12 @@ final class Bundler {
       case ExpertActor.GradientReady gradient -> {
         of(gradient.step());
         expertsOfStep.add(gradient);
-        yield isLast(ready, expert);
+        yield isLast(ready, expert) || isFull(1);
       }
       case ExpertActor.Applied done -> {
         of(done.step());
         expertsOfStep.add(done);
-        yield isLast(applied, expert);
+        yield isLast(applied, expert) || isFull(1);
       }
       case ExpertActor.Restarted restarted -> true;
     };
@@ -88,6 +99,7 @@ final class Bundler {
       step = newStep;
       routersOfStep.clear();
       expertsOfStep.clear();
+      routed.clear();
       ready.clear();
       applied.clear();
     }
@@ -99,6 +111,11 @@ final class Bundler {
     return repeated || reported.size() == owners;
   }
 
+  private boolean isFull(int more) {
+    numbers += more;
+    return numbers >= Host.NUMBERS_A_MESSAGE;
+  }
+
   boolean isEmpty() {
     return routers.isEmpty() && experts.isEmpty();
   }
@@ -108,6 +125,7 @@ final class Bundler {
     Host.Bundle bundle = new Host.Bundle(epoch, node, routers, experts);
     routers.clear();
     experts.clear();
+    numbers = 0;
     return bundle;
   }
 

@@ -64,6 +64,11 @@ final class CopyRound {
     return true;
   }
 
+  /** How many copies a node gets from this one. */
+  int copiesTo(int other) {
+    return (int) unmade.stream().filter(shard -> targets(shard).contains(other)).count();
+  }
+
   /** The nodes that get a copy of a shard from this one. */
   Collection<Integer> targets(ShardId shard) {
     return shard.kind() == ShardId.Kind.TRUNK ? ring.trunkTargets(node) : ring.targets(node);

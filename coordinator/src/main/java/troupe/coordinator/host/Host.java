@@ -62,7 +62,7 @@ public final class Host {
           Stop,
           Finish,
           Fetch,
-          Arrived,
+          Receipts,
           StoodStill,
           FromRouter,
           FromExpert,
@@ -136,8 +136,10 @@ public final class Host {
   public record Fetch(int epoch, ShardId shard, long step, int toNode) implements Command {}
 
   /** Another host has the whole of a shard that was sent to it. */
-  public record Arrived(int epoch, ShardId shard, long step, Phase phase, int node)
-      implements Command {}
+  public record Arrived(int epoch, ShardId shard, long step, Phase phase, int node) {}
+
+  /** What another host has received. */
+  public record Receipts(List<Arrived> arrived) implements Command {}
 
   /**
    * This process stood still for so long that the others may have gone on without it: nothing is
@@ -330,7 +332,13 @@ public final class Host {
 
   private static final Logger LOG = LoggerFactory.getLogger(Host.class);
 
-  /** How often to look after transfers; reports that wait for others wait no longer than this. */
+  /**
+   * How many numbers of experts a message holds before it is sent; the next report on top, that is
+   * well below the largest frame.
+   */
+  public static final int NUMBERS_A_MESSAGE = 1 << 16;
+
+  /** How often to look after transfers. */
   private static final Duration TICK = Duration.ofMillis(100);
 
   /** How often to look whether connections are up. */
@@ -349,6 +357,9 @@ public final class Host {
   /** Ticks between two lines on what is waited for. */
   private static final int TICKS_A_REPORT = 10;
 
+  /** Reports that wait for others wait no longer than this. */
+  private static final int TICKS_A_FLUSH = 5;
+
   private final ActorContext<Command> context;
   private final TimerScheduler<Command> timers;
   private final Settings settings;
@@ -366,6 +377,7 @@ public final class Host {
   private EpochPlan plan;
   private Map<Integer, ActorRef<Command>> hosts = Map.of();
   private Bundler bundler;
+  private ReceiptBook receipts;
   private CopyRound round;
   private long stepAtHand;
   private long replicatedStep;
@@ -376,6 +388,7 @@ public final class Host {
   private Outcome outcome;
   private long finishNs;
   private int ticks;
+  private int flushedTick;
 
   private Host(ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
     this.context = context;
@@ -488,7 +501,7 @@ public final class Host {
       case Stop stop -> passOn(new StopAsked(epoch, node(), stop.replyTo()), stop.replyTo());
       case Finish finish -> onFinish(finish.outcome());
       case Fetch fetch -> onFetch(fetch);
-      case Arrived arrived -> onArrived(arrived);
+      case Receipts receipts -> receipts.arrived().forEach(this::onArrived);
       case StoodStill stood -> onStoodStill();
       case FromRouter from -> {
         if (state == State.RUNNING && bundler.add(from.event())) {
@@ -631,6 +644,7 @@ public final class Host {
     }
     heardNs = settings.nanoTime().getAsLong();
     plan = prepare.plan();
+    receipts = new ReceiptBook(plan, node(), config.replicate());
     hosts = prepare.hosts();
     state = State.PREPARING;
     settings.links().connect(plan.nodes());
@@ -678,7 +692,12 @@ public final class Host {
     }
     restore.finish();
     owners.spawn(plan);
-    bundler = new Bundler(epoch, node(), owners.count());
+    bundler =
+        new Bundler(
+            epoch,
+            node(),
+            owners.count(),
+            owners.ranks().size() * config.model().moeLayers().size());
     state = State.RUNNING;
     coordinator.tell(new Prepared(epoch, node()));
   }
@@ -706,12 +725,16 @@ public final class Host {
 
   private void flush() {
     coordinator.tell(bundler.take());
+    flushedTick = ticks;
   }
 
   private void onTick() {
     courier.tick();
     ticks++;
-    if (state == State.RUNNING && !bundler.isEmpty()) {
+    if (plan != null && plan.epoch() == epoch) {
+      receipts.takeAll().forEach(this::tellReceipts);
+    }
+    if (state == State.RUNNING && !bundler.isEmpty() && ticks - flushedTick >= TICKS_A_FLUSH) {
       flush();
     }
     if (state == State.RUNNING && leaving && ticks % TICKS_A_REPORT == 0) {
@@ -822,13 +845,22 @@ public final class Host {
     }
   }
 
-  /** Tells whoever sent a shard that it is here. */
+  /** Whoever sent a shard will hear that it is here. */
   private void confirm(ShardId shard, long step, Phase phase) {
     if (plan == null || plan.epoch() != epoch) {
       return;
     }
     plan.sender(phase, shard)
-        .ifPresent(from -> hosts.get(from).tell(new Arrived(epoch, shard, step, phase, node())));
+        .ifPresent(
+            from ->
+                tellReceipts(
+                    from, receipts.add(from, new Arrived(epoch, shard, step, phase, node()))));
+  }
+
+  private void tellReceipts(int sender, List<Arrived> arrived) {
+    if (!arrived.isEmpty()) {
+      hosts.get(sender).tell(new Receipts(arrived));
+    }
   }
 
   private void onArrived(Arrived arrived) {

@@ -12,11 +12,11 @@ import troupe.coordinator.cluster.Identity;
 import troupe.coordinator.cluster.Joining;
 import troupe.coordinator.cluster.NodeSystem;
 import troupe.coordinator.cluster.StoodStill;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
-import troupe.coordinator.run.ComputeThreads;
 import troupe.coordinator.run.CorpusBatches;
 import troupe.coordinator.run.DataPlane;
 import troupe.coordinator.run.ModelDevice;
@@ -107,6 +107,7 @@ public final class ClusterNode {
                 pause -> {
                   system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));
                 })) {
+      ComputeThreads.besideComputing(system, transport::progress);
       CheckpointPost post = new CheckpointPost();
       Host.Settings host =
           new Host.Settings(

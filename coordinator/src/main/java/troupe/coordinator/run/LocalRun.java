@@ -17,6 +17,7 @@ import org.slf4j.LoggerFactory;
 import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Model;
@@ -27,6 +28,7 @@ import troupe.core.config.RunConfig;
 import troupe.expert.FaultPlan;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
+import troupe.transport.InProcessTransport;
 import troupe.transport.Transport;
 
 /**
@@ -96,12 +98,16 @@ public final class LocalRun implements AutoCloseable {
     RunConfig config = parts.model().config();
     NodeReceiver receiver = new NodeReceiver(parts.model().device(), config);
     Transport transport = DataPlane.open(config.transport(), parts.runId(), NODE, receiver);
-    return new LocalRun(
-        transport,
+    ActorSystem<Coordinator.Command> system =
         ActorSystem.create(
             guardian(parts, transport, receiver),
             "troupe",
-            ComputeThreads.configure(config.cluster().threads(), ConfigFactory.load())));
+            ComputeThreads.configure(config.cluster().threads(), ConfigFactory.load()));
+    // A hand-off leaves nothing on its way.
+    if (!(transport instanceof InProcessTransport)) {
+      ComputeThreads.besideComputing(system, transport::progress);
+    }
+    return new LocalRun(transport, system);
   }
 
   /** Starts everybody, then passes what it is told on to the coordinator. */

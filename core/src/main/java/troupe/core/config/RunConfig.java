@@ -1,6 +1,7 @@
 package troupe.core.config;
 
 import java.util.List;
+import java.util.stream.IntStream;
 import troupe.core.tensor.Activation;
 
 /**
@@ -132,6 +133,11 @@ public record RunConfig(
      */
     public boolean isMoe(int layer) {
       return (layer + 1) % moeEvery == 0;
+    }
+
+    /** The layers with experts, in order. */
+    public List<Integer> moeLayers() {
+      return IntStream.range(0, layers).filter(this::isMoe).boxed().toList();
     }
   }
 

@@ -5,15 +5,14 @@ import io.aeron.logbuffer.ControlledFragmentHandler;
 import io.aeron.logbuffer.Header;
 import java.util.function.IntSupplier;
 import org.agrona.DirectBuffer;
-import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 
 /**
  * The receiving side of one way: hands frames to the assembler and leaves those that it holds where
  * they are.
  */
-final class ReceiveAgent implements Agent, ControlledFragmentHandler {
-  /** As many as one round of sending, see {@link SendAgent}. */
+final class ReceiveSide implements ControlledFragmentHandler {
+  /** As many as one round of sending, see {@link SendSide}. */
   private static final int FRAMES_A_ROUND = 4;
 
   private final Listener listener;
@@ -22,20 +21,25 @@ final class ReceiveAgent implements Agent, ControlledFragmentHandler {
   private final NanoClock clock;
   private long nowNs;
 
-  ReceiveAgent(Listener listener, Assembler assembler, IntSupplier epoch, NanoClock clock) {
+  ReceiveSide(Listener listener, Assembler assembler, IntSupplier epoch, NanoClock clock) {
     this.listener = listener;
     this.assembler = assembler;
     this.epoch = epoch;
     this.clock = clock;
   }
 
-  @Override
-  public int doWork() {
+  /** A whole round: keeps listening, may wait for Aeron's driver, and receives. */
+  int doWork() {
+    listener.keepOpen(clock.nanoTime());
+    return receive() + assembler.expire(nowNs);
+  }
+
+  /** The part of a round that never waits: takes what is there. Returns the work done. */
+  int receive() {
     nowNs = clock.nanoTime();
     assembler.epoch(epoch.getAsInt());
-    Subscription subscription = listener.subscription(nowNs);
-    int frames = subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
-    return frames + assembler.expire(nowNs);
+    Subscription subscription = listener.subscription();
+    return subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
   }
 
   @Override
@@ -44,13 +48,7 @@ final class ReceiveAgent implements Agent, ControlledFragmentHandler {
     return verdict == Verdict.HELD ? Action.ABORT : Action.CONTINUE;
   }
 
-  @Override
-  public void onClose() {
+  void close() {
     assembler.close();
-  }
-
-  @Override
-  public String roleName() {
-    return "transport-receive-" + listener.way();
   }
 }

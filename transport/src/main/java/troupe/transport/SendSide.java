@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.IntSupplier;
-import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.ManyToOneConcurrentLinkedQueue;
 import org.agrona.concurrent.NanoClock;
 import troupe.transport.TransportEvents.Undelivered;
@@ -13,7 +12,7 @@ import troupe.transport.TransportEvents.Undelivered;
  * The sending side: goes round the peers and lets each send a few frames, so that none waits for
  * another.
  */
-final class SendAgent implements Agent {
+final class SendSide {
   /**
    * Small enough that what was just written is still in the cache when this machine reads it back
    * from shared memory.
@@ -26,7 +25,7 @@ final class SendAgent implements Agent {
   private final IntSupplier epoch;
   private final NanoClock clock;
 
-  SendAgent(Function<Peer, PeerSender> senderOf, IntSupplier epoch, NanoClock clock) {
+  SendSide(Function<Peer, PeerSender> senderOf, IntSupplier epoch, NanoClock clock) {
     this.senderOf = senderOf;
     this.epoch = epoch;
     this.clock = clock;
@@ -37,8 +36,8 @@ final class SendAgent implements Agent {
     added.add(peer);
   }
 
-  @Override
-  public int doWork() {
+  /** A whole round: keeps connections, may wait for Aeron's driver, and sends. */
+  int doWork() {
     admit();
     long nowNs = clock.nanoTime();
     int work = 0;
@@ -49,23 +48,26 @@ final class SendAgent implements Agent {
         senders.remove(i);
         work++;
       } else {
-        work += sender.send(nowNs, epoch, FRAMES_A_ROUND);
+        work += sender.keepConnected(nowNs) + sender.send(epoch, FRAMES_A_ROUND);
       }
     }
     return work;
   }
 
+  /** The part of a round that never waits: sends to whoever is connected. Returns the work done. */
+  int send() {
+    int frames = 0;
+    for (int i = senders.size() - 1; i >= 0; i--) {
+      frames += senders.get(i).send(epoch, FRAMES_A_ROUND);
+    }
+    return frames;
+  }
+
   /** Gives back what was never sent. The queues let nothing more in by now. */
-  @Override
-  public void onClose() {
+  void close() {
     admit();
     senders.forEach(sender -> dismiss(sender, Undelivered.CLOSED));
     senders.clear();
-  }
-
-  @Override
-  public String roleName() {
-    return "transport-send";
   }
 
   private void admit() {

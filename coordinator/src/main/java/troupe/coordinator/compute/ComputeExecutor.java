@@ -1,0 +1,57 @@
+package troupe.coordinator.compute;
+
+import akka.dispatch.DispatcherPrerequisites;
+import akka.dispatch.ExecutorServiceConfigurator;
+import akka.dispatch.ExecutorServiceFactory;
+import akka.dispatch.MonitorableThreadFactory;
+import com.typesafe.config.Config;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Akka's executor of {@code troupe.compute-dispatcher}: a fixed pool whose threads do {@link
+ * SideWork} after each message and while they have none. So on a machine where all cores compute,
+ * batches move without another thread taking the cores away, and on one with cores to spare without
+ * waking one.
+ */
+public final class ComputeExecutor extends ExecutorServiceConfigurator {
+  private final int size;
+  private final SideWork sideWork;
+
+  /** Called by Akka, which finds this class by its name in application.conf. */
+  public ComputeExecutor(Config config, DispatcherPrerequisites prerequisites) {
+    super(config, prerequisites);
+    this.size = config.getInt("pool-size");
+    this.sideWork = ComputeThreads.sideWork(prerequisites.settings());
+  }
+
+  @Override
+  public ExecutorServiceFactory createExecutorServiceFactory(String id, ThreadFactory threads) {
+    ThreadFactory named =
+        threads instanceof MonitorableThreadFactory akka
+            ? akka.withName(akka.name() + "-" + id)
+            : threads;
+    return new ExecutorServiceFactory() {
+      @Override
+      public ExecutorService createExecutorService() {
+        return new Pool(size, sideWork, named);
+      }
+    };
+  }
+
+  private static final class Pool extends ThreadPoolExecutor {
+    private final SideWork sideWork;
+
+    Pool(int size, SideWork sideWork, ThreadFactory threads) {
+      super(size, size, 0, TimeUnit.NANOSECONDS, new ComputeQueue(sideWork), threads);
+      this.sideWork = sideWork;
+    }
+
+    @Override
+    protected void afterExecute(Runnable task, Throwable failure) {
+      sideWork.run();
+    }
+  }
+}

@@ -1,0 +1,78 @@
+package troupe.coordinator.compute;
+
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * The messages that wait for a compute thread. A thread that finds none does {@link SideWork} until
+ * one comes, one thread at a time: eagerly at first, then with pauses that grow with the time it
+ * has waited, so that they add little to it.
+ */
+final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
+  private static final long serialVersionUID = 1;
+
+  private static final int SPINS = 20;
+  private static final int YIELDS = 100;
+  private static final long MIN_PAUSE_NS = 20_000;
+  private static final long MAX_PAUSE_NS = 500_000;
+
+  /** Whoever waits beside the one at work looks that often whether it still is. */
+  private static final long BYSTANDER_PAUSE_NS = 5_000_000;
+
+  private final transient SideWork sideWork;
+  private final transient AtomicBoolean isAtWork = new AtomicBoolean();
+
+  ComputeQueue(SideWork sideWork) {
+    this.sideWork = sideWork;
+  }
+
+  @Override
+  public Runnable take() throws InterruptedException {
+    Runnable task = poll();
+    while (task == null) {
+      if (!sideWork.exists()) {
+        task = super.take();
+      } else if (isAtWork.compareAndSet(false, true)) {
+        try {
+          task = workUntilTask();
+        } finally {
+          isAtWork.set(false);
+        }
+      } else {
+        task = poll(BYSTANDER_PAUSE_NS, TimeUnit.NANOSECONDS);
+      }
+    }
+    return task;
+  }
+
+  private Runnable workUntilTask() throws InterruptedException {
+    int idle = 0;
+    long pauseNs = MIN_PAUSE_NS;
+    while (true) {
+      if (Thread.interrupted()) {
+        throw new InterruptedException();
+      }
+      if (sideWork.run()) {
+        idle = 0;
+        pauseNs = MIN_PAUSE_NS;
+      }
+      Runnable task;
+      if (idle < SPINS + YIELDS) {
+        if (idle < SPINS) {
+          Thread.onSpinWait();
+        } else {
+          Thread.yield();
+        }
+        idle++;
+        task = poll();
+      } else {
+        task = poll(pauseNs, TimeUnit.NANOSECONDS);
+        pauseNs = Math.min(2 * pauseNs, MAX_PAUSE_NS);
+      }
+      if (task != null) {
+        return task;
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+package troupe.coordinator.compute;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import akka.actor.typed.ActorSystem;
+import akka.actor.typed.DispatcherSelector;
+import akka.actor.typed.javadsl.Behaviors;
+import com.typesafe.config.ConfigFactory;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class ComputeThreadsTest {
+  private static final int THREADS = 3;
+  private static final Duration TIMEOUT = Duration.ofSeconds(20);
+
+  private final ActorSystem<Void> system =
+      ActorSystem.create(
+          Behaviors.empty(), "compute", ComputeThreads.configure(THREADS, ConfigFactory.load()));
+  private final Executor compute =
+      system.dispatchers().lookup(DispatcherSelector.fromConfig("troupe.compute-dispatcher"));
+
+  @AfterEach
+  void stop() throws Exception {
+    system.terminate();
+    system.getWhenTerminated().toCompletableFuture().get(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+    await("compute threads end", () -> threads().isEmpty());
+  }
+
+  private static Set<String> threads() {
+    Set<String> names = ConcurrentHashMap.newKeySet();
+    Thread.getAllStackTraces().keySet().stream()
+        .map(Thread::getName)
+        .filter(name -> name.startsWith("compute-troupe.compute-dispatcher"))
+        .forEach(names::add);
+    return names;
+  }
+
+  private static void await(String what, BooleanSupplier condition) {
+    long deadlineNs = System.nanoTime() + TIMEOUT.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() - deadlineNs > 0) {
+        fail("not within " + TIMEOUT + ": " + what);
+      }
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void shouldComputeOnAsManyThreadsAsConfigured() throws Exception {
+    CountDownLatch all = new CountDownLatch(THREADS);
+    for (int i = 0; i < THREADS; i++) {
+      compute.execute(
+          () -> {
+            all.countDown();
+            awaitUninterrupted(all);
+          });
+    }
+    assertTrue(all.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS), "all at once");
+    assertEquals(THREADS, threads().size());
+  }
+
+  private static void awaitUninterrupted(CountDownLatch latch) {
+    try {
+      latch.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Test
+  void shouldDoSideWorkAfterEachMessageAndWhileThereIsNone() {
+    AtomicInteger pieces = new AtomicInteger();
+    AtomicReference<Thread> worker = new AtomicReference<>();
+    ComputeThreads.besideComputing(
+        system,
+        () -> {
+          worker.set(Thread.currentThread());
+          return pieces.incrementAndGet() % 3 == 0;
+        });
+    compute.execute(() -> {});
+    await("side work goes on without messages", () -> pieces.get() > 200);
+    assertTrue(worker.get().getName().startsWith("compute-troupe.compute-dispatcher"));
+  }
+
+  @Test
+  void shouldTakeMessagesWhileThereIsSideWork() throws Exception {
+    ComputeThreads.besideComputing(system, () -> true);
+    CountDownLatch done = new CountDownLatch(10_000);
+    for (int i = 0; i < 10_000; i++) {
+      compute.execute(done::countDown);
+    }
+    assertTrue(done.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+  }
+
+  @Test
+  void shouldDoSideWorkOnOneIdleThreadAtATime() throws Exception {
+    AtomicInteger atOnce = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    AtomicInteger pieces = new AtomicInteger();
+    ComputeThreads.besideComputing(
+        system,
+        () -> {
+          int now = atOnce.incrementAndGet();
+          // Until then threads may be at it that have just computed.
+          if (pieces.incrementAndGet() > 100) {
+            most.accumulateAndGet(now, Math::max);
+          }
+          Thread.yield();
+          atOnce.decrementAndGet();
+          return false;
+        });
+    CountDownLatch all = new CountDownLatch(THREADS);
+    for (int i = 0; i < THREADS; i++) {
+      compute.execute(
+          () -> {
+            all.countDown();
+            awaitUninterrupted(all);
+          });
+    }
+    await("side work", () -> pieces.get() > 300);
+    assertEquals(1, most.get());
+  }
+}
