@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Pattern;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -26,9 +29,11 @@ import troupe.coordinator.metrics.StepMetrics;
 import troupe.coordinator.run.RunFolder;
 import troupe.coordinator.run.TrainedRun;
 import troupe.coordinator.run.TrainingSession;
+import troupe.coordinator.wire.MessageGun;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;
+import troupe.transport.FrameGun;
 
 /**
  * Three processes of the real {@code node} verb train the bits that one process trains, also when
@@ -37,13 +42,14 @@ import troupe.core.data.Corpus;
 @Timeout(300)
 final class ClusterTest {
   private static final int STEPS = 40;
+  private static final int MANY_STEPS = 200;
   private static final Duration END = Duration.ofSeconds(200);
 
   @TempDir private Path folder;
 
   private final StringBuffer output = new StringBuffer();
 
-  private Path config() throws IOException {
+  private Path config(int steps) throws IOException {
     return Files.writeString(
         folder.resolve("tiny.conf"),
         """
@@ -56,7 +62,7 @@ final class ClusterTest {
         generate.prompts = []
         transport.term_bytes = 1048576
         """
-            .formatted(STEPS));
+            .formatted(steps));
   }
 
   private List<String> overrides(String run) throws IOException {
@@ -64,17 +70,17 @@ final class ClusterTest {
         "data.path=" + Path.of("..", "README.md").toRealPath(), "run.dir=" + folder.resolve(run));
   }
 
-  private String undisturbed() throws IOException {
-    RunConfig run = ConfigLoader.load(config(), overrides("alone"));
+  private String undisturbed(int steps) throws IOException {
+    RunConfig run = ConfigLoader.load(config(steps), overrides("alone"));
     Files.createDirectories(folder.resolve("alone"));
     Outcome outcome = new TrainingSession(run, RunFolder.enter(run), new Silent()).run();
-    assertEquals(new Outcome.Completed(STEPS), outcome);
-    return hash("alone");
+    assertEquals(new Outcome.Completed(steps), outcome);
+    return hash("alone", steps);
   }
 
-  private String hash(String run) {
+  private String hash(String run, int steps) {
     try (TrainedRun trained = TrainedRun.open(folder.resolve(run))) {
-      assertEquals(STEPS, trained.step());
+      assertEquals(steps, trained.step());
       return trained.hash();
     }
   }
@@ -117,7 +123,7 @@ final class ClusterTest {
 
   @Test
   void shouldTrainTheBitsOfOneProcessAlsoWhenAWorkerIsKilled() throws Exception {
-    LaunchPlan plan = LaunchPlan.of(config(), overrides("killed"), 3);
+    LaunchPlan plan = LaunchPlan.of(config(STEPS), overrides("killed"), 3);
     try (LocalCluster cluster = cluster(plan)) {
       cluster.start();
       Eventually.await(output, () -> hasStep("killed", 12));
@@ -125,11 +131,59 @@ final class ClusterTest {
       assertTrue(cluster.awaitEnd(END), output::toString);
       assertEquals(0, cluster.outcome(), output::toString);
     }
-    assertEquals(undisturbed(), hash("killed"), output::toString);
+    assertEquals(undisturbed(STEPS), hash("killed", STEPS), output::toString);
     assertEquals(LongStream.rangeClosed(1, STEPS).boxed().toList(), steps("killed"));
     String events = Files.readString(folder.resolve("killed").resolve(EventLog.FILE_NAME));
     assertTrue(events.contains("\"event\":\"removed\""), events);
     assertTrue(events.contains("\"event\":\"recovered\""), events);
+  }
+
+  @Test
+  void shouldTrainTheBitsOfOneProcessUnderFire() throws Exception {
+    long seed = Long.getLong("fuzz.seed", ThreadLocalRandom.current().nextLong());
+    String replay = "-Dfuzz.seed=" + seed;
+    LaunchPlan plan = LaunchPlan.of(config(MANY_STEPS), overrides("under-fire"), 2);
+    int frames = 0;
+    try (LocalCluster cluster = cluster(plan);
+        FrameGun frameGun = new FrameGun(seed);
+        MessageGun messageGun = new MessageGun(seed)) {
+      cluster.start();
+      Eventually.await(output, () -> hasStep("under-fire", 1));
+      NodesFile nodes = NodesFile.read(folder.resolve("under-fire").resolve(NodesFile.FILE_NAME));
+      for (NodesFile.Node node : nodes.nodes()) {
+        messageGun.fire(node.address(), 5_000);
+        for (int port : UdpPorts.of(node.pid())) {
+          frames += frameGun.fire(port, node.node(), 5_000) ? 5_000 : 0;
+        }
+      }
+      assertTrue(cluster.awaitEnd(END), output::toString);
+      assertEquals(0, cluster.outcome(), () -> replay + "\n" + output);
+    }
+    assertTrue(frames >= 10_000, () -> "both nodes listen; " + replay);
+    assertEquals(
+        undisturbed(MANY_STEPS), hash("under-fire", MANY_STEPS), () -> replay + "\n" + output);
+    String logs = logs("under-fire");
+    assertTrue(logs.contains("control message refused"), logs);
+    assertTrue(sum("corruptFrames=(\\d+)", logs) > 0, logs);
+    assertTrue(sum("foreignFrames=(\\d+)", logs) > 0, logs);
+  }
+
+  private String logs(String run) throws IOException {
+    StringBuilder all = new StringBuilder();
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder.resolve(run), "*.log")) {
+      for (Path file : files) {
+        all.append(Files.readString(file));
+      }
+    }
+    return all.toString();
+  }
+
+  private static long sum(String counter, String logs) {
+    return Pattern.compile(counter)
+        .matcher(logs)
+        .results()
+        .mapToLong(found -> Long.parseLong(found.group(1)))
+        .sum();
   }
 
   private ChildNode worker(LocalCluster cluster) {

@@ -18,7 +18,8 @@ import troupe.core.UserException;
 
 /**
  * What it costs to spread a training over processes of this machine: the same steps in one process,
- * on nodes, and on nodes that keep copies, one after the other, several times.
+ * on nodes, and on nodes that keep copies, one after the other, several times: every second time in
+ * reverse.
  */
 public final class NodesBench {
   private final NodesPlan plan;
@@ -95,7 +96,9 @@ public final class NodesBench {
   private NodesResult.Pair pair(int pair, BenchFolder folder)
       throws InterruptedException, IOException {
     Map<Spread, RunTiming> timings = new EnumMap<>(Spread.class);
-    for (Spread spread : Spread.values()) {
+    List<Spread> order = List.of(Spread.values());
+    // A machine that gets steadily slower or faster favours none.
+    for (Spread spread : pair % 2 == 1 ? order : order.reversed()) {
       Path runFolder = folder.run(pair, spread);
       RunTiming timing = begin(new TimedRun(plan, java, spread, runFolder, log, nanoTime)).run();
       folder.measured(runFolder);

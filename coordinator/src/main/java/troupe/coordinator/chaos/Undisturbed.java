@@ -79,6 +79,8 @@ final class Undisturbed {
         List.of(
             "run.resume=false",
             "run.dir=" + folder,
+            // All cores: nobody else needs them, and results do not depend on it.
+            "cluster.threads=0",
             "checkpoint.every=" + step,
             // A small model is many times as far before it hears that it may stop.
             "checkpoint.keep=1000",

@@ -34,8 +34,9 @@ import troupe.coordinator.launch.MergedLog;
       "out what passes between two steps, such as waiting for copies; that has a column of its own.",
       "transport is the share of one thread's time, on average over nodes, warm-up included.",
       "",
-      "A machine drifts within minutes: trust ratios within a pair, and the median of several. The",
-      "runs are in a temporary folder and deleted, or stay in run.dir=FOLDER."
+      "A machine drifts within minutes: trust ratios within a pair, and the median of an even number",
+      "of pairs, for every second one is measured in reverse. The runs are in a temporary folder and",
+      "deleted, or stay in run.dir=FOLDER."
     },
     footer = {
       "",
@@ -59,7 +60,7 @@ final class BenchNodesCommand implements Callable<Integer> {
 
   @Option(
       names = "--pairs",
-      defaultValue = "3",
+      defaultValue = "4",
       paramLabel = "N",
       description = "How often to measure each way (default: ${DEFAULT-VALUE}).")
   private int pairs;
@@ -73,10 +74,10 @@ final class BenchNodesCommand implements Callable<Integer> {
 
   @Option(
       names = "--warmup",
-      defaultValue = "100",
+      defaultValue = "200",
       paramLabel = "N",
       description =
-          "How many steps to take before, until all is compiled (default: ${DEFAULT-VALUE}).")
+          "How many steps to take before, until most is compiled (default: ${DEFAULT-VALUE}).")
   private int warmUp;
 
   @Parameters(

@@ -6,15 +6,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * The messages that wait for a compute thread. A thread that finds none does {@link SideWork} until
- * one comes, one thread at a time: eagerly at first, then with pauses that grow with the time it
- * has waited, so that they add little to it.
+ * one comes, one thread at a time: eagerly at first, then with pauses of an eighth of the time that
+ * it has waited, so that they add little to it.
  */
 final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
   private static final long serialVersionUID = 1;
 
   private static final int SPINS = 20;
   private static final int YIELDS = 100;
-  private static final long MIN_PAUSE_NS = 20_000;
+  private static final int PAUSES = 8;
+  private static final long MIN_PAUSE_NS = 10_000;
   private static final long MAX_PAUSE_NS = 500_000;
 
   /** Whoever waits beside the one at work looks that often whether it still is. */
@@ -47,15 +48,15 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
   }
 
   private Runnable workUntilTask() throws InterruptedException {
+    long idleSinceNs = System.nanoTime();
     int idle = 0;
-    long pauseNs = MIN_PAUSE_NS;
     while (true) {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
       if (sideWork.run()) {
         idle = 0;
-        pauseNs = MIN_PAUSE_NS;
+        idleSinceNs = System.nanoTime();
       }
       Runnable task;
       if (idle < SPINS + YIELDS) {
@@ -67,8 +68,9 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
         idle++;
         task = poll();
       } else {
+        long idleNs = System.nanoTime() - idleSinceNs;
+        long pauseNs = Math.clamp(idleNs / PAUSES, MIN_PAUSE_NS, MAX_PAUSE_NS);
         task = poll(pauseNs, TimeUnit.NANOSECONDS);
-        pauseNs = Math.min(2 * pauseNs, MAX_PAUSE_NS);
       }
       if (task != null) {
         return task;
