@@ -151,7 +151,7 @@ final class NodeGuardian {
         Membership.create(
             event -> {
               if (event instanceof Membership.Expelled expelled) {
-                self.tell(new Gone(expelled.cause()));
+                self.tell(new Gone("this node: " + expelled.cause()));
               }
             }),
         "expulsion");
