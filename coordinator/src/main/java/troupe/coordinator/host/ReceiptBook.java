@@ -44,7 +44,7 @@ final class ReceiptBook {
   List<Host.Arrived> add(int sender, Host.Arrived receipt) {
     Unsaid ofSender = unsaid.computeIfAbsent(sender, it -> new Unsaid());
     ofSender.add(receipt);
-    if (ofSender.copiesOfStep < copies.get(sender)) {
+    if (receipt.phase() != Phase.REPLICA || ofSender.copiesOfStep < copies.get(sender)) {
       return List.of();
     }
     unsaid.remove(sender);
