@@ -109,7 +109,7 @@ class FrameDecoderTest {
         change("phase 11", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) 11)),
         change("phase -1", f -> f.put(FrameFlyweight.PHASE_OFFSET, (byte) -1)),
         change("dtype 0", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 0)),
-        change("dtype 3", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 3)),
+        change("dtype 4", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 4)),
         change("dtype of another total", f -> f.put(FrameFlyweight.DTYPE_OFFSET, (byte) 2)),
         change("rows < 0", f -> f.putInt(FrameFlyweight.ROWS_OFFSET, -5)),
         change("rows and columns < 0", f -> shape(f, -5, -100)),

@@ -15,6 +15,7 @@ import org.slf4j.event.Level;
 import troupe.core.config.Fault;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.DType;
+import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
 import troupe.expert.network.ExpertState;
 import troupe.expert.network.ExpertStep;
@@ -39,7 +40,7 @@ import troupe.transport.Transport;
  */
 public final class ExpertActor {
   /** What an expert is told. */
-  public sealed interface Command permits Deliver, Apply, TakeSnapshot, RetrySend {}
+  public sealed interface Command permits Deliver, Apply, TakeSnapshot, NormKnown, RetrySend {}
 
   /** A batch has arrived. The expert owns the rows now. */
   public record Deliver(BatchHeader header, TensorPayload rows) implements Command {}
@@ -49,6 +50,9 @@ public final class ExpertActor {
 
   /** Copy the committed state for a checkpoint. */
   public record TakeSnapshot(Snapshot snapshot) implements Command {}
+
+  /** The device has summed the squares of a step's gradient. */
+  record NormKnown(long step, Readback squaredNorm) implements Command {}
 
   /** The transport had no room; try again. */
   record RetrySend() implements Command {}
@@ -120,13 +124,19 @@ public final class ExpertActor {
 
   private static final Duration RESTART_WINDOW = Duration.ofMinutes(1);
 
+  private final ActorRef<Command> self;
   private final TimerScheduler<Command> timers;
   private final Settings settings;
   private final ExpertState state;
   private final Outbox outbox;
   private ExpertStep work;
 
-  private ExpertActor(TimerScheduler<Command> timers, Settings settings, ExpertState state) {
+  private ExpertActor(
+      ActorRef<Command> self,
+      TimerScheduler<Command> timers,
+      Settings settings,
+      ExpertState state) {
+    this.self = self;
     this.timers = timers;
     this.settings = settings;
     this.state = state;
@@ -136,7 +146,10 @@ public final class ExpertActor {
   /** An expert over {@code state}, restarted from it when it throws. */
   public static Behavior<Command> create(Settings settings, ExpertState state) {
     Behavior<Command> incarnation =
-        Behaviors.withTimers(timers -> new ExpertActor(timers, settings, state).start());
+        Behaviors.setup(
+            context ->
+                Behaviors.withTimers(
+                    timers -> new ExpertActor(context.getSelf(), timers, settings, state).start()));
     return Behaviors.supervise(incarnation)
         .onFailure(
             Exception.class,
@@ -185,6 +198,7 @@ public final class ExpertActor {
         case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
         case Apply apply -> onApply(apply);
         case TakeSnapshot take -> take.snapshot().take(state);
+        case NormKnown known -> onNorm(known);
         case RetrySend retry -> retryIfWaiting(outbox.flush());
       }
     } catch (RuntimeException e) {
@@ -263,12 +277,28 @@ public final class ExpertActor {
     settings.events().tell(new Applied(epoch(), step, state.layer(), state.expert()));
   }
 
+  /** Reports the gradient once its norm is known: no device waits for the host to have read it. */
   private void reportGradient() {
-    settings
-        .events()
-        .tell(
-            new GradientReady(
-                epoch(), state.gradientStep(), state.layer(), state.expert(), state.squaredNorm()));
+    NormKnown known = new NormKnown(state.gradientStep(), state.squaredNorm());
+    if (known.squaredNorm().isDone()) {
+      onNorm(known);
+    } else {
+      known.squaredNorm().whenDone(() -> self.tell(known));
+    }
+  }
+
+  private void onNorm(NormKnown known) {
+    if (known.step() == state.gradientStep()) {
+      settings
+          .events()
+          .tell(
+              new GradientReady(
+                  epoch(),
+                  known.step(),
+                  state.layer(),
+                  state.expert(),
+                  known.squaredNorm().values()[0]));
+    }
   }
 
   private void strike(BatchHeader header, TensorPayload rows, Fault.Phase phase) {

@@ -19,6 +19,7 @@ import org.slf4j.event.Level;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.tensor.AdamWStep;
+import troupe.core.tensor.Readback;
 import troupe.expert.network.TensorPayload;
 import troupe.router.pass.DivergedException;
 import troupe.router.pass.DrawsSource;
@@ -61,6 +62,7 @@ public final class RouterActor {
           TakeSnapshot,
           Deliver,
           CheckProgress,
+          NormKnown,
           RetrySend {}
 
   /**
@@ -108,6 +110,9 @@ public final class RouterActor {
 
   /** The transport had no room; try again. */
   record RetrySend() implements Command {}
+
+  /** The device has summed the squares of the gradient of a step. */
+  record NormKnown(long step, Readback squaredNorm) implements Command {}
 
   /** What a router tells its coordinator. */
   public sealed interface Event
@@ -208,6 +213,7 @@ public final class RouterActor {
   private final TimerScheduler<Command> timers;
   private final Settings settings;
   private final RankState state;
+  private final BatchSource batches;
   private final RunConfig config;
   private final RouterMail mail;
   private final TrunkExchange trunk;
@@ -220,24 +226,33 @@ public final class RouterActor {
   private long deliveries;
   private long deliveriesAtLastCheck;
 
-  private RouterActor(TimerScheduler<Command> timers, Settings settings, RankState state) {
+  private RouterActor(
+      ActorRef<Command> self, TimerScheduler<Command> timers, Settings settings, RankState state) {
     this.timers = timers;
     this.settings = settings;
     this.state = state;
     this.config = state.config();
+    this.batches =
+        state.device().isHostMemory()
+            ? settings.batches()
+            : new PrefetchedBatches(settings.batches());
     this.mail =
         new RouterMail(
             settings,
             state,
             () -> timers.startSingleTimer(RetrySend.class, new RetrySend(), RETRY));
-    this.trunk = new TrunkExchange(state, mail);
+    this.trunk =
+        new TrunkExchange(state, mail, (step, norm) -> self.tell(new NormKnown(step, norm)));
     expectAnswersWithin(settings.replyTimeout());
   }
 
   /** A router over {@code state}, restarted from it when it throws. */
   public static Behavior<Command> create(Settings settings, RankState state) {
     Behavior<Command> incarnation =
-        Behaviors.withTimers(timers -> new RouterActor(timers, settings, state).start());
+        Behaviors.setup(
+            context ->
+                Behaviors.withTimers(
+                    timers -> new RouterActor(context.getSelf(), timers, settings, state).start()));
     return Behaviors.supervise(incarnation)
         .onFailure(
             Exception.class,
@@ -272,6 +287,7 @@ public final class RouterActor {
         case TakeSnapshot take -> take.snapshot().take(state);
         case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
         case CheckProgress check -> onCheckProgress();
+        case NormKnown known -> trunk.report(known.step(), known.squaredNorm());
         case RetrySend retry -> mail.flush();
       }
     } catch (DivergedException e) {
@@ -301,7 +317,7 @@ public final class RouterActor {
     trunk.begin(begin.step());
     List<MicroBatch> micros = new ArrayList<>();
     for (int m = 0; m < config.train().microBatches(); m++) {
-      Batch batch = settings.batches().training(begin.step(), state.rank(), m);
+      Batch batch = batches.training(begin.step(), state.rank(), m);
       micros.add(new MicroBatch(m, batch, config.model().layers()));
     }
     begin(
@@ -345,7 +361,7 @@ public final class RouterActor {
       tell(new Evaluated(epoch(), evaluate.id(), state.rank(), lossSum, tokens));
       return;
     }
-    Batch batch = settings.batches().validation(index, evaluate.count());
+    Batch batch = batches.validation(index, evaluate.count());
     MicroBatch micro = new MicroBatch(0, batch, config.model().layers());
     long id = evaluate.id() + index;
     begin(

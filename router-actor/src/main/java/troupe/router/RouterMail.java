@@ -105,7 +105,7 @@ final class RouterMail implements AutoCloseable {
   }
 
   private Tensor copy(Tensor rows) {
-    Tensor copy = state.device().allocate(rows.rows(), rows.columns());
+    Tensor copy = state.device().allocateActivations(rows.rows(), rows.columns());
     state.device().kernels().copy(copy, rows);
     return copy;
   }

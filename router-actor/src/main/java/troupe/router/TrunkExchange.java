@@ -1,6 +1,8 @@
 package troupe.router;
 
+import java.util.function.BiConsumer;
 import troupe.core.tensor.AdamWStep;
+import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.trunk.RankState;
@@ -19,6 +21,7 @@ final class TrunkExchange {
 
   private final RankState state;
   private final RouterMail mail;
+  private final BiConsumer<Long, Readback> onNorm;
   private TrunkReduction reduction;
 
   /** Gradients of this layer and those behind it are final. */
@@ -31,9 +34,15 @@ final class TrunkExchange {
   private boolean passEnded;
   private double lossSum;
 
-  TrunkExchange(RankState state, RouterMail mail) {
+  /**
+   * The trunk's part of the steps of a rank.
+   *
+   * @param onNorm called on any thread; has {@link #report(long, Readback)} called on this one's
+   */
+  TrunkExchange(RankState state, RouterMail mail, BiConsumer<Long, Readback> onNorm) {
     this.state = state;
     this.mail = mail;
+    this.onNorm = onNorm;
   }
 
   /** A step begins: segments of other ranks may come from now on. */
@@ -117,14 +126,24 @@ final class TrunkExchange {
     }
   }
 
+  /** Reports the gradient once its norm is known. */
   private void report() {
-    mail.tell(
-        new RouterActor.GradientReady(
-            state.incarnations().epoch(),
-            reduction.step(),
-            state.rank(),
-            lossSum,
-            reduction.squaredNorm()));
+    long step = reduction.step();
+    Readback squaredNorm = reduction.squaredNorm();
+    if (squaredNorm.isDone()) {
+      report(step, squaredNorm);
+    } else {
+      squaredNorm.whenDone(() -> onNorm.accept(step, squaredNorm));
+    }
+  }
+
+  /** The device has summed the squares of the gradient of a step. */
+  void report(long step, Readback squaredNorm) {
+    if (reduction != null && reduction.step() == step) {
+      mail.tell(
+          new RouterActor.GradientReady(
+              state.incarnations().epoch(), step, state.rank(), lossSum, squaredNorm.values()[0]));
+    }
   }
 
   /** The step is decided. Does nothing without its gradient; may be repeated. */

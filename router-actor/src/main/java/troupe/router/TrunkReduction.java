@@ -2,6 +2,7 @@ package troupe.router;
 
 import java.util.List;
 import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.trunk.RankState;
@@ -88,11 +89,11 @@ final class TrunkReduction implements AutoCloseable {
     }
   }
 
-  /** Sum of squares of the summed slice, waiting for the device. */
-  double squaredNorm() {
+  /** Sum of squares of the summed slice. */
+  Readback squaredNorm() {
     try (Tensor sum = state.device().allocate(1, 1)) {
       state.device().kernels().sumSquares(sum, state.gradientSum());
-      return sum.item();
+      return state.device().read(sum);
     }
   }
 

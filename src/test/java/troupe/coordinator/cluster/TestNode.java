@@ -48,7 +48,7 @@ final class TestNode implements AutoCloseable {
             // So that terminate() is as abrupt as a crash.
             ConfigFactory.parseMap(
                     Map.of("akka.coordinated-shutdown.run-by-actor-system-terminate", "off"))
-                .withFallback(ClusterSettings.node(config.cluster())));
+                .withFallback(ClusterSettings.node(config.cluster(), config.cluster().threads())));
     host = system.systemActorOf(Behaviors.<Host.Command>ignore(), "host", Props.empty());
   }
 

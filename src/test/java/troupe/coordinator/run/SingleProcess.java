@@ -19,6 +19,7 @@ import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
 import troupe.router.pass.Outgoing;
 import troupe.router.pass.RankPass;
+import troupe.router.trunk.HostRoutedTokens;
 import troupe.router.trunk.LayerStats;
 import troupe.router.trunk.MicroBatch;
 import troupe.router.trunk.MoeActivations;
@@ -212,8 +213,9 @@ final class SingleProcess {
         for (MicroBatch micro : rank.micros()) {
           for (int layer : stats_LR.keySet()) {
             MoeActivations moe = micro.layer(layer).moe();
-            Arrays.stream(moe.routing().expert_TK()).forEach(choices::add);
-            Arrays.stream(moe.plan().tokenOfRow_R()).forEach(choices::add);
+            HostRoutedTokens routed = (HostRoutedTokens) moe.routed();
+            Arrays.stream(routed.routing().expert_TK()).forEach(choices::add);
+            Arrays.stream(routed.plan().tokenOfRow_R()).forEach(choices::add);
           }
         }
       }

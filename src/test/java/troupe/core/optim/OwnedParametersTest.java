@@ -19,10 +19,12 @@ import troupe.core.tensor.Tensor;
 final class OwnedParametersTest {
   private static final long SEED = 8;
 
-  /** Two chunks that decay, the second a part of one, and two that do not. */
-  private static final int SIZE = OwnedParameters.CHUNK * 3 + 20;
+  private static final int CHUNK = 16_384;
 
-  private static final int DECAYED = OwnedParameters.CHUNK + 50;
+  /** Two chunks that decay, the second a part of one, and two that do not. */
+  private static final int SIZE = CHUNK * 3 + 20;
+
+  private static final int DECAYED = CHUNK + 50;
   private static final int CHUNKS = 4;
 
   private final Device device = Devices.open("reference");

@@ -38,7 +38,8 @@ class DevicesTest {
   @Test
   void shouldNameTheChoicesWhenDeviceIsUnknown() {
     String message = assertThrows(UserException.class, () -> Devices.open("gpu")).getMessage();
-    assertTrue(message.startsWith("device: gpu (expected: cpu, nd4j, reference"), message);
+    assertTrue(
+        message.startsWith("device: gpu (expected: cpu, cuda, cuda:0, nd4j, reference"), message);
   }
 
   @Test

@@ -29,8 +29,20 @@ public record BatchHeader(
     int rows,
     int columns) {
 
+  /** The largest code of an element type. */
+  static final int MAX_DTYPE_CODE = 3;
+
   /** Bytes of the rows. */
   public long payloadBytes() {
-    return (long) rows * columns * (dtypeCode == 2 ? 8 : 4);
+    return (long) rows * columns * elementBytes(dtypeCode);
+  }
+
+  /** Bytes of an element: float32 is code 1, float64 code 2, bfloat16 code 3. */
+  static int elementBytes(int dtypeCode) {
+    return switch (dtypeCode) {
+      case 2 -> 8;
+      case 3 -> 2;
+      default -> 4;
+    };
   }
 }

@@ -12,8 +12,6 @@ import org.agrona.DirectBuffer;
  */
 final class FrameDecoder {
   /** Codes of core's DType: F32 and F64. */
-  private static final int MAX_DTYPE_CODE = 2;
-
   private FrameDecoder() {}
 
   /**
@@ -48,7 +46,7 @@ final class FrameDecoder {
     return frame.flags() == FrameFlyweight.flags(way)
         && frame.phase() != null
         && frame.dtypeCode() >= 1
-        && frame.dtypeCode() <= MAX_DTYPE_CODE
+        && frame.dtypeCode() <= BatchHeader.MAX_DTYPE_CODE
         && frame.rows() >= 0
         && frame.columns() >= 0
         && hasRightTotal(frame)
@@ -58,7 +56,7 @@ final class FrameDecoder {
   private static boolean hasRightTotal(FrameFlyweight frame) {
     // At most 2^62: this product cannot overflow, that with the element size can.
     long elements = (long) frame.rows() * frame.columns();
-    int elementBytes = frame.dtypeCode() == 2 ? 8 : 4;
+    int elementBytes = BatchHeader.elementBytes(frame.dtypeCode());
     return elements <= Long.MAX_VALUE / elementBytes
         && elements * elementBytes == frame.totalBytes();
   }

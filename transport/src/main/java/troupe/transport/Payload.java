@@ -10,6 +10,11 @@ public interface Payload {
   /** The rows, native byte order. */
   MemorySegment bytes();
 
+  /** How many bytes {@link #bytes} has; does not fetch them from where they are. */
+  default long byteSize() {
+    return bytes().byteSize();
+  }
+
   /** The holder is done with it. */
   void release();
 }

@@ -10,7 +10,7 @@ final class PayloadLength {
    * @throws IllegalArgumentException if they are not as many as the header says
    */
   static long check(BatchHeader header, Payload payload) {
-    long length = payload.bytes().byteSize();
+    long length = payload.byteSize();
     if (length != header.payloadBytes()) {
       throw new IllegalArgumentException(
           "payload bytes: %d (expected: %d, for %s)"

@@ -9,11 +9,14 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.KernelProfiler;
 import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Readback;
+import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Tensor;
 
 /** A device that times its kernels. Times are of the calling thread, summed over threads. */
-final class ProfiledDevice implements Device {
+final class ProfiledDevice implements Device, KernelProfiler {
   private final Device device;
   private final Kernels timed;
   private final Map<String, LongAdder> nanos = new ConcurrentHashMap<>();
@@ -39,16 +42,21 @@ final class ProfiledDevice implements Device {
     }
   }
 
-  /** Begins anew. */
-  void reset() {
+  @Override
+  public void begin() {
     nanos.clear();
   }
 
-  /** Nanoseconds by kernel since the last {@link #reset}, over all threads. */
-  Map<String, Long> nanosByKernel() {
+  @Override
+  public Map<String, Long> end() {
     Map<String, Long> sums = new TreeMap<>();
     nanos.forEach((name, sum) -> sums.put(name, sum.sum()));
     return sums;
+  }
+
+  @Override
+  public KernelProfiler profiler() {
+    return this;
   }
 
   @Override
@@ -69,6 +77,36 @@ final class ProfiledDevice implements Device {
   @Override
   public Tensor allocate(int rows, int columns) {
     return device.allocate(rows, columns);
+  }
+
+  @Override
+  public DType activationType() {
+    return device.activationType();
+  }
+
+  @Override
+  public Tensor allocateActivations(int rows, int columns) {
+    return device.allocateActivations(rows, columns);
+  }
+
+  @Override
+  public int updateChunk() {
+    return device.updateChunk();
+  }
+
+  @Override
+  public boolean isHostMemory() {
+    return device.isHostMemory();
+  }
+
+  @Override
+  public Readback read(Tensor tensor) {
+    return device.read(tensor);
+  }
+
+  @Override
+  public RoutingKernels routing() {
+    return device.routing();
   }
 
   @Override

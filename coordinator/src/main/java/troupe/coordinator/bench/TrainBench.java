@@ -9,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.run.LocalRun;
@@ -17,6 +18,7 @@ import troupe.core.data.Batch;
 import troupe.core.random.Philox;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
+import troupe.core.tensor.KernelProfiler;
 import troupe.router.BatchSource;
 import troupe.router.gate.CounterDraws;
 
@@ -72,22 +74,32 @@ public final class TrainBench {
   public static Result run(RunConfig config, int warmUp, int steps) {
     Map<String, Double> kernelMs = new LinkedHashMap<>();
     double[] profiledMs;
-    try (ProfiledDevice device = new ProfiledDevice(Devices.open(config.device()))) {
-      profiledMs = stepMs(config, device, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, device::reset);
-      device.nanosByKernel().entrySet().stream()
+    int threads;
+    try (Device device = profiled(open(config))) {
+      KernelProfiler profiler = device.profiler();
+      profiledMs = stepMs(config, device, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, profiler::begin);
+      profiler.end().entrySet().stream()
           .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
           .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
+      threads = ComputeThreads.count(config.cluster().threads(), device);
     }
-    int threads = config.cluster().threads();
-    try (Device device = Devices.open(config.device())) {
+    try (Device device = open(config)) {
       return new Result(
           stepMs(config, device, warmUp, steps, () -> {}),
           (long) config.train().batch() * config.model().seq(),
           flopsPerToken(config),
-          threads > 0 ? threads : Runtime.getRuntime().availableProcessors(),
+          threads,
           kernelMs,
           Median.of(profiledMs));
     }
+  }
+
+  private static Device open(RunConfig config) {
+    return Devices.open(config.device(), config.cuda().lib());
+  }
+
+  private static Device profiled(Device device) {
+    return device.profiler() == null ? new ProfiledDevice(device) : device;
   }
 
   private static double[] stepMs(

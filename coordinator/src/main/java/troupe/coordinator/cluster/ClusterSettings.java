@@ -9,29 +9,26 @@ import troupe.coordinator.compute.ComputeThreads;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
-/** Akka's settings of a node, of one that is alone, and of the command line's visits to a node. */
+/** Akka's settings of a node, and of the command line's visits to a node. */
 public final class ClusterSettings {
   private static final String RESOURCE = "cluster.conf";
 
   private ClusterSettings() {}
 
-  /** Of a process without others. */
-  public static Config alone(RunConfig.Cluster config) {
-    return ComputeThreads.configure(config.threads(), ConfigFactory.load());
-  }
-
   /**
    * Of a member of a cluster: Artery on {@code host:port}, mutual TLS if there is a folder for it.
    *
+   * @param threads threads that compute
    * @throws UserException if that folder does not hold what it should
    */
-  public static Config node(RunConfig.Cluster config) {
+  public static Config node(RunConfig.Cluster config, int threads) {
     Map<String, Object> settings = new HashMap<>();
     settings.put("akka.remote.artery.canonical.port", config.port());
     if (!config.name().isEmpty()) {
       settings.put("akka.cluster.roles", List.of(NodeNames.role(config.name())));
     }
-    return remote(settings, config.host(), config.tlsDirectory()).withFallback(alone(config));
+    return remote(settings, config.host(), config.tlsDirectory())
+        .withFallback(ComputeThreads.configure(threads, ConfigFactory.load()));
   }
 
   /**

@@ -7,6 +7,7 @@ import com.typesafe.config.ConfigFactory;
 import java.util.Collections;
 import java.util.Map;
 import java.util.WeakHashMap;
+import troupe.core.tensor.Device;
 
 /**
  * The pool on which routers and experts compute: its own, so that Akka's threads are never kept
@@ -21,14 +22,25 @@ public final class ComputeThreads {
 
   private ComputeThreads() {}
 
-  /** The size that {@code cluster.threads} asks for; 0 asks for one a core. */
+  /**
+   * The size that {@code cluster.threads} asks for; 0 asks for one a core. A device with memory of
+   * its own computes by itself: one thread hands it its work, in one order.
+   */
+  public static int count(int configured, Device device) {
+    if (!device.isHostMemory()) {
+      return 1;
+    }
+    return count(configured);
+  }
+
+  /** The same for devices that are the host. */
   public static int count(int configured) {
     return configured > 0 ? configured : Runtime.getRuntime().availableProcessors();
   }
 
   /** Akka's settings with a pool of that size. */
-  public static Config configure(int configured, Config settings) {
-    return ConfigFactory.parseMap(Map.of(POOL_SIZE, count(configured))).withFallback(settings);
+  public static Config configure(int threads, Config settings) {
+    return ConfigFactory.parseMap(Map.of(POOL_SIZE, threads)).withFallback(settings);
   }
 
   /**

@@ -1,10 +1,14 @@
 package troupe.coordinator.host;
 
 import akka.actor.typed.ActorRef;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.Tensor;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.RouterActor;
@@ -60,14 +64,50 @@ public final class NodeReceiver implements BatchReceiver {
     return switch (header.phase()) {
       case REPLICA, RESTORE, CHECKPOINT -> shards == null ? null : shards.allocate(header);
       case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT, TRUNK_PARAMETERS ->
-          fits(header)
-              ? TensorPayload.given(device.allocate(header.rows(), header.columns()))
-              : null;
+          fits(header) ? place(header) : null;
     };
   }
 
+  private Payload place(BatchHeader header) {
+    return device.isHostMemory()
+        ? TensorPayload.given(tensor(header))
+        : new HostRows(Arena.ofAuto().allocate(header.payloadBytes(), Double.BYTES));
+  }
+
+  private Tensor tensor(BatchHeader header) {
+    return isActivations(header)
+        ? device.allocateActivations(header.rows(), header.columns())
+        : device.allocate(header.rows(), header.columns());
+  }
+
+  private static boolean isActivations(BatchHeader header) {
+    return switch (header.phase()) {
+      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE -> true;
+      case TRUNK_GRADIENT, TRUNK_PARAMETERS, REPLICA, RESTORE, CHECKPOINT -> false;
+    };
+  }
+
+  /** Rows that have come to the host and have yet to go to its device. */
+  private record HostRows(MemorySegment bytes) implements Payload {
+    @Override
+    public void release() {
+      // The collector's.
+    }
+  }
+
+  /** What has come, on the device. */
+  private TensorPayload rows(BatchHeader header, Payload payload) {
+    if (payload instanceof TensorPayload rows) {
+      return rows;
+    }
+    Tensor tensor = tensor(header);
+    tensor.copyFrom(payload.bytes());
+    return TensorPayload.given(tensor);
+  }
+
   private boolean fits(BatchHeader header) {
-    return header.dtypeCode() == device.dtype().code()
+    DType type = isActivations(header) ? device.activationType() : device.dtype();
+    return header.dtypeCode() == type.code()
         && header.rank() >= 0
         && header.rank() < config.train().ranks()
         && sizeFits(header);
@@ -107,7 +147,7 @@ public final class NodeReceiver implements BatchReceiver {
     Actors now = actors;
     switch (header.phase()) {
       case FORWARD, BACKWARD, EVALUATE -> {
-        TensorPayload rows = (TensorPayload) payload;
+        TensorPayload rows = rows(header, payload);
         ActorRef<ExpertActor.Command> expert = now.experts().get(expert(header));
         if (expert == null) {
           rows.release();
@@ -115,9 +155,9 @@ public final class NodeReceiver implements BatchReceiver {
           expert.tell(new ExpertActor.Deliver(header, rows));
         }
       }
-      case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, (TensorPayload) payload);
+      case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, rows(header, payload));
       case TRUNK_GRADIENT, TRUNK_PARAMETERS ->
-          toRouter(now, header.expert(), header, (TensorPayload) payload);
+          toRouter(now, header.expert(), header, rows(header, payload));
       case REPLICA, RESTORE, CHECKPOINT -> {
         if (shards == null) {
           payload.release();

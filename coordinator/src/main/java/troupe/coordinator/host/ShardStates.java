@@ -142,26 +142,29 @@ public final class ShardStates {
   }
 
   /** A tensor and where its elements are in the bytes of a shard. */
-  private record Part(MemorySegment tensor, MemorySegment place) {}
+  private record Part(Tensor tensor, MemorySegment place) {}
 
   private static List<Part> parts(MemorySegment bytes, List<Tensor> tensors) {
-    List<MemorySegment> memory = tensors.stream().map(Tensor::bytes).toList();
-    long expected = memory.stream().mapToLong(MemorySegment::byteSize).sum();
+    long expected = tensors.stream().mapToLong(ShardStates::bytes).sum();
     if (bytes.byteSize() != expected) {
       throw new IllegalArgumentException(
           "shard: " + bytes.byteSize() + " bytes (expected: " + expected + ")");
     }
     List<Part> parts = new ArrayList<>();
     long position = 0;
-    for (MemorySegment tensor : memory) {
-      parts.add(new Part(tensor, bytes.asSlice(position, tensor.byteSize())));
-      position += tensor.byteSize();
+    for (Tensor tensor : tensors) {
+      parts.add(new Part(tensor, bytes.asSlice(position, bytes(tensor))));
+      position += bytes(tensor);
     }
     return parts;
   }
 
+  private static long bytes(Tensor tensor) {
+    return tensor.size() * tensor.dtype().bytes();
+  }
+
   private static void copyOut(List<Part> parts) {
-    parts.forEach(part -> part.place.copyFrom(part.tensor));
+    parts.forEach(part -> part.tensor.copyTo(part.place));
   }
 
   private static void copyIn(List<Part> parts) {

@@ -79,6 +79,7 @@ public final class ClusterNode {
       ActorSystem<NodeGuardian.Command> system =
           NodeSystem.start(
               config.cluster(),
+              ComputeThreads.count(config.cluster().threads(), device),
               NodeGuardian.create(
                   Identity.of(config, wireVersion()), config, observer, result::complete, end));
       try {
@@ -99,7 +100,8 @@ public final class ClusterNode {
       Model model,
       Tokenizer tokenizer) {
     RunFolder folder = in.formed() ? RunFolder.enter(config) : RunFolder.joined(config);
-    NodeReceiver receiver = new NodeReceiver(model.device(), config);
+    Device device = model.device();
+    NodeReceiver receiver = new NodeReceiver(device, config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
     try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
         StoodStill watch =
@@ -111,7 +113,7 @@ public final class ClusterNode {
       CheckpointPost post = new CheckpointPost();
       Host.Settings host =
           new Host.Settings(
-              info(system, node, transport),
+              info(system, node, transport, device),
               in.runId(),
               model,
               receiver,
@@ -138,7 +140,7 @@ public final class ClusterNode {
         NodeSystem.misfortune(system).orElse("the actor system ended by itself"));
   }
 
-  private NodeInfo info(ActorSystem<?> system, int node, NodeTransport transport) {
+  private NodeInfo info(ActorSystem<?> system, int node, NodeTransport transport, Device device) {
     String address = NodeSystem.address(system);
     String name = config.cluster().name();
     return new NodeInfo(
@@ -149,9 +151,9 @@ public final class ClusterNode {
         transport.local().channel(),
         transport.local().machine(),
         transport.local().directory(),
-        config.device(),
+        device.name(),
         MachineMemory.bytes(),
-        ComputeThreads.count(config.cluster().threads()));
+        ComputeThreads.count(config.cluster().threads(), device));
   }
 
   private void tellTransport(TransportCounters counters, long elapsedNs) {

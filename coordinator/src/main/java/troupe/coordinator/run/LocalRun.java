@@ -25,6 +25,7 @@ import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.Fault;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
 import troupe.expert.FaultPlan;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
@@ -102,7 +103,9 @@ public final class LocalRun implements AutoCloseable {
         ActorSystem.create(
             guardian(parts, transport, receiver),
             "troupe",
-            ComputeThreads.configure(config.cluster().threads(), ConfigFactory.load()));
+            ComputeThreads.configure(
+                ComputeThreads.count(config.cluster().threads(), parts.model().device()),
+                ConfigFactory.load()));
     // A hand-off leaves nothing on its way.
     if (!(transport instanceof InProcessTransport)) {
       ComputeThreads.besideComputing(system, transport::progress);
@@ -133,7 +136,7 @@ public final class LocalRun implements AutoCloseable {
               context.spawn(
                   Host.create(
                       new Host.Settings(
-                          info(config),
+                          info(config, parts.model().device()),
                           parts.runId(),
                           parts.model(),
                           receiver,
@@ -157,7 +160,7 @@ public final class LocalRun implements AutoCloseable {
         });
   }
 
-  private static NodeInfo info(RunConfig config) {
+  private static NodeInfo info(RunConfig config, Device device) {
     return new NodeInfo(
         NODE,
         "local",
@@ -166,9 +169,9 @@ public final class LocalRun implements AutoCloseable {
         "",
         "",
         "",
-        config.device(),
+        device.name(),
         0,
-        ComputeThreads.count(config.cluster().threads()));
+        ComputeThreads.count(config.cluster().threads(), device));
   }
 
   /** Nobody else has to be reached. */

@@ -16,7 +16,7 @@ public final class ModelDevice {
    */
   public static Device open(RunConfig config) {
     try {
-      return Devices.open(config.device());
+      return Devices.open(config.device(), config.cuda().lib());
     } catch (IllegalArgumentException e) {
       throw new UserException(e.getMessage(), "device=auto takes the best there is", e);
     }

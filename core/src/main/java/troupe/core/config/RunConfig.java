@@ -14,13 +14,14 @@ import troupe.core.tensor.Activation;
  * IllegalArgumentException} has one line for each violation, {@code key: found (expected: what)}.
  *
  * @param seed the key of every random draw of the run
- * @param device the name of the device that holds the tensors: {@code cpu}, {@code nd4j}, {@code
- *     reference}
+ * @param device the name of the device that holds the tensors: {@code cpu}, {@code cuda}, {@code
+ *     cuda:0}, {@code nd4j}, {@code reference} or {@code auto}
  */
 public record RunConfig(
     Run run,
     long seed,
     String device,
+    Cuda cuda,
     Model model,
     GateConfig gate,
     Experts experts,
@@ -72,6 +73,13 @@ public record RunConfig(
     }
     expect.orThrow();
   }
+
+  /**
+   * What NVIDIA's GPUs need.
+   *
+   * @param lib folders to look for its libraries in first, separated by colons; may be empty
+   */
+  public record Cuda(String lib) {}
 
   /**
    * Where the run lives.

@@ -62,13 +62,12 @@ public final class FeedForward {
   /** {@code y = act(x w1 + b1) w2 + b2} for the rows of {@code x}. */
   public Saved forward(Tensor y_RD, Tensor x_RD) {
     int rows = x_RD.rows();
-    Tensor pre = device.allocate(rows, w1.columns());
-    Tensor hidden = device.allocate(rows, w2.rows());
+    Tensor pre = device.allocateActivations(rows, w1.columns());
+    Tensor hidden = device.allocateActivations(rows, w2.rows());
     Saved saved = new Saved(pre, hidden);
     try {
-      Linear.forward(kernels, pre, x_RD, w1, b1);
-      kernels.activationForward(hidden, pre, activation);
-      Linear.forward(kernels, y_RD, hidden, w2, b2);
+      kernels.linearActivation(hidden, pre, x_RD, w1, b1, activation);
+      kernels.linear(y_RD, hidden, w2, b2, null);
     } catch (RuntimeException e) {
       saved.close();
       throw e;
@@ -78,11 +77,8 @@ public final class FeedForward {
 
   /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.pre()}. */
   public void backwardInput(Tensor dX_RD, Tensor dY_RD, Saved saved) {
-    try (Tensor dHidden = device.allocate(dY_RD.rows(), w2.rows())) {
-      Linear.backwardInput(kernels, dHidden, dY_RD, w2, false);
-      kernels.activationBackward(saved.pre(), dHidden, saved.pre(), activation);
-    }
-    Linear.backwardInput(kernels, dX_RD, saved.pre(), w1, false);
+    kernels.linearActivationBackward(saved.pre(), dY_RD, w2, saved.pre(), activation);
+    kernels.matmul(dX_RD, saved.pre(), false, w1, true, false);
   }
 
   /**
@@ -97,19 +93,13 @@ public final class FeedForward {
       Tensor x_RD,
       Saved saved,
       boolean accumulate) {
-    Linear.backwardWeights(
-        kernels,
-        gradients.get(prefix + "w1"),
-        gradients.get(prefix + "b1"),
-        saved.pre(),
-        x_RD,
-        accumulate);
-    Linear.backwardWeights(
-        kernels,
+    kernels.weightGradient(
+        gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), x_RD, saved.pre(), accumulate);
+    kernels.weightGradient(
         gradients.get(prefix + "w2"),
         gradients.get(prefix + "b2"),
-        dY_RD,
         saved.hidden(),
+        dY_RD,
         accumulate);
   }
 }

@@ -15,15 +15,13 @@ import troupe.core.tensor.Tensor;
  * with the same bits, and no second copy of the state is needed.
  */
 public final class OwnedParameters implements AutoCloseable {
-  /** Elements a chunk: parameters, moments and gradient of one stay in the second-level cache. */
-  static final int CHUNK = 16_384;
-
   private final Kernels kernels;
   private final Tensor parameters;
   private final Tensor firstMoment;
   private final Tensor secondMoment;
   private final long decayed;
   private final double weightDecay;
+  private final int chunk;
 
   private long committedStep;
   private long done;
@@ -35,6 +33,7 @@ public final class OwnedParameters implements AutoCloseable {
    */
   public OwnedParameters(Device device, Tensor parameters, long decayed, double weightDecay) {
     this.kernels = device.kernels();
+    this.chunk = device.updateChunk();
     this.parameters = parameters;
     this.decayed = Math.clamp(decayed, 0, parameters.size());
     this.weightDecay = weightDecay;
@@ -96,11 +95,11 @@ public final class OwnedParameters implements AutoCloseable {
     while (done < parameters.size()) {
       boolean decays = done < decayed;
       long end = decays ? decayed : parameters.size();
-      int count = (int) Math.min(CHUNK, end - done);
-      Tensor chunk = parameters.slice(done, 1, count);
+      int count = (int) Math.min(chunk, end - done);
+      Tensor part = parameters.slice(done, 1, count);
       Tensor m = firstMoment.slice(done, 1, count);
       Tensor v = secondMoment.slice(done, 1, count);
-      kernels.adamw(chunk, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
+      kernels.adamw(part, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
       done += count;
       afterChunk.run();
     }

@@ -104,6 +104,58 @@ public final class CheckedKernels implements Kernels {
   }
 
   @Override
+  public void linear(Tensor out_RC, Tensor x, Tensor w, Tensor bias_1C, Tensor residual_RC) {
+    product("out_RC", out_RC, "x", x, "w", w);
+    if (bias_1C != null) {
+      check("bias_1C", bias_1C, 1, w.columns());
+    }
+    if (residual_RC != null) {
+      same("residual_RC", residual_RC, out_RC);
+    }
+    kernels.linear(out_RC, x, w, bias_1C, residual_RC);
+  }
+
+  @Override
+  public void linearActivation(
+      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    product("pre", pre, "x", x, "w", w);
+    check("bias", bias, 1, w.columns());
+    here("out_RF", out_RF);
+    shape("pre", pre, out_RF.rows(), activation.preWidth(out_RF.columns()));
+    kernels.linearActivation(out_RF, pre, x, w, bias, activation);
+  }
+
+  @Override
+  public void linearActivationBackward(
+      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+    here("w", w);
+    here("dY", dY);
+    shape("dY", dY, dY.rows(), w.columns());
+    check("pre", pre, dY.rows(), activation.preWidth(w.rows()));
+    same("dPre", dPre, pre);
+    kernels.linearActivationBackward(dPre, dY, w, pre, activation);
+  }
+
+  @Override
+  public void weightGradient(
+      Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+    here("x", x);
+    here("dOut_RC", dOut_RC);
+    shape("dOut_RC", dOut_RC, x.rows(), dOut_RC.columns());
+    check("dW", dW, x.columns(), dOut_RC.columns());
+    if (dB_1C != null) {
+      check("dB_1C", dB_1C, 1, dOut_RC.columns());
+    }
+    kernels.weightGradient(dW, dB_1C, x, dOut_RC, accumulate);
+  }
+
+  private void product(String outName, Tensor out, String aName, Tensor a, String bName, Tensor b) {
+    here(aName, a);
+    check(bName, b, a.columns(), b.columns());
+    check(outName, out, a.rows(), b.columns());
+  }
+
+  @Override
   public void embeddingForward(
       Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq) {
     embedding("out_TD", out_TD, tokens_T, "tok_VD", tok_VD, "pos_SD", pos_SD, seq);

@@ -6,23 +6,34 @@ package troupe.core.tensor;
  */
 public interface Device extends AutoCloseable {
   /**
-   * The name that selects this device in a config: {@code cpu}, {@code nd4j}, {@code reference}.
+   * The name that selects this device in a config: {@code cpu}, {@code cuda:0}, {@code nd4j},
+   * {@code reference}.
    */
   String name();
 
-  /** The element type of every tensor of this device. */
+  /** The element type of parameters, gradients, moments and statistics. */
   DType dtype();
+
+  /** The element type of activations and their gradients. */
+  default DType activationType() {
+    return dtype();
+  }
 
   /** The kernels of this device. */
   Kernels kernels();
 
   /**
-   * A tensor with undefined elements. Memory comes from a pool and returns there on {@link
-   * Tensor#close}, so allocation is cheap once a run is warm.
+   * A tensor of type {@link #dtype} with undefined elements. Memory comes from a pool and returns
+   * there on {@link Tensor#close}, so allocation is cheap once a run is warm.
    *
    * @throws IllegalArgumentException if {@code rows < 0} or {@code columns < 1}
    */
   Tensor allocate(int rows, int columns);
+
+  /** The same of type {@link #activationType}. */
+  default Tensor allocateActivations(int rows, int columns) {
+    return allocate(rows, columns);
+  }
 
   /** A tensor of zeros. */
   default Tensor zeros(int rows, int columns) {
@@ -36,6 +47,38 @@ public interface Device extends AutoCloseable {
     Tensor tensor = allocate(rows, columns);
     tensor.set(values);
     return tensor;
+  }
+
+  /**
+   * Elements that the optimizer updates at a time: a step that is interrupted loses no more than
+   * that much work.
+   */
+  default int updateChunk() {
+    // Parameters, moments and gradient of so many stay in the second-level cache.
+    return 16_384;
+  }
+
+  /** Whether {@link Tensor#bytes} reaches the memory of tensors; else they are copied. */
+  default boolean isHostMemory() {
+    return true;
+  }
+
+  /**
+   * Starts to copy all elements of a tensor to the host. What is asked of the device later waits
+   * for nothing; where the host computes, the copy is done when this returns.
+   */
+  default Readback read(Tensor tensor) {
+    return Readback.of(tensor.toDoubles());
+  }
+
+  /** What routes tokens without a word to the host, or {@code null} where the host routes. */
+  default RoutingKernels routing() {
+    return null;
+  }
+
+  /** What times this device's kernels, or {@code null} where each is over when its call returns. */
+  default KernelProfiler profiler() {
+    return null;
   }
 
   /** Bytes handed out and not yet given back. */

@@ -3,6 +3,8 @@ package troupe.core.tensor;
 import java.util.function.Supplier;
 import troupe.core.UserException;
 import troupe.core.tensor.cpu.CpuDevice;
+import troupe.core.tensor.cuda.CudaDevice;
+import troupe.core.tensor.cuda.CudaDevices;
 import troupe.core.tensor.nd4j.Nd4jDevice;
 import troupe.core.tensor.reference.ReferenceDevice;
 
@@ -10,23 +12,37 @@ import troupe.core.tensor.reference.ReferenceDevice;
 public final class Devices {
   private Devices() {}
 
+  /** Opens a device that needs no settings. */
+  public static Device open(String name) {
+    return open(name, "");
+  }
+
   /**
    * Opens a device. The libraries of a device are loaded when it is opened, never those of another.
    *
-   * @param name {@code cpu}, {@code nd4j}, {@code reference}, or {@code auto} for {@code cpu}
+   * @param name {@code cpu}, {@code cuda}, {@code cuda:0}, {@code nd4j}, {@code reference}, or
+   *     {@code auto} for {@code cuda} where there is a GPU and {@code cpu} elsewhere
+   * @param cudaFolders where to look for NVIDIA's libraries first; may be empty
    * @throws UserException for any other name
    */
-  public static Device open(String name) {
+  public static Device open(String name, String cudaFolders) {
+    if (name.equals("auto")) {
+      return open(CudaDevices.mayBePresent() ? CudaDevice.NAME : "cpu", cudaFolders);
+    }
     // One lambda a device: its class, and with it the native library, loads when the lambda runs.
     Supplier<Device> device =
         switch (name) {
-          case "cpu", "auto" -> CpuDevice::new;
+          case "cpu" -> CpuDevice::new;
           case "nd4j" -> Nd4jDevice::new;
           case "reference" -> ReferenceDevice::new;
-          default ->
-              throw new UserException(
-                  "device: " + name + " (expected: cpu, nd4j, reference or auto)",
-                  "device=cpu runs everywhere");
+          default -> {
+            if (name.equals(CudaDevice.NAME) || name.startsWith(CudaDevice.NAME + ":")) {
+              yield () -> CudaDevices.open(name, cudaFolders);
+            }
+            throw new UserException(
+                "device: " + name + " (expected: cpu, cuda, cuda:0, nd4j, reference or auto)",
+                "device=cpu runs everywhere");
+          }
         };
     return device.get();
   }

@@ -56,6 +56,59 @@ public interface Kernels {
   void activationBackward(Tensor dPre, Tensor dOut_RF, Tensor pre, Activation activation);
 
   /**
+   * {@code out = x w + bias + residual}: a linear layer.
+   *
+   * @param bias_1C {@code null} for none
+   * @param residual_RC {@code null} for none
+   */
+  default void linear(Tensor out_RC, Tensor x, Tensor w, Tensor bias_1C, Tensor residual_RC) {
+    matmul(out_RC, x, false, w, false, false);
+    if (bias_1C != null) {
+      addBias(out_RC, bias_1C);
+    }
+    if (residual_RC != null) {
+      add(out_RC, residual_RC);
+    }
+  }
+
+  /** {@code pre = x w + bias; out = act(pre)}: a linear layer with its activation. */
+  default void linearActivation(
+      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    linear(pre, x, w, bias, null);
+    activationForward(out_RF, pre, activation);
+  }
+
+  /**
+   * {@code dPre = (dY w^T) * act'(pre)}: back through a linear layer to before the activation that
+   * fed it. {@code dPre} may be {@code pre}.
+   */
+  default void linearActivationBackward(
+      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+    try (Tensor dOut_RF = dY.device().allocateActivations(dY.rows(), w.rows())) {
+      matmul(dOut_RF, dY, false, w, true, false);
+      activationBackward(dPre, dOut_RF, pre, activation);
+    }
+  }
+
+  /**
+   * {@code dW = x^T dOut, dB = sum over rows of dOut}: the gradient of {@link #linear} by its
+   * parameters.
+   *
+   * @param dB_1C {@code null} for a layer without bias
+   * @param accumulate whether to add to what is there
+   */
+  default void weightGradient(
+      Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+    matmul(dW, x, true, dOut_RC, false, accumulate);
+    if (dB_1C != null) {
+      if (!accumulate) {
+        fill(dB_1C, 0);
+      }
+      sumRows(dB_1C, dOut_RC);
+    }
+  }
+
+  /**
    * {@code out[t] = tok[tokens[t]] + pos[t mod S]}, S being the number of rows used of {@code pos}.
    */
   void embeddingForward(Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq);

@@ -46,6 +46,19 @@ public interface Tensor extends AutoCloseable {
    */
   MemorySegment bytes();
 
+  /**
+   * Copies all elements to memory of the host, in their type and native byte order, waiting for the
+   * device.
+   */
+  default void copyTo(MemorySegment to) {
+    MemorySegment.copy(bytes(), 0, to, 0, size() * dtype().bytes());
+  }
+
+  /** Overwrites all elements with those that {@link #copyTo} would write. */
+  default void copyFrom(MemorySegment from) {
+    MemorySegment.copy(from, 0, bytes(), 0, size() * dtype().bytes());
+  }
+
   /** Copies all elements to the host, waiting for the device. */
   double[] toDoubles();
 

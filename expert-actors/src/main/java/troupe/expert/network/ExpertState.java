@@ -8,6 +8,7 @@ import troupe.core.nn.Parameters;
 import troupe.core.optim.OwnedParameters;
 import troupe.core.tensor.Activation;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
 
 /**
@@ -117,11 +118,11 @@ public final class ExpertState implements AutoCloseable {
     gradientStep = -1;
   }
 
-  /** Sum of squares of the gradient at hand, waiting for the device. */
-  public double squaredNorm() {
+  /** Sum of squares of the gradient at hand. */
+  public Readback squaredNorm() {
     try (Tensor sum = device.allocate(1, 1)) {
       device.kernels().sumSquares(sum, gradients.flat());
-      return sum.item();
+      return device.read(sum);
     }
   }
 

@@ -65,7 +65,7 @@ public final class ExpertStep implements AutoCloseable {
 
   /** New rows of the shape of {@code rows} that {@code work} fills; given back if it throws. */
   private static Tensor answer(Tensor rows, Consumer<Tensor> work) {
-    Tensor answer = rows.device().allocate(rows.rows(), rows.columns());
+    Tensor answer = rows.device().allocateActivations(rows.rows(), rows.columns());
     try {
       work.accept(answer);
     } catch (RuntimeException e) {
@@ -114,7 +114,7 @@ public final class ExpertStep implements AutoCloseable {
 
   private void recomputeBackward(Slot slot, Tensor dX_RD, Tensor dY_RD) {
     Tensor x_RD = slot.x.tensor();
-    try (Tensor y_RD = device.allocate(x_RD.rows(), x_RD.columns());
+    try (Tensor y_RD = device.allocateActivations(x_RD.rows(), x_RD.columns());
         FeedForward.Saved saved = network.forward(y_RD, x_RD)) {
       network.backwardInput(dX_RD, dY_RD, saved);
     }

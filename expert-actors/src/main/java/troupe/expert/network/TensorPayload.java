@@ -1,17 +1,24 @@
 package troupe.expert.network;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.Tensor;
 import troupe.transport.Payload;
 
 /**
- * A tensor on its way between actors.
- *
- * @param tensor the rows
- * @param lent whether the sender keeps the tensor until its step is committed (it may have to send
- *     it again); otherwise the receiver owns it
+ * A tensor on its way between actors. Where the transport asks for its bytes, and they are in a
+ * GPU's memory, they are copied to the host, once.
  */
-public record TensorPayload(Tensor tensor, boolean lent) implements Payload {
+public final class TensorPayload implements Payload {
+  private final Tensor tensor;
+  private final boolean lent;
+  private MemorySegment copied;
+
+  private TensorPayload(Tensor tensor, boolean lent) {
+    this.tensor = tensor;
+    this.lent = lent;
+  }
+
   /** Rows that the sender keeps; the receiver only reads them, until the step is committed. */
   public static TensorPayload lent(Tensor tensor) {
     return new TensorPayload(tensor, true);
@@ -22,9 +29,34 @@ public record TensorPayload(Tensor tensor, boolean lent) implements Payload {
     return new TensorPayload(tensor, false);
   }
 
+  /** The rows. */
+  public Tensor tensor() {
+    return tensor;
+  }
+
+  /**
+   * Whether the sender keeps the tensor until its step is committed (it may have to send it again);
+   * otherwise the receiver owns it.
+   */
+  public boolean lent() {
+    return lent;
+  }
+
   @Override
-  public MemorySegment bytes() {
-    return tensor.bytes();
+  public synchronized MemorySegment bytes() {
+    if (tensor.device().isHostMemory()) {
+      return tensor.bytes();
+    }
+    if (copied == null) {
+      copied = Arena.ofAuto().allocate(byteSize(), Double.BYTES);
+      tensor.copyTo(copied);
+    }
+    return copied;
+  }
+
+  @Override
+  public long byteSize() {
+    return tensor.size() * tensor.dtype().bytes();
   }
 
   @Override

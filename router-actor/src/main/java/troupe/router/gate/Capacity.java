@@ -1,5 +1,6 @@
 package troupe.router.gate;
 
+import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.DropOrder;
 
 /**
@@ -14,6 +15,11 @@ import troupe.core.config.RunConfig.DropOrder;
 public record Capacity(double factor, int minimum, DropOrder order) {
   /** Every row is kept. */
   public static final Capacity DROPLESS = new Capacity(0, 0, DropOrder.POSITION);
+
+  /** The capacity that a config sets. */
+  public static Capacity of(RunConfig.Experts config) {
+    return new Capacity(config.capacityFactor(), config.minCapacity(), config.drop());
+  }
 
   /** Checks the numbers. */
   public Capacity {

@@ -1,6 +1,7 @@
 package troupe.router.gate;
 
 import troupe.core.random.Philox;
+import troupe.core.tensor.RoutingKernels;
 
 /**
  * Draws from Philox4x32-10, each a pure function of (seed, step, layer, token, purpose): work that
@@ -65,6 +66,11 @@ public final class CounterDraws implements Draws {
     this.step = (int) step;
     this.layer = layer;
     this.firstToken = firstToken;
+  }
+
+  /** What a device needs to make the same draws. */
+  public RoutingKernels.DrawKey key() {
+    return new RoutingKernels.DrawKey(seed, step, layer, firstToken);
   }
 
   @Override

@@ -3,6 +3,9 @@ package troupe.router.gate;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.JitterOn;
+import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.RoutingKernels.Choice;
+import troupe.core.tensor.RoutingKernels.Scale;
 
 /** Gates by their names in a config. */
 public final class Gates {
@@ -28,6 +31,38 @@ public final class Gates {
   public static Jitter inputJitter(GateConfig config) {
     boolean onInput = config.type() == GateType.SWITCH && config.jitterOn() == JitterOn.INPUT;
     return onInput ? new Jitter(config.jitter()) : Jitter.NONE;
+  }
+
+  /** The same gate for a device that routes. */
+  public static RoutingKernels.Gate onDevice(GateConfig config) {
+    return switch (config.type()) {
+      case SWITCH ->
+          new RoutingKernels.Gate(
+              Choice.SWITCH,
+              RoutingKernels.Mask.NONE,
+              Scale.FIRST_ORDER,
+              config.jitterOn() == JitterOn.LOGITS ? config.jitter() : 0,
+              1);
+      case SPARSEMIXER -> sparseMixerOnDevice(config, Scale.BALANCED);
+      case SPARSEMIXER_1ST -> sparseMixerOnDevice(config, Scale.FIRST_ORDER);
+      case SPARSEMIXER_2ND -> sparseMixerOnDevice(config, Scale.MIDPOINT);
+      case SPARSEMIXER_INF -> sparseMixerOnDevice(config, Scale.INTEGRAL);
+    };
+  }
+
+  private static RoutingKernels.Gate sparseMixerOnDevice(GateConfig config, Scale scale) {
+    RoutingKernels.Mask mask =
+        switch (config.mask()) {
+          case CODE -> RoutingKernels.Mask.CODE;
+          case PAPER -> RoutingKernels.Mask.PAPER;
+          case NONE -> RoutingKernels.Mask.NONE;
+        };
+    return new RoutingKernels.Gate(
+        Choice.SPARSE_MIXER,
+        mask,
+        scale,
+        config.jitter(),
+        SparseMixerGate.TRAINING_GRADIENT_FACTOR);
   }
 
   private static Gate sparseMixer(GateConfig config, ScaleRule scaleRule) {

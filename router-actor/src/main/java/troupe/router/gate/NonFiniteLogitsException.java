@@ -5,7 +5,8 @@ public final class NonFiniteLogitsException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private final int token;
 
-  NonFiniteLogitsException(int token, int expert, double logit) {
+  /** The first logit that is not finite, by token, then by expert. */
+  public NonFiniteLogitsException(int token, int expert, double logit) {
     super(
         "logit of token " + token + " for expert " + expert + ": " + logit + " (expected: finite)");
     this.token = token;

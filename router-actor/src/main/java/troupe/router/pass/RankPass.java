@@ -18,17 +18,19 @@ import troupe.transport.Phase;
  * <p>The pass is a fixed list of pieces, micro-batch by micro-batch within each layer:
  *
  * <pre>
- *   FORWARD(0, m0) FORWARD(0, m1) FORWARD(1, m0) FORWARD(1, m1) ... PREDICT(m0) PREDICT(m1) ... BACKWARD(0, m0) BACKWARD(0, m1)
+ *   FORWARD(0, m0) DISPATCH(0, m0) FORWARD(0, m1) DISPATCH(0, m1) ... PREDICT(m0) PREDICT(m1) ... BACKWARD(0, m0) BACKWARD(0, m1)
  * </pre>
  *
- * Each piece ends by sending rows to experts, and the next piece of the same micro-batch waits for
- * their answers; meanwhile the other micro-batches have theirs. The order never depends on who
- * answered first, so gradients are always summed in the same order. All forward pieces come before
- * the first backward piece because the balance loss needs the load of the whole step.
+ * Dispatch and what follows it end by sending rows to experts, and the next piece of the same
+ * micro-batch waits for their answers; meanwhile the other micro-batches have theirs. The order
+ * never depends on who answered first, so gradients are always summed in the same order. All
+ * forward pieces come before the first backward piece because the balance loss needs the load of
+ * the whole step.
  */
 public final class RankPass implements AutoCloseable {
   private enum Kind {
     FORWARD,
+    DISPATCH,
     PREDICT,
     BACKWARD
   }
@@ -71,11 +73,28 @@ public final class RankPass implements AutoCloseable {
     this.stats = new LayerStats[layers];
     this.load_LE = new double[layers][];
     for (int layer = 0; layer < layers; layer++) {
-      add(Kind.FORWARD, layer);
+      addForward(layer);
     }
     add(Kind.PREDICT, layers - 1);
     for (int layer = layers - 1; training && layer >= 0; layer--) {
       add(Kind.BACKWARD, layer);
+    }
+  }
+
+  /**
+   * Where the device routes, the host learns late how many rows each expert gets: until then the
+   * gates of the other micro-batches keep the device busy. Where the host routes it knows at once,
+   * and experts should begin.
+   */
+  private void addForward(int layer) {
+    if (state.device().routing() != null) {
+      add(Kind.FORWARD, layer);
+      add(Kind.DISPATCH, layer);
+      return;
+    }
+    for (int micro = 0; micro < micros.size(); micro++) {
+      pieces.add(new Piece(Kind.FORWARD, layer, micro));
+      pieces.add(new Piece(Kind.DISPATCH, layer, micro));
     }
   }
 
@@ -155,6 +174,7 @@ public final class RankPass implements AutoCloseable {
     MicroBatch micro = micros.get(piece.micro());
     return switch (piece.kind()) {
       case FORWARD -> piece.layer() == 0 || hasOutputs(micro, piece.layer() - 1);
+      case DISPATCH -> true;
       case PREDICT -> hasOutputs(micro, piece.layer());
       case BACKWARD -> {
         MoeActivations moe = micro.layer(piece.layer()).moe();
@@ -172,6 +192,7 @@ public final class RankPass implements AutoCloseable {
     MicroBatch micro = micros.get(piece.micro());
     switch (piece.kind()) {
       case FORWARD -> forward(micro, piece.layer());
+      case DISPATCH -> dispatch(micro, piece.layer());
       case PREDICT -> predict(micro, piece.layer());
       case BACKWARD -> backward(micro, piece.layer());
     }
@@ -182,7 +203,7 @@ public final class RankPass implements AutoCloseable {
 
   private void tellWhatIsFinal(Piece piece) {
     switch (piece.kind()) {
-      case FORWARD -> {}
+      case FORWARD, DISPATCH -> {}
       case PREDICT -> outgoing.gradientsFinal(piece.layer() + 1);
       case BACKWARD -> outgoing.gradientsFinal(piece.layer());
     }
@@ -198,9 +219,19 @@ public final class RankPass implements AutoCloseable {
     MoeLayer moeLayer = state.moeLayer(layer);
     if (moeLayer == null) {
       state.trunk().dense(micro, layer);
+    } else {
+      long first = firstToken + (long) micro.index() * micro.tokens();
+      guarded(micro, () -> moeLayer.route(micro, layer, draws.draws(step, layer, first), training));
+    }
+  }
+
+  private void dispatch(MicroBatch micro, int layer) {
+    MoeLayer moeLayer = state.moeLayer(layer);
+    if (moeLayer == null) {
       return;
     }
-    MoeActivations moe = route(moeLayer, micro, layer);
+    guarded(micro, () -> moeLayer.dispatch(micro, layer));
+    MoeActivations moe = micro.layer(layer).moe();
     for (int expert = 0; expert < experts(); expert++) {
       outgoing.send(
           training ? Phase.FORWARD : Phase.EVALUATE,
@@ -209,16 +240,18 @@ public final class RankPass implements AutoCloseable {
           expert,
           moe.rowsFor(expert));
     }
-    stats[layer] = (stats[layer] == null ? LayerStats.none(experts()) : stats[layer]).plus(moe);
+    stats[layer] =
+        (stats[layer] == null ? LayerStats.none(experts()) : stats[layer])
+            .plus(moe.routed().stats());
     if (micro == micros.getLast()) {
       outgoing.routed(layer, stats[layer]);
     }
   }
 
-  private MoeActivations route(MoeLayer moeLayer, MicroBatch micro, int layer) {
-    long first = firstToken + (long) micro.index() * micro.tokens();
+  /** Says where logits that are not finite come from. */
+  private static void guarded(MicroBatch micro, Runnable gate) {
     try {
-      return moeLayer.route(micro, layer, draws.draws(step, layer, first), training);
+      gate.run();
     } catch (NonFiniteLogitsException e) {
       throw new DivergedException(Divergence.locate(micro) + ": " + e.getMessage());
     }
@@ -304,7 +337,7 @@ public final class RankPass implements AutoCloseable {
   public void resend(int layer, int expert) {
     for (MicroBatch micro : micros) {
       MoeActivations moe = micro.layer(layer) == null ? null : micro.layer(layer).moe();
-      if (moe != null) {
+      if (moe != null && moe.isDispatched()) {
         Phase phase = training ? Phase.FORWARD : Phase.EVALUATE;
         outgoing.send(phase, micro.index(), layer, expert, moe.rowsFor(expert));
         if (moe.gradientRowsFor(expert) != null) {

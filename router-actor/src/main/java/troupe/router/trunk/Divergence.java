@@ -33,7 +33,7 @@ public final class Divergence {
 
   private static int firstBadExpert(MoeActivations moe) {
     if (moe != null) {
-      for (int expert = 0; expert < moe.routing.experts(); expert++) {
+      for (int expert = 0; expert < moe.experts(); expert++) {
         if (moe.output(expert) != null && !finite(moe.output(expert))) {
           return expert;
         }

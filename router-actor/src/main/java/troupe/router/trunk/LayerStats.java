@@ -1,6 +1,8 @@
 package troupe.router.trunk;
 
+import troupe.router.gate.DispatchPlan;
 import troupe.router.gate.Load;
+import troupe.router.gate.Routing;
 import troupe.router.gate.ZLoss;
 
 /**
@@ -21,21 +23,19 @@ public record LayerStats(
     return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0);
   }
 
-  /** These stats and those of one micro-batch. */
-  public LayerStats plus(MoeActivations moe) {
-    int[] routed = moe.plan.routed_E();
-    long[] counts = new long[routed.length];
+  /** The stats of one micro-batch. */
+  static LayerStats of(Routing routing, DispatchPlan plan) {
+    long[] counts = new long[routing.experts()];
     for (int e = 0; e < counts.length; e++) {
-      counts[e] = routed[e];
+      counts[e] = plan.routed_E()[e];
     }
-    return plus(
-        new LayerStats(
-            counts,
-            Load.sumP(moe.routing),
-            ZLoss.sum(moe.routing),
-            moe.routing.tokens(),
-            moe.plan.dropped(),
-            Load.alive(moe.routing)));
+    return new LayerStats(
+        counts,
+        Load.sumP(routing),
+        ZLoss.sum(routing),
+        routing.tokens(),
+        plan.dropped(),
+        Load.alive(routing));
   }
 
   /** These stats and others. */

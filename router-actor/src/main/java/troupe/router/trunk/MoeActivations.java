@@ -2,72 +2,59 @@ package troupe.router.trunk;
 
 import java.util.Arrays;
 import troupe.core.tensor.Tensor;
-import troupe.router.gate.DispatchPlan;
-import troupe.router.gate.Routing;
 
 /**
  * What the gate's side of a mixture-of-experts layer keeps of a micro-batch. Rows that went to
  * experts stay here until the step is committed: an expert that lost them gets them again.
  */
 public final class MoeActivations implements AutoCloseable {
-  final Routing routing;
-  final DispatchPlan plan;
-  final double[] multiplier_R;
+  final RoutedTokens routed;
 
   /** The router's input where jitter made it another tensor than the expert's, else null. */
-  final Tensor jittered_TD;
+  final TokenRouter.Jittered jittered;
 
-  /** The jitter of the router's input, or null. */
-  final Tensor inputJitter_TD;
-
-  /** Rows sent forward, sorted by expert. */
-  final Tensor sent_RD;
+  /** Rows sent forward, sorted by expert; null until they are. */
+  Tensor sent_RD;
 
   /** Gradient rows sent back, sorted by expert; null until backward. */
   Tensor sentGradient_RD;
 
-  /** {@code s} of each slot, from the backward pass of combine. */
-  double[] s_TK;
-
   private final Tensor[] output_E;
   private final Tensor[] inputGradient_E;
 
-  MoeActivations(
-      Routing routing,
-      DispatchPlan plan,
-      Tensor jittered_TD,
-      Tensor inputJitter_TD,
-      Tensor sent_RD) {
-    this.routing = routing;
-    this.plan = plan;
-    this.multiplier_R = plan.toRows(routing.multiplier_TK());
-    this.jittered_TD = jittered_TD;
-    this.inputJitter_TD = inputJitter_TD;
-    this.sent_RD = sent_RD;
-    this.output_E = new Tensor[routing.experts()];
-    this.inputGradient_E = new Tensor[routing.experts()];
+  MoeActivations(RoutedTokens routed, TokenRouter.Jittered jittered, int experts) {
+    this.routed = routed;
+    this.jittered = jittered;
+    this.output_E = new Tensor[experts];
+    this.inputGradient_E = new Tensor[experts];
   }
 
-  /** What the gate decided. */
-  public Routing routing() {
-    return routing;
+  /** Who goes where. */
+  public RoutedTokens routed() {
+    return routed;
   }
 
-  /** Which rows went where. */
-  public DispatchPlan plan() {
-    return plan;
+  private Tensor rowsOf(Tensor rows_RD, int expert) {
+    return rows_RD.rows(routed.offset_E1()[expert], rows(expert));
+  }
+
+  private int rows(int expert) {
+    return routed.offset_E1()[expert + 1] - routed.offset_E1()[expert];
+  }
+
+  /** Whether {@link #rowsFor} has something to say: once the rows are sorted. */
+  public boolean isDispatched() {
+    return sent_RD != null;
   }
 
   /** The rows for an expert. */
   public Tensor rowsFor(int expert) {
-    return sent_RD.rows(plan.offset_E1()[expert], plan.rows(expert));
+    return rowsOf(sent_RD, expert);
   }
 
   /** The gradient rows for an expert, or {@code null} before backward. */
   public Tensor gradientRowsFor(int expert) {
-    return sentGradient_RD == null
-        ? null
-        : sentGradient_RD.rows(plan.offset_E1()[expert], plan.rows(expert));
+    return sentGradient_RD == null ? null : rowsOf(sentGradient_RD, expert);
   }
 
   /**
@@ -92,7 +79,8 @@ public final class MoeActivations implements AutoCloseable {
     if (expert < 0
         || expert >= place_E.length
         || place_E[expert] != null
-        || rows.rows() != plan.rows(expert)
+        || sent_RD == null
+        || rows.rows() != rows(expert)
         || rows.columns() != sent_RD.columns()) {
       return false;
     }
@@ -110,27 +98,29 @@ public final class MoeActivations implements AutoCloseable {
     return Arrays.asList(inputGradient_E).indexOf(null);
   }
 
+  int experts() {
+    return output_E.length;
+  }
+
   Tensor output(int expert) {
     return output_E[expert];
   }
 
-  Tensor inputGradient(int expert) {
-    return inputGradient_E[expert];
+  Tensor[] outputs_E() {
+    return output_E;
   }
 
-  int[] tokensOf(int expert) {
-    int[] offset_E1 = plan.offset_E1();
-    return Arrays.copyOfRange(plan.tokenOfRow_R(), offset_E1[expert], offset_E1[expert + 1]);
-  }
-
-  double[] multipliersOf(int expert) {
-    int[] offset_E1 = plan.offset_E1();
-    return Arrays.copyOfRange(multiplier_R, offset_E1[expert], offset_E1[expert + 1]);
+  Tensor[] inputGradients_E() {
+    return inputGradient_E;
   }
 
   @Override
   public void close() {
-    close(sent_RD, sentGradient_RD, jittered_TD, inputJitter_TD);
+    routed.close();
+    if (jittered != null) {
+      jittered.close();
+    }
+    close(sent_RD, sentGradient_RD);
     close(output_E);
     close(inputGradient_E);
   }

@@ -3,7 +3,6 @@ package troupe.router.trunk;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.nn.FeedForward;
-import troupe.core.nn.Linear;
 import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
@@ -59,13 +58,13 @@ public final class Trunk {
     int d = model.dModel();
     LayerActivations saved = micro.begin(layer);
     saved.in_TD = micro.x_TD;
-    saved.mean1_T1 = keep(micro, tokens, 1);
-    saved.rstd1_T1 = keep(micro, tokens, 1);
+    saved.mean1_T1 = keepStatistics(micro);
+    saved.rstd1_T1 = keepStatistics(micro);
     saved.norm1_TD = keep(micro, tokens, d);
     layerNorm(saved.norm1_TD, saved.mean1_T1, saved.rstd1_T1, saved.in_TD, prefix + "ln1.");
 
     saved.qkv_T3D = keep(micro, tokens, 3 * d);
-    linear(saved.qkv_T3D, saved.norm1_TD, prefix + "qkv.");
+    linear(saved.qkv_T3D, saved.norm1_TD, prefix + "qkv.", null);
     saved.attention_TD = keep(micro, tokens, d);
     Batch batch = micro.batch();
     saved.attentionSaved =
@@ -74,11 +73,10 @@ public final class Trunk {
         saved.attention_TD, saved.attentionSaved, saved.qkv_T3D, batch.sequences(), model.heads());
 
     saved.mid_TD = keep(micro, tokens, d);
-    linear(saved.mid_TD, saved.attention_TD, prefix + "proj.");
-    kernels.add(saved.mid_TD, saved.in_TD);
+    linear(saved.mid_TD, saved.attention_TD, prefix + "proj.", saved.in_TD);
 
-    saved.mean2_T1 = keep(micro, tokens, 1);
-    saved.rstd2_T1 = keep(micro, tokens, 1);
+    saved.mean2_T1 = keepStatistics(micro);
+    saved.rstd2_T1 = keepStatistics(micro);
     saved.norm2_TD = keep(micro, tokens, d);
     layerNorm(saved.norm2_TD, saved.mean2_T1, saved.rstd2_T1, saved.mid_TD, prefix + "ln2.");
   }
@@ -98,9 +96,9 @@ public final class Trunk {
 
     int tokens = batch.tokens_T().length;
     int d = model.dModel();
-    try (Tensor dAttention_TD = device.allocate(tokens, d);
-        Tensor dQkv_T3D = device.allocate(tokens, 3 * d);
-        Tensor dNorm1_TD = device.allocate(tokens, d)) {
+    try (Tensor dAttention_TD = device.allocateActivations(tokens, d);
+        Tensor dQkv_T3D = device.allocateActivations(tokens, 3 * d);
+        Tensor dNorm1_TD = device.allocateActivations(tokens, d)) {
       linearBackward(dAttention_TD, dX_TD, saved.attention_TD, prefix + "proj.");
       kernels.attentionBackward(
           dQkv_T3D,
@@ -130,7 +128,7 @@ public final class Trunk {
   /** The gradient of {@link #dense} and {@link #attend}. */
   public void denseBackward(MicroBatch micro, int layer) {
     LayerActivations saved = micro.layer(layer);
-    try (Tensor dNorm2_TD = device.allocate(micro.tokens(), model.dModel())) {
+    try (Tensor dNorm2_TD = device.allocateActivations(micro.tokens(), model.dModel())) {
       FeedForward network = denseNetwork(layer);
       network.backwardInput(dNorm2_TD, micro.dX_TD, saved.dense);
       network.backwardWeights(
@@ -152,7 +150,7 @@ public final class Trunk {
   public double predict(MicroBatch micro, double gradientScale) {
     int tokens = micro.tokens();
     finalNorm(micro);
-    try (Tensor logits_TV = device.allocate(tokens, model.vocab());
+    try (Tensor logits_TV = device.allocateActivations(tokens, model.vocab());
         Tensor losses_T1 = device.allocate(tokens, 1)) {
       kernels.matmul(logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
       boolean backward = gradientScale != 0;
@@ -178,7 +176,7 @@ public final class Trunk {
     kernels.matmul(gradients.get("head"), micro.finalNorm_TD, true, dLogits_TV, false, true);
     micro.dX_TD = keep(micro, tokens, model.dModel());
     kernels.fill(micro.dX_TD, 0);
-    try (Tensor dNorm_TD = device.allocate(tokens, model.dModel())) {
+    try (Tensor dNorm_TD = device.allocateActivations(tokens, model.dModel())) {
       kernels.matmul(dNorm_TD, dLogits_TV, false, parameters.get("head"), true, false);
       layerNormBackward(
           micro.dX_TD, dNorm_TD, micro.x_TD, micro.finalMean_T1, micro.finalRstd_T1, "lnf.");
@@ -188,7 +186,7 @@ public final class Trunk {
   /** Logits of the token after the last one. */
   public double[] nextTokenLogits(MicroBatch micro) {
     finalNorm(micro);
-    try (Tensor logits_1V = device.allocate(1, model.vocab())) {
+    try (Tensor logits_1V = device.allocateActivations(1, model.vocab())) {
       Tensor last_1D = micro.finalNorm_TD.rows(micro.tokens() - 1, 1);
       kernels.matmul(logits_1V, last_1D, false, parameters.get("head"), false, false);
       return logits_1V.toDoubles();
@@ -198,7 +196,7 @@ public final class Trunk {
   /** Logits of every token; what tests compare with golden numbers. */
   public double[] logits(MicroBatch micro) {
     finalNorm(micro);
-    try (Tensor logits_TV = device.allocate(micro.tokens(), model.vocab())) {
+    try (Tensor logits_TV = device.allocateActivations(micro.tokens(), model.vocab())) {
       kernels.matmul(logits_TV, micro.finalNorm_TD, false, parameters.get("head"), false, false);
       return logits_TV.toDoubles();
     }
@@ -206,8 +204,8 @@ public final class Trunk {
 
   private void finalNorm(MicroBatch micro) {
     int tokens = micro.tokens();
-    micro.finalMean_T1 = keep(micro, tokens, 1);
-    micro.finalRstd_T1 = keep(micro, tokens, 1);
+    micro.finalMean_T1 = keepStatistics(micro);
+    micro.finalRstd_T1 = keepStatistics(micro);
     micro.finalNorm_TD = keep(micro, tokens, model.dModel());
     layerNorm(micro.finalNorm_TD, micro.finalMean_T1, micro.finalRstd_T1, micro.x_TD, "lnf.");
   }
@@ -236,16 +234,20 @@ public final class Trunk {
         parameters.get(name + "g"));
   }
 
-  private void linear(Tensor out, Tensor x, String name) {
-    Linear.forward(kernels, out, x, parameters.get(name + "w"), parameters.get(name + "b"));
+  private void linear(Tensor out, Tensor x, String name, Tensor residual) {
+    kernels.linear(out, x, parameters.get(name + "w"), parameters.get(name + "b"), residual);
   }
 
   private void linearBackward(Tensor dX, Tensor dOut, Tensor x, String name) {
-    Linear.backwardInput(kernels, dX, dOut, parameters.get(name + "w"), false);
-    Linear.backwardWeights(kernels, gradients.get(name + "w"), gradients.get(name + "b"), dOut, x);
+    kernels.matmul(dX, dOut, false, parameters.get(name + "w"), true, false);
+    kernels.weightGradient(gradients.get(name + "w"), gradients.get(name + "b"), x, dOut, true);
   }
 
   private Tensor keep(MicroBatch micro, int rows, int columns) {
-    return micro.keep(device.allocate(rows, columns));
+    return micro.keep(device.allocateActivations(rows, columns));
+  }
+
+  private Tensor keepStatistics(MicroBatch micro) {
+    return micro.keep(device.allocate(micro.tokens(), 1));
   }
 }

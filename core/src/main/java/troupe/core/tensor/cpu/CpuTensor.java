@@ -2,38 +2,22 @@ package troupe.core.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.MemoryTensor;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
 /** A range of a block of memory. */
-final class CpuTensor implements Tensor {
+final class CpuTensor extends MemoryTensor<Block> {
   private final CpuDevice device;
 
-  /** Who owns the block: this, or the tensor that this is a view of. */
-  private final CpuTensor owner;
-
-  private final long offset;
-  private final int rows;
-  private final int columns;
-
-  /** Null in views and once closed. */
-  private Block block;
-
   CpuTensor(CpuDevice device, Block block, int rows, int columns) {
+    super(block, rows, columns);
     this.device = device;
-    this.owner = this;
-    this.offset = 0;
-    this.rows = rows;
-    this.columns = columns;
-    this.block = block;
   }
 
-  private CpuTensor(CpuTensor owner, long offset, int rows, int columns) {
-    this.device = owner.device;
-    this.owner = owner;
-    this.offset = offset;
-    this.rows = rows;
-    this.columns = columns;
+  private CpuTensor(CpuTensor of, long offset, int rows, int columns) {
+    super(of.owner(), offset, rows, columns);
+    this.device = of.device;
   }
 
   /** The address of the first element of a tensor of this device that is still open. */
@@ -42,11 +26,7 @@ final class CpuTensor implements Tensor {
   }
 
   private long address() {
-    Block memory = owner.block;
-    if (memory == null) {
-      throw new IllegalStateException("tensor: closed (expected: open)");
-    }
-    return memory.address() + Lanes.bytes(offset);
+    return memory().address() + Lanes.bytes(offset());
   }
 
   @Override
@@ -55,31 +35,13 @@ final class CpuTensor implements Tensor {
   }
 
   @Override
-  public int rows() {
-    return rows;
+  protected Tensor view(long offset, int rows, int columns) {
+    return new CpuTensor(this, offset, rows, columns);
   }
 
   @Override
-  public int columns() {
-    return columns;
-  }
-
-  @Override
-  public Tensor rows(int from, int count) {
-    return slice((long) from * columns, count, columns);
-  }
-
-  @Override
-  public Tensor reshape(int newRows, int newColumns) {
-    Shapes.reshape(this, newRows, newColumns);
-    return slice(0, newRows, newColumns);
-  }
-
-  @Override
-  public Tensor slice(long from, int newRows, int newColumns) {
-    address();
-    Shapes.view(this, from, newRows, newColumns);
-    return new CpuTensor(owner, offset + from, newRows, newColumns);
+  protected void release(Block block) {
+    device.release(block, size());
   }
 
   @Override
@@ -119,14 +81,5 @@ final class CpuTensor implements Tensor {
   public double item() {
     Shapes.shape("item", this, 1, 1);
     return Lanes.get(address());
-  }
-
-  @Override
-  public void close() {
-    if (block != null) {
-      Block given = block;
-      block = null;
-      device.release(given, size());
-    }
   }
 }

@@ -6,38 +6,22 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.MemoryTensor;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
 /** A range of an ND4J buffer. */
-final class Nd4jTensor implements Tensor {
+final class Nd4jTensor extends MemoryTensor<DataBuffer> {
   private final Nd4jDevice device;
 
-  /** Who owns the buffer: this, or the tensor that this is a view of. */
-  private final Nd4jTensor owner;
-
-  private final long offset;
-  private final int rows;
-  private final int columns;
-
-  /** Null in views and once closed. */
-  private DataBuffer buffer;
-
   Nd4jTensor(Nd4jDevice device, DataBuffer buffer, int rows, int columns) {
+    super(buffer, rows, columns);
     this.device = device;
-    this.owner = this;
-    this.offset = 0;
-    this.rows = rows;
-    this.columns = columns;
-    this.buffer = buffer;
   }
 
-  private Nd4jTensor(Nd4jTensor owner, long offset, int rows, int columns) {
-    this.device = owner.device;
-    this.owner = owner;
-    this.offset = offset;
-    this.rows = rows;
-    this.columns = columns;
+  private Nd4jTensor(Nd4jTensor of, long offset, int rows, int columns) {
+    super(of.owner(), offset, rows, columns);
+    this.device = of.device;
   }
 
   /** The elements of a tensor with at least one row, as an array over the same memory. */
@@ -54,14 +38,11 @@ final class Nd4jTensor implements Tensor {
       strides[i] = stride;
       stride *= shape[i];
     }
-    return Nd4j.create(view.buffer(), shape, strides, view.offset, 'c');
+    return Nd4j.create(view.buffer(), shape, strides, view.offset(), 'c');
   }
 
   private DataBuffer buffer() {
-    DataBuffer memory = owner.buffer;
-    if (memory == null) {
-      throw new IllegalStateException("tensor: closed (expected: open)");
-    }
+    DataBuffer memory = memory();
     if (memory.wasClosed()) {
       throw new IllegalStateException("device: closed (expected: open)");
     }
@@ -74,31 +55,13 @@ final class Nd4jTensor implements Tensor {
   }
 
   @Override
-  public int rows() {
-    return rows;
+  protected Tensor view(long offset, int rows, int columns) {
+    return new Nd4jTensor(this, offset, rows, columns);
   }
 
   @Override
-  public int columns() {
-    return columns;
-  }
-
-  @Override
-  public Tensor rows(int from, int count) {
-    return slice((long) from * columns, count, columns);
-  }
-
-  @Override
-  public Tensor reshape(int newRows, int newColumns) {
-    Shapes.reshape(this, newRows, newColumns);
-    return slice(0, newRows, newColumns);
-  }
-
-  @Override
-  public Tensor slice(long from, int newRows, int newColumns) {
-    buffer();
-    Shapes.view(this, from, newRows, newColumns);
-    return new Nd4jTensor(owner, offset + from, newRows, newColumns);
+  protected void release(DataBuffer buffer) {
+    device.release(buffer, size());
   }
 
   /**
@@ -115,7 +78,7 @@ final class Nd4jTensor implements Tensor {
           "bytes: memory of a GPU (expected: of the host)\nHINT: use toDoubles and set");
     }
     long bytes = DType.F32.bytes();
-    return MemorySegment.ofAddress(memory.address() + offset * bytes).reinterpret(size() * bytes);
+    return MemorySegment.ofAddress(memory.address() + offset() * bytes).reinterpret(size() * bytes);
   }
 
   @Override
@@ -141,7 +104,7 @@ final class Nd4jTensor implements Tensor {
     buffer();
     Shapes.length("values", values.length, Math.toIntExact(size()));
     if (values.length > 0) {
-      try (INDArray from = Nd4j.createFromArray(values).reshape(rows, columns)) {
+      try (INDArray from = Nd4j.createFromArray(values).reshape(rows(), columns())) {
         array(this).assign(from);
       }
     }
@@ -151,14 +114,5 @@ final class Nd4jTensor implements Tensor {
   public double item() {
     Shapes.shape("item", this, 1, 1);
     return toDoubles()[0];
-  }
-
-  @Override
-  public void close() {
-    if (buffer != null) {
-      DataBuffer given = buffer;
-      buffer = null;
-      device.release(given, size());
-    }
   }
 }

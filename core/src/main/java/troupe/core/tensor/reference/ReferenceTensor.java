@@ -3,69 +3,57 @@ package troupe.core.tensor.reference;
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.MemoryTensor;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 
 /** A range of an array of doubles. */
-final class ReferenceTensor implements Tensor {
+final class ReferenceTensor extends MemoryTensor<double[]> {
   private final ReferenceDevice device;
 
-  /** Who owns the array: this, or the tensor that this is a view of. */
-  private final ReferenceTensor owner;
-
-  private final int offset;
-  private final int rows;
-  private final int columns;
-
-  /** Null in views and once closed. */
-  private double[] data;
-
   ReferenceTensor(ReferenceDevice device, int rows, int columns) {
+    super(new double[Math.multiplyExact(rows, columns)], rows, columns);
     this.device = device;
-    this.owner = this;
-    this.offset = 0;
-    this.rows = rows;
-    this.columns = columns;
-    this.data = new double[Math.multiplyExact(rows, columns)];
   }
 
-  private ReferenceTensor(ReferenceTensor owner, int offset, int rows, int columns) {
-    this.device = owner.device;
-    this.owner = owner;
-    this.offset = offset;
-    this.rows = rows;
-    this.columns = columns;
+  private ReferenceTensor(ReferenceTensor of, long offset, int rows, int columns) {
+    super(of.owner(), offset, rows, columns);
+    this.device = of.device;
+  }
+
+  private int index(int row, int column) {
+    return (int) offset() + row * columns() + column;
   }
 
   double at(int row, int column) {
-    return owner.data[offset + row * columns + column];
+    return memory()[index(row, column)];
   }
 
   double at(int index) {
-    return owner.data[offset + index];
+    return memory()[(int) offset() + index];
   }
 
   void put(int row, int column, double value) {
-    owner.data[offset + row * columns + column] = value;
+    memory()[index(row, column)] = value;
   }
 
   void put(int index, double value) {
-    owner.data[offset + index] = value;
+    memory()[(int) offset() + index] = value;
   }
 
   void plus(int row, int column, double value) {
-    owner.data[offset + row * columns + column] += value;
+    memory()[index(row, column)] += value;
   }
 
   /** Number of elements: an array has no more than an int counts. */
   int length() {
-    return rows * columns;
+    return rows() * columns();
   }
 
   /** {@code tensor} as one of this device that is still open. */
   static ReferenceTensor open(Tensor tensor) {
     ReferenceTensor reference = (ReferenceTensor) tensor;
-    reference.requireOpen();
+    reference.memory();
     return reference;
   }
 
@@ -75,58 +63,37 @@ final class ReferenceTensor implements Tensor {
   }
 
   @Override
-  public int rows() {
-    return rows;
+  protected Tensor view(long offset, int rows, int columns) {
+    return new ReferenceTensor(this, offset, rows, columns);
   }
 
   @Override
-  public int columns() {
-    return columns;
-  }
-
-  @Override
-  public Tensor rows(int from, int count) {
-    return slice((long) from * columns, count, columns);
-  }
-
-  @Override
-  public Tensor reshape(int newRows, int newColumns) {
-    Shapes.reshape(this, newRows, newColumns);
-    return slice(0, newRows, newColumns);
-  }
-
-  @Override
-  public Tensor slice(long from, int newRows, int newColumns) {
-    requireOpen();
-    Shapes.view(this, from, newRows, newColumns);
-    return new ReferenceTensor(owner, offset + (int) from, newRows, newColumns);
+  protected void release(double[] data) {
+    device.release(this);
   }
 
   @Override
   public MemorySegment bytes() {
-    requireOpen();
     long bytes = DType.F64.bytes();
-    return MemorySegment.ofArray(owner.data).asSlice(offset * bytes, size() * bytes);
+    return MemorySegment.ofArray(memory()).asSlice(offset() * bytes, size() * bytes);
   }
 
   @Override
   public double[] toDoubles() {
-    requireOpen();
     double[] values = new double[length()];
-    System.arraycopy(owner.data, offset, values, 0, values.length);
+    System.arraycopy(memory(), (int) offset(), values, 0, values.length);
     return values;
   }
 
   @Override
   public void set(double... values) {
-    requireOpen();
     Shapes.length("values", values.length, length());
-    System.arraycopy(values, 0, owner.data, offset, values.length);
+    System.arraycopy(values, 0, memory(), (int) offset(), values.length);
   }
 
   @Override
   public void set(float[] values) {
-    requireOpen();
+    memory();
     Shapes.length("values", values.length, length());
     for (int i = 0; i < values.length; i++) {
       put(i, values[i]);
@@ -135,22 +102,7 @@ final class ReferenceTensor implements Tensor {
 
   @Override
   public double item() {
-    requireOpen();
     Shapes.shape("item", this, 1, 1);
     return at(0);
-  }
-
-  @Override
-  public void close() {
-    if (data != null) {
-      data = null;
-      device.release(this);
-    }
-  }
-
-  private void requireOpen() {
-    if (owner.data == null) {
-      throw new IllegalStateException("tensor: closed (expected: open)");
-    }
   }
 }

@@ -1,21 +1,27 @@
-package troupe.core.tensor;
+package troupe.core.tensor.check;
 
 import java.util.ArrayList;
 import java.util.List;
-import troupe.core.tensor.KernelCase.Body;
+import troupe.core.tensor.Activation;
+import troupe.core.tensor.AdamWStep;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.check.KernelCase.Body;
 
 /**
  * The table of shapes: zero rows, one row, widths that are prime or no multiple of a vector, and
  * some of a real model.
  */
-final class KernelCases {
+public final class KernelCases {
   private static final int[][] MATRICES = {
     {0, 7}, {1, 1}, {1, 61}, {3, 13}, {5, 37}, {7, 16}, {17, 64}, {33, 127}, {64, 256}, {129, 515}
   };
 
   private final List<KernelCase> cases = new ArrayList<>();
 
-  static List<KernelCase> all() {
+  private KernelCases() {}
+
+  /** Every kernel at every shape. */
+  public static List<KernelCase> all() {
     KernelCases table = new KernelCases();
     for (int[] shape : MATRICES) {
       table.elementwise(shape[0], shape[1]);
@@ -23,6 +29,7 @@ final class KernelCases {
       table.routing(shape[0], shape[1]);
     }
     table.products();
+    table.layers();
     table.attention();
     return table.cases;
   }
@@ -101,17 +108,17 @@ final class KernelCases {
     add(
         "sumSquares" + shape,
         run -> {
-          Tensor out = run.output(1, 1);
-          run.kernels().sumSquares(out, run.normal(rows, columns));
+          Tensor out = run.exactOutput(1, 1);
+          run.kernels().sumSquares(out, run.exactNormal(rows, columns));
           run.keep(out);
         });
     add(
         "adamw" + shape,
         run -> {
-          Tensor param = run.normal(rows, columns);
-          Tensor m = run.normal(rows, columns);
-          Tensor v = run.uniform(rows, columns);
-          Tensor grad = run.normal(rows, columns);
+          Tensor param = run.exactNormal(rows, columns);
+          Tensor m = run.exactNormal(rows, columns);
+          Tensor v = run.exactUniform(rows, columns);
+          Tensor grad = run.exactNormal(rows, columns);
           AdamWStep step = new AdamWStep(1e-2, 0.9, 0.99, 1e-8, 3, 0.5);
           run.kernels().adamw(param, m, v, grad, step, 0.1);
           run.keep(param, m, v);
@@ -124,13 +131,13 @@ final class KernelCases {
         "addBias" + shape,
         run -> {
           Tensor x = run.normal(rows, columns);
-          run.kernels().addBias(x, run.normal(1, columns));
+          run.kernels().addBias(x, run.exactNormal(1, columns));
           run.keep(x);
         });
     add(
         "sumRows" + shape,
         run -> {
-          Tensor out = run.normal(1, columns);
+          Tensor out = run.exactNormal(1, columns);
           run.kernels().sumRows(out, run.normal(rows, columns));
           run.keep(out);
         });
@@ -138,16 +145,16 @@ final class KernelCases {
         "layerNormForward" + shape,
         run -> {
           Tensor out = run.output(rows, columns);
-          Tensor mean = run.output(rows, 1);
-          Tensor rstd = run.output(rows, 1);
+          Tensor mean = run.exactOutput(rows, 1);
+          Tensor rstd = run.exactOutput(rows, 1);
           run.kernels()
               .layerNormForward(
                   out,
                   mean,
                   rstd,
                   run.normal(rows, columns),
-                  run.normal(1, columns),
-                  run.normal(1, columns),
+                  run.exactNormal(1, columns),
+                  run.exactNormal(1, columns),
                   1e-5);
           run.keep(out, mean, rstd);
         });
@@ -155,8 +162,8 @@ final class KernelCases {
         "layerNormBackward" + shape,
         run -> {
           Tensor dX = run.normal(rows, columns);
-          Tensor dGain = run.normal(1, columns);
-          Tensor dBias = run.normal(1, columns);
+          Tensor dGain = run.exactNormal(1, columns);
+          Tensor dBias = run.exactNormal(1, columns);
           run.kernels()
               .layerNormBackward(
                   dX,
@@ -164,23 +171,23 @@ final class KernelCases {
                   dBias,
                   run.normal(rows, columns),
                   run.normal(rows, columns),
-                  run.uniform(rows, 1),
-                  run.uniform(rows, 1),
-                  run.normal(1, columns));
+                  run.exactUniform(rows, 1),
+                  run.exactUniform(rows, 1),
+                  run.exactNormal(1, columns));
           run.keep(dX, dGain, dBias);
         });
     add(
         "crossEntropy" + shape,
         run -> {
-          Tensor losses = run.output(rows, 1);
+          Tensor losses = run.exactOutput(rows, 1);
           Tensor dLogits = run.output(rows, columns);
           Tensor logits = run.normal(rows, columns);
           run.kernels().scale(logits, 4);
           int[] targets = run.indices(rows, columns);
           run.kernels().crossEntropy(losses, dLogits, logits, targets, 0.125);
-          Tensor lossesAlone = run.output(rows, 1);
+          Tensor lossesAlone = run.exactOutput(rows, 1);
           run.kernels().crossEntropy(lossesAlone, null, logits, targets, 0.125);
-          Tensor lossesInPlace = run.output(rows, 1);
+          Tensor lossesInPlace = run.exactOutput(rows, 1);
           run.kernels().crossEntropy(lossesInPlace, logits, logits, targets, 0.125);
           run.keep(losses, dLogits, lossesAlone, lossesInPlace, logits);
         });
@@ -193,16 +200,16 @@ final class KernelCases {
               .embeddingForward(
                   out,
                   run.indices(rows, 11),
-                  run.normal(11, columns),
-                  run.normal(seq + 2, columns),
+                  run.exactNormal(11, columns),
+                  run.exactNormal(seq + 2, columns),
                   seq);
           run.keep(out);
         });
     add(
         "embeddingBackward" + shape,
         run -> {
-          Tensor dTok = run.normal(11, columns);
-          Tensor dPos = run.normal(seq + 2, columns);
+          Tensor dTok = run.exactNormal(11, columns);
+          Tensor dPos = run.exactNormal(seq + 2, columns);
           run.kernels()
               .embeddingBackward(dTok, dPos, run.normal(rows, columns), run.indices(rows, 11), seq);
           run.keep(dTok, dPos);
@@ -238,15 +245,15 @@ final class KernelCases {
                     run.normal(rows, columns),
                     run.indices(rows, tokens),
                     run.multipliers(rows),
-                    weighted ? run.normal(1, columns) : null);
+                    weighted ? run.exactNormal(1, columns) : null);
             run.keep(x);
           });
       add(
           "combineBackward" + omega + shape,
           run -> {
             Tensor dY = run.output(rows, columns);
-            Tensor s = run.output(rows, 1);
-            Tensor dOmega = weighted ? run.normal(1, columns) : null;
+            Tensor s = run.exactOutput(rows, 1);
+            Tensor dOmega = weighted ? run.exactNormal(1, columns) : null;
             run.kernels()
                 .combineBackward(
                     dY,
@@ -256,7 +263,7 @@ final class KernelCases {
                     run.normal(rows, columns),
                     run.indices(rows, tokens),
                     run.multipliers(rows),
-                    weighted ? run.normal(1, columns) : null);
+                    weighted ? run.exactNormal(1, columns) : null);
             run.keep(dY, s);
             if (weighted) {
               run.keep(dOmega);
@@ -306,11 +313,86 @@ final class KernelCases {
         add(
             name,
             run -> {
-              Tensor out = accumulate ? run.normal(m, n) : run.output(m, n);
+              Tensor out = transposeA ? exact(run, m, n, accumulate) : rows(run, m, n, accumulate);
               Tensor a = transposeA ? run.normal(k, m) : run.normal(m, k);
-              Tensor b = transposeB ? run.normal(n, k) : run.normal(k, n);
+              Tensor b = operand(run, transposeA, transposeB ? n : k, transposeB ? k : n);
               run.kernels().matmul(out, a, transposeA, b, transposeB, accumulate);
               run.keep(out);
+            });
+      }
+    }
+  }
+
+  private static Tensor exact(KernelCase.Run run, int rows, int columns, boolean accumulate) {
+    return accumulate ? run.exactNormal(rows, columns) : run.exactOutput(rows, columns);
+  }
+
+  private static Tensor rows(KernelCase.Run run, int rows, int columns, boolean accumulate) {
+    return accumulate ? run.normal(rows, columns) : run.output(rows, columns);
+  }
+
+  /** Gradients of parameters are products of activations, activations those with parameters. */
+  private static Tensor operand(KernelCase.Run run, boolean gradient, int rows, int columns) {
+    return gradient ? run.normal(rows, columns) : run.exactNormal(rows, columns);
+  }
+
+  private void layers() {
+    int[][] sizes = {{0, 5, 7}, {1, 1, 1}, {5, 13, 37}, {33, 48, 61}, {130, 64, 256}};
+    for (int[] size : sizes) {
+      int rows = size[0];
+      int inputs = size[1];
+      int outputs = size[2];
+      String shape = " " + rows + " x " + inputs + " x " + outputs;
+      add(
+          "linear" + shape,
+          run -> {
+            Tensor x = run.normal(rows, inputs);
+            Tensor w = run.exactNormal(inputs, outputs);
+            Tensor bias = run.exactNormal(1, outputs);
+            Tensor plain = run.output(rows, outputs);
+            Tensor added = run.output(rows, outputs);
+            Tensor exact = run.exactOutput(rows, outputs);
+            run.kernels().linear(plain, x, w, null, null);
+            run.kernels().linear(added, x, w, bias, run.normal(rows, outputs));
+            run.kernels().linear(exact, x, w, bias, null);
+            run.keep(plain, added, exact);
+          });
+      add(
+          "weightGradient" + shape,
+          run -> {
+            Tensor x = run.normal(rows, inputs);
+            Tensor dOut = run.normal(rows, outputs);
+            Tensor dW = run.exactOutput(inputs, outputs);
+            Tensor dB = run.exactOutput(1, outputs);
+            Tensor more = run.exactNormal(inputs, outputs);
+            run.kernels().weightGradient(dW, dB, x, dOut, false);
+            run.kernels().weightGradient(more, null, x, dOut, true);
+            Tensor exactW = run.exactNormal(inputs, outputs);
+            Tensor exactB = run.exactNormal(1, outputs);
+            run.kernels().weightGradient(exactW, exactB, x, run.exactNormal(rows, outputs), true);
+            run.keep(dW, dB, more, exactW, exactB);
+          });
+      for (Activation activation : Activation.values()) {
+        int pre = activation.preWidth(outputs);
+        add(
+            "linearActivation " + activation + shape,
+            run -> {
+              Tensor x = run.normal(rows, inputs);
+              Tensor w = run.exactNormal(inputs, pre);
+              Tensor bias = run.exactNormal(1, pre);
+              Tensor before = run.output(rows, pre);
+              Tensor out = run.output(rows, outputs);
+              run.kernels().linearActivation(out, before, x, w, bias, activation);
+              run.keep(out, before);
+            });
+        add(
+            "linearActivationBackward " + activation + shape,
+            run -> {
+              Tensor dY = run.normal(rows, inputs);
+              Tensor w = run.exactNormal(outputs, inputs);
+              Tensor before = run.normal(rows, pre);
+              run.kernels().linearActivationBackward(before, dY, w, before, activation);
+              run.keep(before);
             });
       }
     }

@@ -1,28 +1,42 @@
-package troupe.core.tensor;
+package troupe.core.tensor.check;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import troupe.core.tensor.DType;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Tensor;
 
 /**
- * One call of one kernel at one shape, runnable on any device. Inputs are floats drawn from a seed,
- * so that devices of both precisions start from the same numbers.
+ * One call of one kernel at one shape, runnable on any device. Inputs are drawn from a seed; those
+ * that stand for activations have no more bits than bf16, so that all devices start from the same
+ * numbers.
  *
  * @param name kernel and shape
  * @param body draws its tensors from a {@link Run} and names those to compare
  */
-record KernelCase(String name, Body body) {
+public record KernelCase(String name, Body body) {
   /** Draws, calls, keeps. */
   interface Body {
     void run(Run run);
   }
 
-  /** What the kernel wrote, one array a tensor, in the order of {@link Run#keep}. */
-  List<double[]> runOn(Device device) {
+  /**
+   * What a kernel wrote into one tensor.
+   *
+   * @param type the type that it was rounded to
+   */
+  public record Result(double[] values, DType type) {}
+
+  /** What the kernel wrote, in the order of {@link Run#keep}. */
+  public List<Result> runOn(Device device) {
     Run run = new Run(device, new Random(name.hashCode()));
     try {
       body.run(run);
-      return run.kept.stream().map(Tensor::toDoubles).toList();
+      return run.kept.stream()
+          .map(tensor -> new Result(tensor.toDoubles(), tensor.dtype()))
+          .toList();
     } finally {
       run.tensors.forEach(Tensor::close);
     }
@@ -35,6 +49,8 @@ record KernelCase(String name, Body body) {
 
   /** The tensors of one run of a case. */
   static final class Run {
+    private static final int BF16_MASK = 0xFFFF0000;
+
     private final Device device;
     private final Random random;
     private final List<Tensor> tensors = new ArrayList<>();
@@ -49,23 +65,34 @@ record KernelCase(String name, Body body) {
       return device.kernels();
     }
 
-    Random random() {
-      return random;
-    }
-
-    /** Standard normal elements. */
+    /** Activations, standard normal. */
     Tensor normal(int rows, int columns) {
-      Tensor tensor = own(device.allocate(rows, columns));
-      float[] values = new float[Math.toIntExact(tensor.size())];
+      Tensor tensor = own(device.allocateActivations(rows, columns));
+      float[] values = normals(tensor);
       for (int i = 0; i < values.length; i++) {
-        values[i] = (float) random.nextGaussian();
+        values[i] = Float.intBitsToFloat(Float.floatToRawIntBits(values[i]) & BF16_MASK);
       }
       tensor.set(values);
       return tensor;
     }
 
-    /** Elements in [0, 1). */
-    Tensor uniform(int rows, int columns) {
+    /** Parameters, gradients of parameters or statistics, standard normal. */
+    Tensor exactNormal(int rows, int columns) {
+      Tensor tensor = own(device.allocate(rows, columns));
+      tensor.set(normals(tensor));
+      return tensor;
+    }
+
+    private float[] normals(Tensor tensor) {
+      float[] values = new float[Math.toIntExact(tensor.size())];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) random.nextGaussian();
+      }
+      return values;
+    }
+
+    /** Parameters or statistics in [0, 1). */
+    Tensor exactUniform(int rows, int columns) {
       Tensor tensor = own(device.allocate(rows, columns));
       float[] values = new float[Math.toIntExact(tensor.size())];
       for (int i = 0; i < values.length; i++) {
@@ -75,10 +102,18 @@ record KernelCase(String name, Body body) {
       return tensor;
     }
 
-    /** A tensor whose old contents must not matter: all of it is not-a-number. */
+    /** Activations whose old contents must not matter: all of them are not-a-number. */
     Tensor output(int rows, int columns) {
-      Tensor tensor = own(device.allocate(rows, columns));
-      kernels().fill(tensor, Double.NaN);
+      return poisoned(device.allocateActivations(rows, columns));
+    }
+
+    /** The same for what is no activation. */
+    Tensor exactOutput(int rows, int columns) {
+      return poisoned(device.allocate(rows, columns));
+    }
+
+    private Tensor poisoned(Tensor tensor) {
+      kernels().fill(own(tensor), Double.NaN);
       return tensor;
     }
 

@@ -1,0 +1,140 @@
+package troupe.core.tensor;
+
+/**
+ * The gate's work on a whole layer where tokens stay on the device: of what a gate decides, the
+ * host learns only how many rows each expert gets, and sums. The mathematics is that of {@code
+ * troupe.router.gate}; the same draws lead to the same decisions.
+ */
+public interface RoutingKernels {
+  /** How a gate chooses. */
+  enum Choice {
+    /** The best expert, after jitter of the logits: Switch. */
+    SWITCH,
+    /** A sample from a masked softmax: SparseMixer. */
+    SPARSE_MIXER,
+    /** Token t to expert t mod E with weight one: a forced even load, for benchmarks. */
+    BALANCED
+  }
+
+  /** Which experts a token may reach. */
+  enum Mask {
+    /** All. */
+    NONE,
+    /** The rule of the authors' code. */
+    CODE,
+    /** The rule of the paper. */
+    PAPER
+  }
+
+  /** The detached scale of an expert's output in training. */
+  enum Scale {
+    /** Always one. */
+    FIRST_ORDER,
+    /** One or a half. */
+    MIDPOINT,
+    /** One for the best expert, else one or a half. */
+    BALANCED,
+    /** One for the best expert, else one or a draw. */
+    INTEGRAL
+  }
+
+  /**
+   * A gate.
+   *
+   * @param epsilon width of the mask, or half width of the jitter of logits
+   * @param gradientFactor kappa, the factor on the gradient of the logits in training
+   */
+  record Gate(Choice choice, Mask mask, Scale scale, double epsilon, double gradientFactor) {}
+
+  /**
+   * What random draws depend on beside token and purpose; the counter layout is that of the
+   * router's {@code CounterDraws}.
+   */
+  record DrawKey(long seed, long step, int layer, long firstToken) {}
+
+  /**
+   * Room of an expert.
+   *
+   * @param rows rows that an expert takes at most
+   * @param shuffled whether places are given out in drawn order instead of the tokens' order
+   */
+  record Room(int rows, boolean shuffled) {}
+
+  /** What the host learns of a routing. */
+  interface Summary {
+    /** First row of each expert, and the number of rows at the end; after dropping. */
+    int[] offset_E1();
+
+    /** Tokens that chose each expert, before dropping. */
+    int[] routed_E();
+
+    /** Probabilities summed over tokens. */
+    double[] sumP_E();
+
+    /** Squared log-sum-exp summed over tokens. */
+    double sumZ();
+
+    /** Tokens with more than one expert kept by the mask. */
+    int alive();
+
+    /** Token and expert of the first logit that is not finite, or {@code null}. */
+    int[] firstNonFinite_2();
+
+    /** The value of that logit. */
+    float nonFinite();
+  }
+
+  /** A routing on the device. */
+  interface Routed extends AutoCloseable {
+    /** Waits for the device, the first time. */
+    Summary summary();
+
+    @Override
+    void close();
+  }
+
+  /**
+   * Chooses experts and sorts rows by expert, those of an expert in token order.
+   *
+   * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
+   * @param key may be {@code null} where {@code training} is false
+   */
+  Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training);
+
+  /**
+   * {@code jittered = h * u}, {@code factor = u} with the input noise of the Switch Transformer.
+   */
+  void inputJitter(Tensor jittered_TD, Tensor factor_TD, Tensor h_TD, double epsilon, DrawKey key);
+
+  /** {@code sent[r] = h[token of row r]}. */
+  void dispatch(Tensor sent_RD, Tensor h_TD, Routed routed);
+
+  /**
+   * {@code x[t] = mid[t] + multiplier[t] * omega * y[row of t]}; {@code x[t] = mid[t]} for dropped
+   * tokens.
+   *
+   * @param y_E the rows of each expert
+   * @param omega_1D {@code null} stands for ones
+   */
+  void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Routed routed, Tensor omega_1D);
+
+  /**
+   * {@code dY = multiplier * omega * g}, {@code dOmega += ...}; the routing keeps {@code s} for
+   * {@link #logitsGradient}.
+   */
+  void combineBackward(
+      Tensor dY_RD, Tensor dOmega_1D, Tensor dX_TD, Tensor[] y_E, Routed routed, Tensor omega_1D);
+
+  /**
+   * {@code dLogits = } the estimator's gradient, that of the balance loss and of the z-loss.
+   *
+   * @param load_E share of the tokens of the global batch that chose each expert
+   * @param balanceFactor coefficient * experts / tokens of the global batch
+   * @param zFactor 2 * coefficient / tokens of the global batch
+   */
+  void logitsGradient(
+      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor);
+
+  /** {@code dH[t] += dIn[row of t]}: the backward pass of {@link #dispatch}. */
+  void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E, Routed routed);
+}

@@ -1,0 +1,74 @@
+package troupe.core.tensor.check;
+
+import java.util.List;
+import troupe.core.tensor.DType;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.check.KernelCase.Result;
+import troupe.core.tensor.reference.ReferenceDevice;
+
+/** Compares the kernels of a device with the reference. */
+public final class KernelCheck {
+  /**
+   * Norm of the error of float32 results over that of the result: a float carries 6e-8; sums of a
+   * few hundred products and the exponential function lose up to two digits of it.
+   */
+  private static final double EXACT = 1e-5;
+
+  /** The same of results in bf16, which has three digits. */
+  private static final double ROUNDED = 1e-2;
+
+  private KernelCheck() {}
+
+  /** A kernel that is wrong. */
+  public static final class WrongKernelException extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    WrongKernelException(String message) {
+      super(message);
+    }
+  }
+
+  /**
+   * Runs every case on a device.
+   *
+   * @return how many there were
+   * @throws WrongKernelException naming the first case whose result is too far off
+   */
+  public static int all(Device device) {
+    List<KernelCase> cases = KernelCases.all();
+    try (Device reference = new ReferenceDevice()) {
+      cases.forEach(kernelCase -> check(kernelCase, reference, device));
+    }
+    return cases.size();
+  }
+
+  /** Runs one case on a device and on the reference. */
+  public static void check(KernelCase kernelCase, Device reference, Device device) {
+    List<Result> expected = kernelCase.runOn(reference);
+    List<Result> found = kernelCase.runOn(device);
+    for (int i = 0; i < expected.size(); i++) {
+      double error = relativeError(expected.get(i).values(), found.get(i).values());
+      double tolerance = found.get(i).type() == DType.BF16 ? ROUNDED : EXACT;
+      // Written so that not-a-number fails.
+      if (!(error <= tolerance)) {
+        throw new WrongKernelException(
+            "kernel %s on %s: result %d is off by %.2g of its norm (expected: <= %.0e)"
+                .formatted(kernelCase.name(), device.name(), i, error, tolerance));
+      }
+    }
+  }
+
+  private static double relativeError(double[] expected, double[] found) {
+    if (expected.length != found.length) {
+      return Double.POSITIVE_INFINITY;
+    }
+    double error = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.length; i++) {
+      error += (found[i] - expected[i]) * (found[i] - expected[i]);
+      norm += expected[i] * expected[i];
+    }
+    // Inputs are about one: of a result that is far smaller, digits have cancelled.
+    return error == 0 ? 0 : Math.sqrt(error / Math.max(norm, expected.length));
+  }
+}

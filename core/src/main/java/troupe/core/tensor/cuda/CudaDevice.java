@@ -1,0 +1,247 @@
+package troupe.core.tensor.cuda;
+
+import java.util.concurrent.atomic.AtomicLong;
+import troupe.core.tensor.CheckedKernels;
+import troupe.core.tensor.DType;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.KernelProfiler;
+import troupe.core.tensor.Kernels;
+import troupe.core.tensor.Readback;
+import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.Shapes;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.driver.CudaException;
+import troupe.core.tensor.cuda.driver.CudaLibraries;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/**
+ * One NVIDIA GPU. Everything is queued in one stream in the order in which it is asked for,
+ * whatever the thread: results do not depend on timing, and memory that is given back may be reused
+ * at once.
+ */
+public final class CudaDevice implements Device {
+  /** What the names of these devices start with. */
+  public static final String NAME = "cuda";
+
+  private static final int UPDATE_CHUNK = 1 << 28;
+
+  private final Gpu gpu;
+  private final Transfers transfers;
+  private final Readbacks readbacks;
+  private final GpuTimeline timeline;
+  private final Launcher launcher;
+  private final MatrixProducts products;
+  private final Kernels kernels;
+  private final RoutingKernels routing;
+  private final AtomicLong allocated = new AtomicLong();
+
+  /**
+   * Opens a GPU and compiles its kernels.
+   *
+   * @param index of the GPU, from 0
+   * @throws troupe.core.UserException if a library or the GPU is missing
+   */
+  public CudaDevice(CudaLibraries libraries, Driver driver, int index) {
+    this.gpu = new Gpu(driver, index);
+    this.transfers = new Transfers(gpu);
+    this.readbacks = new Readbacks(gpu);
+    this.timeline = new GpuTimeline(gpu);
+    this.launcher =
+        new Launcher(gpu, timeline, KernelSources.compile(libraries.compiler(), gpu.capability()));
+    this.products = new MatrixProducts(gpu, timeline, libraries.matrixProducts());
+    this.kernels = new CheckedKernels(this, new CudaKernels(this));
+    this.routing = new CudaRouting(this);
+  }
+
+  @Override
+  public String name() {
+    return NAME + ":" + gpu.index();
+  }
+
+  @Override
+  public DType dtype() {
+    return DType.F32;
+  }
+
+  @Override
+  public DType activationType() {
+    return DType.BF16;
+  }
+
+  @Override
+  public Kernels kernels() {
+    return kernels;
+  }
+
+  @Override
+  public RoutingKernels routing() {
+    return routing;
+  }
+
+  @Override
+  public Tensor allocate(int rows, int columns) {
+    return allocate(rows, columns, DType.F32);
+  }
+
+  @Override
+  public Tensor allocateActivations(int rows, int columns) {
+    return allocate(rows, columns, DType.BF16);
+  }
+
+  private Tensor allocate(int rows, int columns, DType type) {
+    Shapes.dimensions(rows, columns);
+    Block block;
+    try {
+      block = new Block(gpu, (long) rows * columns, type);
+    } catch (CudaException e) {
+      throw e.code() == CudaException.OUT_OF_MEMORY
+          ? outOfMemory(rows, columns, type)
+          : launcher.failed(e);
+    }
+    allocated.addAndGet(block.bytes());
+    return new CudaTensor(this, block, rows, columns);
+  }
+
+  private CudaException outOfMemory(int rows, int columns, DType type) {
+    double gigabyte = 1 << 30;
+    return new CudaException(
+        "%s: out of memory: %.2f GiB for %d x %d %s of %s; %.2f GiB in use, %.2f GiB free"
+                .formatted(
+                    name(),
+                    (double) rows * columns * type.bytes() / gigabyte,
+                    rows,
+                    columns,
+                    type,
+                    caller(),
+                    allocated.get() / gigabyte,
+                    gpu.driver().freeMemory() / gigabyte)
+            + "\nHINT: a smaller train.batch, or train.micro_batches twice as many, needs less for"
+            + " activations; more GPUs share the parameters",
+        CudaException.OUT_OF_MEMORY);
+  }
+
+  /** Who wants memory: the first frame outside of what allocates. */
+  private static String caller() {
+    return StackWalker.getInstance()
+        .walk(
+            frames ->
+                frames
+                    .filter(frame -> !frame.getClassName().startsWith("troupe.core.tensor."))
+                    .findFirst()
+                    .map(
+                        frame ->
+                            frame.getClassName().replaceAll(".*\\.", "")
+                                + "."
+                                + frame.getMethodName())
+                    .orElse("the device"));
+  }
+
+  @Override
+  public int updateChunk() {
+    return UPDATE_CHUNK;
+  }
+
+  @Override
+  public KernelProfiler profiler() {
+    return timeline;
+  }
+
+  @Override
+  public boolean isHostMemory() {
+    return false;
+  }
+
+  @Override
+  public Readback read(Tensor tensor) {
+    CudaTensor from = CudaTensor.of(tensor);
+    int count = Math.toIntExact(from.size());
+    DType type = from.dtype();
+    Readbacks.Pending<double[]> pending =
+        readbacks.read(
+            from.address(),
+            (long) count * type.bytes(),
+            memory -> CudaTensor.doubles(memory, type, count));
+    return new Readback() {
+      @Override
+      public boolean isDone() {
+        return pending.isDone();
+      }
+
+      @Override
+      public double[] values() {
+        return pending.get();
+      }
+
+      @Override
+      public void whenDone(Runnable action) {
+        pending.whenDone(action);
+      }
+    };
+  }
+
+  @Override
+  public long allocatedBytes() {
+    return allocated.get();
+  }
+
+  Gpu gpu() {
+    return gpu;
+  }
+
+  Transfers transfers() {
+    return transfers;
+  }
+
+  Readbacks readbacks() {
+    return readbacks;
+  }
+
+  /** Fills elements with zeros. */
+  void zero(long address, long bytes) {
+    gpu.enter();
+    timeline.time("zero", () -> gpu.driver().fillBytes(address, 0, bytes, gpu.stream()));
+  }
+
+  /** Copies within the GPU. */
+  void copy(long to, long from, long bytes) {
+    gpu.enter();
+    timeline.time("copy", () -> gpu.driver().copy(to, from, bytes, gpu.stream()));
+  }
+
+  Launcher launcher() {
+    return launcher;
+  }
+
+  MatrixProducts products() {
+    return products;
+  }
+
+  void release(Block block) {
+    allocated.addAndGet(-block.bytes());
+    block.free();
+  }
+
+  /** The bf16 copy of float32 elements was made, or goes with its owner. */
+  void shadowAllocated(long bytes) {
+    allocated.addAndGet(bytes);
+  }
+
+  /** Waits until all that was asked for is done. */
+  public void synchronize() {
+    try {
+      gpu.synchronize();
+    } catch (CudaException e) {
+      throw launcher.failed(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    products.close();
+    launcher.close();
+    timeline.close();
+    readbacks.close();
+    transfers.close();
+    gpu.close();
+  }
+}

@@ -1,0 +1,50 @@
+package troupe.core.tensor.cuda;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import troupe.core.UserException;
+import troupe.core.tensor.cuda.driver.CudaLibraries;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/** The GPUs of this process. The driver is loaded once, and only where a config asks for it. */
+public final class CudaDevices {
+  private static CudaLibraries libraries;
+  private static Driver driver;
+
+  private CudaDevices() {}
+
+  /** Whether this machine looks as if it had a GPU; loads nothing. */
+  public static boolean mayBePresent() {
+    return Files.exists(Path.of("/dev/nvidiactl")) || Files.exists(Path.of("/dev/dxg"));
+  }
+
+  /**
+   * Opens a GPU.
+   *
+   * @param name {@code cuda:N}, or {@code cuda} for the first
+   * @param folders where to look for NVIDIA's libraries first; may be empty
+   * @throws UserException saying what is missing
+   */
+  public static CudaDevice open(String name, String folders) {
+    load(folders);
+    return new CudaDevice(libraries, driver, index(name));
+  }
+
+  private static synchronized void load(String folders) {
+    if (driver == null) {
+      libraries = new CudaLibraries(folders);
+      driver = libraries.driver();
+    }
+  }
+
+  private static int index(String name) {
+    String number =
+        name.equals(CudaDevice.NAME) ? "0" : name.substring(CudaDevice.NAME.length() + 1);
+    try {
+      return Integer.parseInt(number);
+    } catch (NumberFormatException e) {
+      throw new UserException(
+          "device: " + name + " (expected: cuda or cuda:NUMBER)", "device=cuda:0 is the first GPU");
+    }
+  }
+}

@@ -1,0 +1,489 @@
+package troupe.core.tensor.cuda;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.Shapes;
+import troupe.core.tensor.Tensor;
+
+/** The kernels of {@code routing.cu}: see there for launches and workspaces. */
+final class CudaRouting implements RoutingKernels {
+  /** Least multiple of the sizes that one allocation is cut into. */
+  private static final long ALIGNMENT = 256;
+
+  private final CudaDevice device;
+  private final Launcher launcher;
+
+  CudaRouting(CudaDevice device) {
+    this.device = device;
+    this.launcher = device.launcher();
+  }
+
+  /** One allocation cut into arrays, in the order in which they are asked for. */
+  private static final class Cutter {
+    private long bytes;
+
+    long take(long count, long each) {
+      long offset = bytes;
+      bytes += (count * each + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+      return offset;
+    }
+  }
+
+  /** What the host learns, as it lies in memory: eight-byte numbers first. */
+  private record SummaryLayout(int experts) {
+    static final long BAD = 0;
+    static final long SUM_Z = 8;
+    static final long SUM_P = 16;
+
+    long alive() {
+      return SUM_P + 8L * experts;
+    }
+
+    long badLogit() {
+      return alive() + 4;
+    }
+
+    long offset() {
+      return badLogit() + 4;
+    }
+
+    long routed() {
+      return offset() + 4L * (experts + 1);
+    }
+
+    long bytes() {
+      return routed() + 4L * experts;
+    }
+
+    Summary decode(MemorySegment memory) {
+      long bad = memory.get(ValueLayout.JAVA_LONG, BAD);
+      return new DecodedSummary(
+          memory.asSlice(offset(), 4L * (experts + 1)).toArray(ValueLayout.JAVA_INT),
+          memory.asSlice(routed(), 4L * experts).toArray(ValueLayout.JAVA_INT),
+          memory.asSlice(SUM_P, 8L * experts).toArray(ValueLayout.JAVA_DOUBLE),
+          memory.get(ValueLayout.JAVA_DOUBLE, SUM_Z),
+          memory.get(ValueLayout.JAVA_INT, alive()),
+          bad == -1 ? null : new int[] {(int) (bad / experts), (int) (bad % experts)},
+          memory.get(ValueLayout.JAVA_FLOAT, badLogit()));
+    }
+  }
+
+  private record DecodedSummary(
+      int[] offset_E1,
+      int[] routed_E,
+      double[] sumP_E,
+      double sumZ,
+      int alive,
+      int[] firstNonFinite_2,
+      float nonFinite)
+      implements Summary {}
+
+  private final class CudaRouted implements Routed {
+    private final int tokens;
+    private final int experts;
+    private final Gate gate;
+    private final boolean training;
+    private final Tensor logits_TE;
+    private final SummaryLayout layout;
+    private final long memory;
+    private final long expert_T;
+    private final long multiplier_T;
+    private final long scale_T;
+    private final long s_T;
+    private final long rowOfToken_T;
+    private final long tokenOfRow_R;
+    private final long p_TE;
+    private final long kept_TE;
+    private final long used_TE;
+    private final long jitter_TE;
+    private final long summary;
+    private Readbacks.Pending<Summary> pending;
+    private boolean closed;
+
+    CudaRouted(Tensor logits_TE, Gate gate, boolean training) {
+      this.logits_TE = logits_TE;
+      this.tokens = logits_TE.rows();
+      this.experts = logits_TE.columns();
+      this.gate = gate;
+      this.training = training;
+      this.layout = new SummaryLayout(experts);
+      boolean masked = gate.choice() == Choice.SPARSE_MIXER && gate.mask() != Mask.NONE;
+      boolean jittered = gate.choice() == Choice.SWITCH && training && gate.epsilon() > 0;
+      long all = (long) tokens * experts;
+      Cutter cutter = new Cutter();
+      long expert = cutter.take(tokens, 4);
+      long multiplier = cutter.take(tokens, 4);
+      long scale = cutter.take(tokens, 4);
+      long s = cutter.take(tokens, 4);
+      long rowOfToken = cutter.take(tokens, 4);
+      long tokenOfRow = cutter.take(tokens, 4);
+      long p = cutter.take(all, 4);
+      long kept = masked ? cutter.take(all, 1) : -1;
+      long used = jittered ? cutter.take(all, 4) : -1;
+      long jitter = jittered ? cutter.take(all, 4) : -1;
+      long end = cutter.take(layout.bytes(), 1);
+      this.memory = device.gpu().allocate(cutter.bytes);
+      this.expert_T = memory + expert;
+      this.multiplier_T = memory + multiplier;
+      this.scale_T = memory + scale;
+      this.s_T = memory + s;
+      this.rowOfToken_T = memory + rowOfToken;
+      this.tokenOfRow_R = memory + tokenOfRow;
+      this.p_TE = memory + p;
+      this.kept_TE = kept < 0 ? 0 : memory + kept;
+      this.used_TE = used < 0 ? 0 : memory + used;
+      this.jitter_TE = jitter < 0 ? 0 : memory + jitter;
+      this.summary = memory + end;
+    }
+
+    /** The logits that the gate used. */
+    long logitsUsed() {
+      return used_TE == 0 ? CudaTensor.of(logits_TE).address() : used_TE;
+    }
+
+    long offset_E1() {
+      return summary + layout.offset();
+    }
+
+    @Override
+    public Summary summary() {
+      return pending.get();
+    }
+
+    @Override
+    public void close() {
+      if (!closed) {
+        closed = true;
+        device.gpu().free(memory);
+        logits_TE.close();
+      }
+    }
+  }
+
+  @Override
+  public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
+    CudaRouted routed = new CudaRouted(logits_TE, gate, training);
+    DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
+    choose(routed, draws);
+    sort(routed, draws, room);
+    sum(routed);
+    routed.pending =
+        device
+            .readbacks()
+            .read(routed.summary, routed.layout.bytes(), memory -> routed.layout.decode(memory));
+    return routed;
+  }
+
+  private void choose(CudaRouted routed, DrawKey draws) {
+    int tokens = routed.tokens;
+    int experts = routed.experts;
+    long logits = CudaTensor.of(routed.logits_TE).address();
+    device.gpu().enter();
+    device
+        .gpu()
+        .driver()
+        .fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, device.gpu().stream());
+    if (tokens == 0) {
+      return;
+    }
+    if (routed.gate.choice() == Choice.BALANCED) {
+      launcher.launch(
+          "forced",
+          Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
+          routed.expert_T,
+          routed.multiplier_T,
+          routed.scale_T,
+          routed.p_TE,
+          routed.kept_TE,
+          routed.used_TE,
+          routed.jitter_TE,
+          logits,
+          tokens,
+          experts);
+      return;
+    }
+    launcher.launch(
+        "route",
+        Grid.line(Math.ceilDiv((long) tokens * lanes(experts), 256), 256),
+        routed.expert_T,
+        routed.multiplier_T,
+        routed.scale_T,
+        routed.p_TE,
+        routed.kept_TE,
+        routed.used_TE,
+        routed.jitter_TE,
+        routed.summary + SummaryLayout.BAD,
+        logits,
+        tokens,
+        experts,
+        routed.gate.choice().ordinal(),
+        routed.gate.mask().ordinal(),
+        routed.gate.scale().ordinal(),
+        routed.gate.epsilon(),
+        routed.training ? 1 : 0,
+        draws.seed(),
+        (int) draws.step(),
+        draws.layer(),
+        draws.firstToken());
+  }
+
+  private static int lanes(int experts) {
+    int quads = Math.ceilDiv(experts, 4);
+    int power = Integer.highestOneBit(quads);
+    return Math.min(32, power == quads ? power : 2 * power);
+  }
+
+  private void sort(CudaRouted routed, DrawKey draws, Room room) {
+    int tokens = routed.tokens;
+    int experts = routed.experts;
+    int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(tokens, 1024), 32) * 32);
+    int tiles = Math.max(1, Math.ceilDiv(tokens, tile));
+    boolean drawn = room.shuffled() && room.rows() < tokens;
+    long counts = device.gpu().allocate(4L * tiles * experts);
+    long sorted = drawn ? device.gpu().allocate(4L * Math.max(1, tokens)) : 0;
+    long routed_E = routed.summary + routed.layout.routed();
+    launcher.launch(
+        "count_tiles",
+        Grid.line(Math.ceilDiv(tiles, 4), 128, 16 * experts),
+        counts,
+        routed.expert_T,
+        tokens,
+        experts,
+        tile,
+        tiles);
+    launcher.launch("scan_tiles", Grid.line(experts, 256), counts, routed_E, experts, tiles);
+    launcher.launch(
+        "place",
+        Grid.line(Math.ceilDiv(tiles, 4), 128, 20 * experts),
+        drawn ? sorted : routed.tokenOfRow_R,
+        routed.rowOfToken_T,
+        routed.offset_E1(),
+        counts,
+        routed_E,
+        routed.expert_T,
+        tokens,
+        experts,
+        tile,
+        tiles,
+        room.rows(),
+        drawn ? 1 : 0);
+    device.gpu().free(counts);
+    if (drawn) {
+      launcher.launch(
+          "keep_by_priority",
+          Grid.line(experts, 1024),
+          routed.tokenOfRow_R,
+          routed.rowOfToken_T,
+          sorted,
+          routed_E,
+          routed.offset_E1(),
+          room.rows(),
+          draws.seed(),
+          (int) draws.step(),
+          draws.layer(),
+          draws.firstToken());
+      device.gpu().free(sorted);
+    }
+  }
+
+  private void sum(CudaRouted routed) {
+    int experts = routed.experts;
+    int parts = Math.clamp(Math.ceilDiv(routed.tokens, 64), 1, 512);
+    long partial = device.gpu().allocate(8L * parts * (experts + 2));
+    launcher.launch(
+        "stats_parts",
+        Grid.line(parts, 128, 32 * experts),
+        partial,
+        routed.p_TE,
+        routed.logitsUsed(),
+        routed.kept_TE,
+        routed.tokens,
+        experts);
+    launcher.launch(
+        "stats_total",
+        Grid.line(Math.ceilDiv(experts + 2, 8), 256),
+        routed.summary + SummaryLayout.SUM_P,
+        routed.summary + SummaryLayout.SUM_Z,
+        routed.summary + routed.layout.alive(),
+        routed.summary + routed.layout.badLogit(),
+        partial,
+        parts,
+        experts,
+        routed.summary + SummaryLayout.BAD,
+        CudaTensor.of(routed.logits_TE).address());
+    device.gpu().free(partial);
+  }
+
+  @Override
+  public void inputJitter(
+      Tensor jittered_TD, Tensor factor_TD, Tensor h_TD, double epsilon, DrawKey key) {
+    int tokens = h_TD.rows();
+    int d = h_TD.columns();
+    if (tokens > 0) {
+      launcher.launch(
+          "input_jitter",
+          Grid.line(Math.ceilDiv((long) tokens * Math.ceilDiv(d, 8), 256), 256),
+          CudaTensor.of(jittered_TD).addressToWrite(),
+          CudaTensor.of(factor_TD).addressToWrite(),
+          CudaTensor.of(h_TD).address(),
+          tokens,
+          d,
+          epsilon,
+          key.seed(),
+          (int) key.step(),
+          key.layer(),
+          key.firstToken());
+    }
+  }
+
+  @Override
+  public void dispatch(Tensor sent_RD, Tensor h_TD, Routed routed) {
+    CudaRouted to = (CudaRouted) routed;
+    if (sent_RD.rows() > 0) {
+      launcher.launch(
+          "gather",
+          Grid.line(Math.ceilDiv(sent_RD.rows(), 8), 256),
+          CudaTensor.of(sent_RD).addressToWrite(),
+          CudaTensor.of(h_TD).address(),
+          to.tokenOfRow_R,
+          to.offset_E1() + 4L * to.experts,
+          sent_RD.rows(),
+          h_TD.columns());
+    }
+  }
+
+  /** The addresses of the rows of each expert, on the device. */
+  private long addresses(Tensor[] rows_E, int d) {
+    long[] addresses = new long[rows_E.length];
+    for (int e = 0; e < addresses.length; e++) {
+      if (rows_E[e].rows() > 0) {
+        Shapes.shape("rows of expert " + e, rows_E[e], rows_E[e].rows(), d);
+        addresses[e] = CudaTensor.of(rows_E[e]).address();
+      }
+    }
+    return device.transfers().upload(addresses);
+  }
+
+  private static long addressOrNull(Tensor tensor) {
+    return tensor == null ? 0 : CudaTensor.of(tensor).address();
+  }
+
+  @Override
+  public void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Routed routed, Tensor omega_1D) {
+    CudaRouted from = (CudaRouted) routed;
+    int d = x_TD.columns();
+    if (from.tokens > 0) {
+      long y = addresses(y_E, d);
+      launcher.launch(
+          "combine_layer",
+          Grid.line(Math.ceilDiv(from.tokens, 8), 256),
+          CudaTensor.of(x_TD).addressToWrite(),
+          CudaTensor.of(mid_TD).address(),
+          y,
+          from.offset_E1(),
+          from.rowOfToken_T,
+          from.expert_T,
+          from.multiplier_T,
+          addressOrNull(omega_1D),
+          from.tokens,
+          d);
+      device.gpu().free(y);
+    }
+  }
+
+  @Override
+  public void combineBackward(
+      Tensor dY_RD, Tensor dOmega_1D, Tensor dX_TD, Tensor[] y_E, Routed routed, Tensor omega_1D) {
+    CudaRouted from = (CudaRouted) routed;
+    int d = dX_TD.columns();
+    if (from.tokens == 0) {
+      return;
+    }
+    int threads = Math.min(512, Math.ceilDiv(Math.ceilDiv(d, 8), 32) * 32);
+    int parts =
+        Math.max(
+            1,
+            Math.min(
+                Math.ceilDiv(from.tokens, 16),
+                device.gpu().multiprocessors() * Math.max(1, 704 / threads)));
+    long y = addresses(y_E, d);
+    try (Tensor partial = omega_1D == null ? null : device.allocate(parts, d)) {
+      launcher.launch(
+          "combine_layer_backward",
+          Grid.line(parts, threads),
+          CudaTensor.of(dY_RD).addressToWrite(),
+          from.s_T,
+          addressOrNull(partial),
+          CudaTensor.of(dX_TD).address(),
+          y,
+          from.offset_E1(),
+          from.tokenOfRow_R,
+          from.rowOfToken_T,
+          from.expert_T,
+          from.multiplier_T,
+          addressOrNull(omega_1D),
+          from.tokens,
+          from.experts,
+          d,
+          parts);
+      if (partial != null) {
+        launcher.launch(
+            "sum_parts",
+            Grid.line(Math.ceilDiv(d, 32), 1024),
+            CudaTensor.of(dOmega_1D).addressToWrite(),
+            addressOrNull(partial),
+            parts,
+            d,
+            1);
+      }
+    }
+    device.gpu().free(y);
+  }
+
+  @Override
+  public void logitsGradient(
+      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
+    CudaRouted from = (CudaRouted) routed;
+    if (from.tokens == 0) {
+      return;
+    }
+    long load = device.transfers().uploadDoubles(load_E);
+    launcher.launch(
+        "logits_gradient",
+        Grid.line(Math.ceilDiv((long) from.tokens * lanes(from.experts), 256), 256),
+        CudaTensor.of(dLogits_TE).addressToWrite(),
+        from.p_TE,
+        zFactor == 0 ? 0L : from.logitsUsed(),
+        from.jitter_TE,
+        from.expert_T,
+        from.s_T,
+        load,
+        from.tokens,
+        from.experts,
+        from.training ? from.gate.gradientFactor() : 1.0,
+        balanceFactor,
+        zFactor);
+    device.gpu().free(load);
+  }
+
+  @Override
+  public void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E, Routed routed) {
+    CudaRouted from = (CudaRouted) routed;
+    int d = dH_TD.columns();
+    if (from.tokens > 0) {
+      long dIn = addresses(dIn_E, d);
+      launcher.launch(
+          "dispatch_backward",
+          Grid.line(Math.ceilDiv(from.tokens, 8), 256),
+          CudaTensor.of(dH_TD).addressToWrite(),
+          dIn,
+          from.offset_E1(),
+          from.rowOfToken_T,
+          from.expert_T,
+          from.tokens,
+          d);
+      device.gpu().free(dIn);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+package troupe.core.tensor.cuda;
+
+import troupe.core.UserException;
+import troupe.core.tensor.cuda.driver.CudaException;
+import troupe.core.tensor.cuda.driver.Driver;
+import troupe.core.tensor.cuda.driver.Driver.Attribute;
+
+/** One GPU of this process: its context, the stream of its work and its pool of memory. */
+final class Gpu implements AutoCloseable {
+  private static final int LEAST_CAPABILITY = 80;
+
+  /** The context of the calling thread, as the driver has it. */
+  private static final ThreadLocal<Long> CURRENT = ThreadLocal.withInitial(() -> 0L);
+
+  private final Driver driver;
+  private final int index;
+  private final int handle;
+  private final long context;
+  private final long stream;
+  private final long pool;
+  private final int capability;
+  private final int multiprocessors;
+  private final int sharedBytes;
+
+  /**
+   * Takes hold of a GPU.
+   *
+   * @param index from 0, in the driver's order
+   * @throws UserException if there is no such GPU, or one too old
+   */
+  Gpu(Driver driver, int index) {
+    int count = driver.deviceCount();
+    if (index < 0 || index >= count) {
+      throw new UserException(
+          "device cuda:" + index + ": no such GPU (expected: cuda:0 to cuda:" + (count - 1) + ")",
+          "nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES hides some");
+    }
+    this.driver = driver;
+    this.index = index;
+    this.handle = driver.device(index);
+    this.capability =
+        10 * driver.attribute(Attribute.CAPABILITY_MAJOR, handle)
+            + driver.attribute(Attribute.CAPABILITY_MINOR, handle);
+    if (capability < LEAST_CAPABILITY) {
+      throw new UserException(
+          "device cuda:%d: %s has compute capability %.1f (expected: >= 8.0, for bf16)"
+              .formatted(index, driver.name(handle), capability / 10.0),
+          "device=nd4j with -Pnd4j-cuda serves GPUs from 3.7 to 8.6");
+    }
+    this.multiprocessors = driver.attribute(Attribute.MULTIPROCESSORS, handle);
+    this.sharedBytes = driver.attribute(Attribute.SHARED_BYTES, handle);
+    this.context = driver.retainPrimaryContext(handle);
+    enter();
+    this.stream = driver.createStream();
+    this.pool = driver.createPool(handle);
+  }
+
+  Driver driver() {
+    return driver;
+  }
+
+  int index() {
+    return index;
+  }
+
+  /** The stream in which all of this GPU's work is done in order. */
+  long stream() {
+    return stream;
+  }
+
+  long context() {
+    return context;
+  }
+
+  long pool() {
+    return pool;
+  }
+
+  /** The driver's handle. */
+  int handle() {
+    return handle;
+  }
+
+  /** Ten times the compute capability: 90 for an H100. */
+  int capability() {
+    return capability;
+  }
+
+  int multiprocessors() {
+    return multiprocessors;
+  }
+
+  /** Bytes of shared memory that a block may have. */
+  int sharedBytes() {
+    return sharedBytes;
+  }
+
+  /** Makes this GPU that of the calling thread. */
+  void enter() {
+    if (CURRENT.get() != context) {
+      driver.setCurrent(context);
+      CURRENT.set(context);
+    }
+  }
+
+  /** Memory for what comes next in the stream. */
+  long allocate(long bytes) {
+    enter();
+    try {
+      return driver.allocate(bytes, pool, stream);
+    } catch (CudaException e) {
+      if (e.code() != CudaException.OUT_OF_MEMORY) {
+        throw e;
+      }
+    }
+    // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
+    driver.synchronize(stream);
+    driver.trimPool(pool);
+    return driver.allocate(bytes, pool, stream);
+  }
+
+  /** Frees memory once the work that was asked for so far is done with it. */
+  void free(long address) {
+    enter();
+    driver.free(address, stream);
+  }
+
+  /** Waits for all work. */
+  void synchronize() {
+    enter();
+    driver.synchronize(stream);
+  }
+
+  @Override
+  public void close() {
+    enter();
+    driver.synchronize(stream);
+    driver.destroyPool(pool);
+    driver.destroyStream(stream);
+    driver.releasePrimaryContext(handle);
+    CURRENT.remove();
+  }
+}

@@ -1,0 +1,137 @@
+package troupe.core.tensor.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import troupe.core.tensor.cuda.driver.CudaException;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/**
+ * Queues kernels by name. What a kernel does wrong shows later, in whatever call comes after: so
+ * the names of the last ones are kept for the message.
+ */
+final class Launcher implements AutoCloseable {
+  private static final int MOST_ARGUMENTS = 40;
+  private static final int REMEMBERED = 8;
+  private static final int SHARED_WITHOUT_ASKING = 48 << 10;
+
+  private final Gpu gpu;
+  private final GpuTimeline timeline;
+  private final Driver driver;
+  private final long[] modules;
+  private final Map<String, Long> functions = new HashMap<>();
+  private final Map<String, Integer> allowedShared = new HashMap<>();
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment values = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
+  private final MemorySegment addresses = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
+  private final String[] last = new String[REMEMBERED];
+  private long count;
+
+  /** Loads compiled code. */
+  Launcher(Gpu gpu, GpuTimeline timeline, Iterable<byte[]> code) {
+    this.gpu = gpu;
+    this.timeline = timeline;
+    this.driver = gpu.driver();
+    gpu.enter();
+    List<Long> loaded = new ArrayList<>();
+    code.forEach(module -> loaded.add(driver.loadModule(module)));
+    this.modules = loaded.stream().mapToLong(Long::longValue).toArray();
+    for (int i = 0; i < MOST_ARGUMENTS; i++) {
+      addresses.setAtIndex(
+          ValueLayout.JAVA_LONG, i, values.address() + i * ValueLayout.JAVA_LONG.byteSize());
+    }
+  }
+
+  /**
+   * Queues a kernel.
+   *
+   * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Integer}, {@link Float},
+   *     {@link Double}, in the kernel's order
+   */
+  synchronized void launch(String kernel, Grid grid, Object... arguments) {
+    gpu.enter();
+    long function = function(kernel);
+    if (grid.shared() > SHARED_WITHOUT_ASKING
+        && allowedShared.getOrDefault(kernel, 0) < grid.shared()) {
+      driver.allowSharedMemory(function, grid.shared());
+      allowedShared.put(kernel, grid.shared());
+    }
+    for (int i = 0; i < arguments.length; i++) {
+      switch (arguments[i]) {
+        case Long x -> values.setAtIndex(ValueLayout.JAVA_LONG, i, x);
+        case Integer x -> values.set(ValueLayout.JAVA_INT, 8L * i, x);
+        case Float x -> values.set(ValueLayout.JAVA_FLOAT, 8L * i, x);
+        case Double x -> values.set(ValueLayout.JAVA_DOUBLE, 8L * i, x);
+        default ->
+            throw new IllegalArgumentException(
+                kernel + ": argument " + i + " is a " + arguments[i].getClass());
+      }
+    }
+    try {
+      timeline.time(
+          kernel,
+          () ->
+              driver.launch(
+                  kernel,
+                  function,
+                  Math.toIntExact(grid.x()),
+                  grid.y(),
+                  grid.z(),
+                  grid.block(),
+                  grid.shared(),
+                  gpu.stream(),
+                  addresses.address()));
+    } catch (CudaException e) {
+      throw Driver.isPoisoned(e) ? failed(e) : e;
+    }
+    last[(int) (count++ % REMEMBERED)] = kernel;
+  }
+
+  private long function(String kernel) {
+    Long known = functions.get(kernel);
+    if (known != null) {
+      return known;
+    }
+    CudaException none = null;
+    for (long module : modules) {
+      try {
+        long function = driver.function(module, kernel);
+        functions.put(kernel, function);
+        return function;
+      } catch (CudaException e) {
+        none = e;
+      }
+    }
+    throw none;
+  }
+
+  /** Something that was queued earlier went wrong: says after which kernels it showed. */
+  synchronized CudaException failed(CudaException e) {
+    StringBuilder names = new StringBuilder();
+    for (long i = Math.max(0, count - REMEMBERED); i < count; i++) {
+      names.append(names.isEmpty() ? "" : ", ").append(last[(int) (i % REMEMBERED)]);
+    }
+    return new CudaException(
+        "cuda:"
+            + gpu.index()
+            + ": "
+            + e.getMessage()
+            + "; the last kernels queued were "
+            + names
+            + "\nHINT: CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one",
+        e.code());
+  }
+
+  @Override
+  public void close() {
+    gpu.enter();
+    for (long module : modules) {
+      driver.unloadModule(module);
+    }
+    arena.close();
+  }
+}

@@ -1,0 +1,154 @@
+package troupe.core.tensor.cuda;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.function.Function;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/**
+ * Small copies to the host that nobody waits for: each is queued in the stream, and a thread of its
+ * own tells whoever asked once it is here.
+ */
+final class Readbacks implements AutoCloseable {
+  /** More than all experts and layers of a large model have under way in a step. */
+  private static final int MOST_WAITING = 65_536;
+
+  private final Gpu gpu;
+  private final Driver driver;
+  private final ArrayDeque<Slot> idle = new ArrayDeque<>();
+  private final List<Slot> all = new ArrayList<>();
+  private final BlockingQueue<Pending<?>> awaited = new ArrayBlockingQueue<>(MOST_WAITING);
+  private final Thread waiter;
+
+  /** Pinned memory, and the event that says it is filled. */
+  private record Slot(MemorySegment memory, long event) {}
+
+  Readbacks(Gpu gpu) {
+    this.gpu = gpu;
+    this.driver = gpu.driver();
+    this.waiter =
+        Thread.ofPlatform()
+            .daemon()
+            .name("cuda:" + gpu.index() + "-readbacks")
+            .start(this::tellWhenDone);
+  }
+
+  /**
+   * Queues a copy of {@code bytes} bytes.
+   *
+   * @param decode makes the result of what has come; the memory is reused when it returns
+   */
+  <X> Pending<X> read(long from, long bytes, Function<MemorySegment, X> decode) {
+    gpu.enter();
+    Slot slot = take(bytes);
+    driver.copyToHost(slot.memory().address(), from, bytes, gpu.stream());
+    driver.record(slot.event(), gpu.stream());
+    return new Pending<>(slot, decode);
+  }
+
+  private synchronized Slot take(long bytes) {
+    for (Slot slot : idle) {
+      if (slot.memory().byteSize() >= bytes) {
+        idle.remove(slot);
+        return slot;
+      }
+    }
+    long room = Math.max(4096, Long.highestOneBit(bytes) * 2);
+    Slot slot = new Slot(driver.allocateHost(room), driver.createEvent(false));
+    all.add(slot);
+    return slot;
+  }
+
+  private synchronized void give(Slot slot) {
+    idle.push(slot);
+  }
+
+  private void tellWhenDone() {
+    try {
+      while (true) {
+        Pending<?> next = awaited.take();
+        next.await();
+        next.actions().forEach(Runnable::run);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A copy under way. */
+  final class Pending<X> {
+    private final Slot slot;
+    private final Function<MemorySegment, X> decode;
+    private final List<Runnable> actions = new ArrayList<>();
+    private X value;
+    private RuntimeException failure;
+
+    private Pending(Slot slot, Function<MemorySegment, X> decode) {
+      this.slot = slot;
+      this.decode = decode;
+    }
+
+    synchronized boolean isDone() {
+      if (value != null || failure != null) {
+        return true;
+      }
+      gpu.enter();
+      return driver.isDone(slot.event());
+    }
+
+    /** The result, waiting for the device. */
+    synchronized X get() {
+      if (value == null) {
+        await();
+        if (failure != null) {
+          throw failure;
+        }
+        value = decode.apply(slot.memory());
+        give(slot);
+      }
+      return value;
+    }
+
+    /** Waits; what goes wrong is kept for {@link #get}. */
+    private synchronized void await() {
+      if (value == null && failure == null) {
+        gpu.enter();
+        try {
+          driver.await(slot.event());
+        } catch (RuntimeException e) {
+          failure = e;
+        }
+      }
+    }
+
+    void whenDone(Runnable action) {
+      synchronized (this) {
+        actions.add(action);
+        if (actions.size() > 1) {
+          return;
+        }
+      }
+      if (!awaited.offer(this)) {
+        throw new IllegalStateException("readbacks: " + MOST_WAITING + " wait (expected: fewer)");
+      }
+    }
+
+    private synchronized List<Runnable> actions() {
+      return List.copyOf(actions);
+    }
+  }
+
+  @Override
+  public void close() {
+    waiter.interrupt();
+    gpu.enter();
+    for (Slot slot : all) {
+      driver.freeHost(slot.memory());
+      driver.destroyEvent(slot.event());
+    }
+  }
+}

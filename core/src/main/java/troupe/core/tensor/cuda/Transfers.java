@@ -1,0 +1,114 @@
+package troupe.core.tensor.cuda;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/**
+ * Copies between a GPU and its host through pinned memory, from which alone the copy engines work
+ * by themselves. Copies to the device are queued behind the work of the stream and return at once.
+ */
+final class Transfers implements AutoCloseable {
+  private static final long HALF = 8L << 20;
+  private static final long ALIGNMENT = 256;
+
+  private final Gpu gpu;
+  private final Driver driver;
+  private final MemorySegment up;
+  private final MemorySegment down;
+
+  /** When the copies out of each half of {@link #up} are done. */
+  private final long[] halfIsFree = new long[2];
+
+  private int half;
+  private long used;
+
+  Transfers(Gpu gpu) {
+    this.gpu = gpu;
+    this.driver = gpu.driver();
+    gpu.enter();
+    this.up = driver.allocateHost(2 * HALF);
+    this.down = driver.allocateHost(HALF);
+    for (int half = 0; half < 2; half++) {
+      halfIsFree[half] = driver.createEvent(false);
+    }
+  }
+
+  /** Copies to the device; {@code from} may be reused at once. */
+  synchronized void toDevice(long to, MemorySegment from) {
+    gpu.enter();
+    for (long done = 0; done < from.byteSize(); ) {
+      long count = Math.min(HALF, from.byteSize() - done);
+      MemorySegment place = room(count);
+      MemorySegment.copy(from, done, place, 0, count);
+      driver.copyToDevice(to + done, place.address(), count, gpu.stream());
+      done += count;
+    }
+  }
+
+  /** Pinned memory whose last copy is done. */
+  private MemorySegment room(long bytes) {
+    if (used + bytes > HALF) {
+      driver.record(halfIsFree[half], gpu.stream());
+      half = 1 - half;
+      used = 0;
+      // An event that was never recorded counts as done.
+      driver.await(halfIsFree[half]);
+    }
+    MemorySegment place = up.asSlice(half * HALF + used, bytes);
+    used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return place;
+  }
+
+  /** A copy of these on the device, until the stream comes to {@link Gpu#free}. */
+  long upload(int[] values) {
+    return upload(MemorySegment.ofArray(values));
+  }
+
+  /** The same for addresses. */
+  long upload(long[] values) {
+    return upload(MemorySegment.ofArray(values));
+  }
+
+  /** The same, rounded to float32. */
+  long uploadFloats(double[] values) {
+    float[] rounded = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      rounded[i] = (float) values[i];
+    }
+    return upload(MemorySegment.ofArray(rounded));
+  }
+
+  /** The same, exact. */
+  long uploadDoubles(double[] values) {
+    return upload(MemorySegment.ofArray(values));
+  }
+
+  private long upload(MemorySegment values) {
+    long address = gpu.allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
+    toDevice(address, values);
+    return address;
+  }
+
+  /** Copies to the host, waiting for the device. */
+  synchronized void toHost(MemorySegment to, long from) {
+    gpu.enter();
+    for (long done = 0; done < to.byteSize(); ) {
+      long count = Math.min(HALF, to.byteSize() - done);
+      driver.copyToHost(down.address(), from + done, count, gpu.stream());
+      driver.synchronize(gpu.stream());
+      MemorySegment.copy(down, 0, to, done, count);
+      done += count;
+    }
+  }
+
+  @Override
+  public void close() {
+    gpu.enter();
+    driver.freeHost(up);
+    driver.freeHost(down);
+    for (long event : halfIsFree) {
+      driver.destroyEvent(event);
+    }
+  }
+}

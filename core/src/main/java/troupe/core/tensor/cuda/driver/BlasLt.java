@@ -1,0 +1,333 @@
+package troupe.core.tensor.cuda.driver;
+
+import static troupe.core.tensor.cuda.driver.NativeLibrary.INT;
+import static troupe.core.tensor.cuda.driver.NativeLibrary.LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * cuBLASLt, as far as Troupe uses it: descriptors are addresses that live until the process ends.
+ */
+public final class BlasLt {
+  /** bfloat16 elements. */
+  public static final int BF16 = 14;
+
+  /** float32 elements. */
+  public static final int F32 = 0;
+
+  /** Bytes of an algorithm as the heuristic returns it. */
+  public static final long ALGORITHM_BYTES = 64;
+
+  private static final int COMPUTE_F32 = 68;
+  private static final int DESC_TRANSPOSE_A = 3;
+  private static final int DESC_TRANSPOSE_B = 4;
+  private static final int DESC_EPILOGUE = 7;
+  private static final int DESC_BIAS_POINTER = 8;
+  private static final int DESC_AUX_POINTER = 11;
+  private static final int DESC_AUX_LD = 12;
+  private static final int DESC_BIAS_TYPE = 26;
+  private static final int PREFERENCE_WORKSPACE = 1;
+  private static final int PREFERENCE_FIRST_ALIGNMENT = 5;
+  private static final int PREFERENCE_LAST_ALIGNMENT = 8;
+  private static final long RESULT_BYTES = 96;
+
+  private final MethodHandle create;
+  private final MethodHandle destroy;
+  private final MethodHandle getVersion;
+  private final MethodHandle descCreate;
+  private final MethodHandle descSet;
+  private final MethodHandle descDestroy;
+  private final MethodHandle layoutCreate;
+  private final MethodHandle layoutDestroy;
+  private final MethodHandle preferenceCreate;
+  private final MethodHandle preferenceSet;
+  private final MethodHandle preferenceDestroy;
+  private final MethodHandle heuristic;
+  private final MethodHandle matmul;
+  private final long handle;
+
+  BlasLt(NativeLibrary library) {
+    create = library.function("cublasLtCreate", LONG);
+    destroy = library.function("cublasLtDestroy", LONG);
+    getVersion = library.function("cublasLtGetProperty", INT, LONG);
+    descCreate = library.function("cublasLtMatmulDescCreate", LONG, INT, INT);
+    descSet = library.function("cublasLtMatmulDescSetAttribute", LONG, INT, LONG, LONG);
+    descDestroy = library.function("cublasLtMatmulDescDestroy", LONG);
+    layoutCreate = library.function("cublasLtMatrixLayoutCreate", LONG, INT, LONG, LONG, LONG);
+    layoutDestroy = library.function("cublasLtMatrixLayoutDestroy", LONG);
+    preferenceCreate = library.function("cublasLtMatmulPreferenceCreate", LONG);
+    preferenceSet = library.function("cublasLtMatmulPreferenceSetAttribute", LONG, INT, LONG, LONG);
+    preferenceDestroy = library.function("cublasLtMatmulPreferenceDestroy", LONG);
+    heuristic =
+        library.function(
+            "cublasLtMatmulAlgoGetHeuristic",
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            INT,
+            LONG,
+            LONG);
+    matmul =
+        library.function(
+            "cublasLtMatmul",
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG);
+    handle = longOf("cublasLtCreate", result -> (int) create.invokeExact(result));
+  }
+
+  private interface WithResult {
+    int call(long result) throws Throwable;
+  }
+
+  private static long longOf(String name, WithResult call) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
+      check(name, call.call(result.address()));
+      return result.get(ValueLayout.JAVA_LONG, 0);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  private static void check(String name, int status) {
+    if (status != 0) {
+      throw new CudaException(name + ": " + words(status), status);
+    }
+  }
+
+  private static String words(int status) {
+    return switch (status) {
+      case 1 -> "CUBLAS_STATUS_NOT_INITIALIZED";
+      case 3 -> "CUBLAS_STATUS_ALLOC_FAILED";
+      case 7 -> "CUBLAS_STATUS_INVALID_VALUE";
+      case 8 -> "CUBLAS_STATUS_ARCH_MISMATCH";
+      case 13 -> "CUBLAS_STATUS_EXECUTION_FAILED";
+      case 14 -> "CUBLAS_STATUS_INTERNAL_ERROR";
+      case 15 -> "CUBLAS_STATUS_NOT_SUPPORTED";
+      default -> "status " + status;
+    };
+  }
+
+  /** The version, such as {@code 13.1.0}. */
+  public String version() {
+    StringBuilder version = new StringBuilder();
+    for (int part = 0; part < 3; part++) {
+      int property = part;
+      version
+          .append(part == 0 ? "" : ".")
+          .append(
+              (int)
+                  longOf(
+                      "cublasLtGetProperty",
+                      result -> (int) getVersion.invokeExact(property, result)));
+    }
+    return version.toString();
+  }
+
+  /** A product with float32 accumulation, of column-major matrices. */
+  public long createProduct(boolean transposeA, boolean transposeB) {
+    long product =
+        longOf(
+            "cublasLtMatmulDescCreate",
+            result -> (int) descCreate.invokeExact(result, COMPUTE_F32, F32));
+    setInt(product, DESC_TRANSPOSE_A, transposeA ? 1 : 0);
+    setInt(product, DESC_TRANSPOSE_B, transposeB ? 1 : 0);
+    return product;
+  }
+
+  /** What happens to results before they are stored (cublasLtEpilogue_t). */
+  public void epilogue(long product, int epilogue) {
+    setInt(product, DESC_EPILOGUE, epilogue);
+  }
+
+  /** The vector that an epilogue adds, or fills. */
+  public void bias(long product, long address, int type) {
+    setLong(product, DESC_BIAS_POINTER, address);
+    setInt(product, DESC_BIAS_TYPE, type);
+  }
+
+  /** The second matrix that an epilogue reads, or fills. */
+  public void auxiliary(long product, long address, long leadingDimension) {
+    setLong(product, DESC_AUX_POINTER, address);
+    setLong(product, DESC_AUX_LD, leadingDimension);
+  }
+
+  private void setInt(long product, int attribute, int value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_INT, value);
+      check(
+          "cublasLtMatmulDescSetAttribute",
+          (int) descSet.invokeExact(product, attribute, place.address(), 4L));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  private void setLong(long product, int attribute, long value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
+      check(
+          "cublasLtMatmulDescSetAttribute",
+          (int) descSet.invokeExact(product, attribute, place.address(), 8L));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Frees a product's description. */
+  public void destroyProduct(long product) {
+    try {
+      check("cublasLtMatmulDescDestroy", (int) descDestroy.invokeExact(product));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** A column-major matrix. */
+  public long createLayout(int type, long rows, long columns, long leadingDimension) {
+    return longOf(
+        "cublasLtMatrixLayoutCreate",
+        result -> (int) layoutCreate.invokeExact(result, type, rows, columns, leadingDimension));
+  }
+
+  /** Frees a matrix description. */
+  public void destroyLayout(long layout) {
+    try {
+      check("cublasLtMatrixLayoutDestroy", (int) layoutDestroy.invokeExact(layout));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /**
+   * The fastest algorithms for a product by the library's own heuristic, best first.
+   *
+   * @param alignment bytes that all addresses are a multiple of
+   * @param most how many at most
+   * @return algorithms of {@link #ALGORITHM_BYTES} each, one behind the other; empty if none fits
+   */
+  public byte[] algorithms(
+      long product, long a, long b, long c, long workspaceBytes, int alignment, int most) {
+    try (Arena arena = Arena.ofConfined()) {
+      long preference =
+          longOf(
+              "cublasLtMatmulPreferenceCreate",
+              result -> (int) preferenceCreate.invokeExact(result));
+      MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_LONG, workspaceBytes);
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          (int) preferenceSet.invokeExact(preference, PREFERENCE_WORKSPACE, bytes.address(), 8L));
+      MemorySegment least = arena.allocateFrom(ValueLayout.JAVA_INT, alignment);
+      for (int i = PREFERENCE_FIRST_ALIGNMENT; i <= PREFERENCE_LAST_ALIGNMENT; i++) {
+        check(
+            "cublasLtMatmulPreferenceSetAttribute",
+            (int) preferenceSet.invokeExact(preference, i, least.address(), 4L));
+      }
+      MemorySegment results = arena.allocate(RESULT_BYTES * most, 8);
+      MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+      int status =
+          (int)
+              heuristic.invokeExact(
+                  handle,
+                  product,
+                  a,
+                  b,
+                  c,
+                  c,
+                  preference,
+                  most,
+                  results.address(),
+                  count.address());
+      check("cublasLtMatmulPreferenceDestroy", (int) preferenceDestroy.invokeExact(preference));
+      int found = status == 0 ? count.get(ValueLayout.JAVA_INT, 0) : 0;
+      byte[] algorithms = new byte[(int) (found * ALGORITHM_BYTES)];
+      for (int i = 0; i < found; i++) {
+        MemorySegment.copy(
+            results,
+            ValueLayout.JAVA_BYTE,
+            i * RESULT_BYTES,
+            algorithms,
+            (int) (i * ALGORITHM_BYTES),
+            (int) ALGORITHM_BYTES);
+      }
+      return algorithms;
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /**
+   * Queues {@code d = alpha * op(a) op(b) + beta * c}; {@code alpha} and {@code beta} are
+   * addresses.
+   */
+  public void multiply(
+      long product,
+      long alpha,
+      long a,
+      long aLayout,
+      long b,
+      long bLayout,
+      long beta,
+      long c,
+      long d,
+      long cLayout,
+      long algorithm,
+      long workspace,
+      long workspaceBytes,
+      long stream) {
+    try {
+      check(
+          "cublasLtMatmul",
+          (int)
+              matmul.invokeExact(
+                  handle,
+                  product,
+                  alpha,
+                  a,
+                  aLayout,
+                  b,
+                  bLayout,
+                  beta,
+                  c,
+                  cLayout,
+                  d,
+                  cLayout,
+                  algorithm,
+                  workspace,
+                  workspaceBytes,
+                  stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Frees the library's own resources in the current context. */
+  public void close() {
+    try {
+      check("cublasLtDestroy", (int) destroy.invokeExact(handle));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package troupe.core.tensor.cuda.driver;
+
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import troupe.core.UserException;
+
+/**
+ * Finds NVIDIA's libraries, in this order: folders that {@code cuda.lib} names, the system's
+ * library path, a CUDA toolkit, the packages that pip installs for Python. CUDA 13 is preferred to
+ * 12.
+ */
+public final class CudaLibraries {
+  /** A library that a cuda device needs, or can use. */
+  public enum Library {
+    /** Comes with the driver of the GPU. */
+    DRIVER(
+        "libcuda.so",
+        List.of("1"),
+        "the NVIDIA driver (Debian: nvidia-driver; nvidia-smi has to work)"),
+    /** Compiles kernels. */
+    NVRTC("libnvrtc.so", List.of("13", "12"), "pip install nvidia-cuda-nvrtc, or a CUDA toolkit"),
+    /** Matrix products. */
+    CUBLAS_LT(
+        "libcublasLt.so", List.of("13", "12"), "pip install nvidia-cublas, or a CUDA toolkit");
+
+    private final String file;
+    private final List<String> versions;
+    private final String howToGet;
+
+    Library(String file, List<String> versions, String howToGet) {
+      this.file = file;
+      this.versions = versions;
+      this.howToGet = howToGet;
+    }
+
+    /** What it is called, without version. */
+    public String file() {
+      return file;
+    }
+
+    /** How a user gets it. */
+    public String howToGet() {
+      return howToGet;
+    }
+  }
+
+  private final List<Path> folders;
+  private final Map<Library, Path> found = new LinkedHashMap<>();
+  private final Map<Library, NativeLibrary> loaded = new LinkedHashMap<>();
+
+  /**
+   * Libraries for this machine; none is loaded yet.
+   *
+   * @param extra folders to look in first, separated by colons; may be empty
+   */
+  public CudaLibraries(String extra) {
+    this.folders = List.copyOf(folders(extra, System.getenv()));
+  }
+
+  private static Set<Path> folders(String extra, Map<String, String> environment) {
+    Set<Path> folders = new LinkedHashSet<>();
+    addAll(folders, extra);
+    addAll(folders, environment.get("LD_LIBRARY_PATH"));
+    List<Path> toolkits = new ArrayList<>();
+    for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
+      if (environment.get(variable) != null) {
+        toolkits.add(Path.of(environment.get(variable)));
+      }
+    }
+    toolkits.addAll(matching(Path.of("/usr/local"), "cuda*"));
+    toolkits.addAll(matching(Path.of("/opt"), "cuda*"));
+    for (Path toolkit : toolkits) {
+      folders.add(toolkit.resolve("lib64"));
+      folders.add(toolkit.resolve("targets/x86_64-linux/lib"));
+    }
+    for (Path packages : pythonPackages(environment)) {
+      for (Path nvidia : matching(packages.resolve("nvidia"), "*")) {
+        folders.add(nvidia.resolve("lib"));
+      }
+    }
+    return folders;
+  }
+
+  private static void addAll(Set<Path> folders, String path) {
+    if (path != null) {
+      for (String folder : path.split(":")) {
+        if (!folder.isBlank()) {
+          folders.add(Path.of(folder));
+        }
+      }
+    }
+  }
+
+  /**
+   * Where the Pythons of this machine keep packages: the active environment, the path, the user.
+   */
+  private static List<Path> pythonPackages(Map<String, String> environment) {
+    Set<Path> prefixes = new LinkedHashSet<>();
+    for (String variable : List.of("VIRTUAL_ENV", "CONDA_PREFIX")) {
+      if (environment.get(variable) != null) {
+        prefixes.add(Path.of(environment.get(variable)));
+      }
+    }
+    for (String folder : environment.getOrDefault("PATH", "").split(":")) {
+      Path python = Path.of(folder, "python3");
+      if (Files.isExecutable(python)) {
+        prefixes.add(python.getParent().resolveSibling(""));
+        try {
+          // Of an environment, whose python3 is a link into it or out of it.
+          prefixes.add(python.toRealPath().getParent().getParent());
+        } catch (IOException e) {
+          continue;
+        }
+      }
+    }
+    if (environment.get("HOME") != null) {
+      prefixes.add(Path.of(environment.get("HOME"), ".local"));
+    }
+    List<Path> packages = new ArrayList<>();
+    for (Path prefix : prefixes) {
+      for (Path python : matching(prefix.resolve("lib"), "python3*")) {
+        packages.add(python.resolve("site-packages"));
+        packages.add(python.resolve("dist-packages"));
+      }
+    }
+    return packages;
+  }
+
+  private static List<Path> matching(Path folder, String pattern) {
+    List<Path> matching = new ArrayList<>();
+    if (Files.isDirectory(folder)) {
+      try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, pattern)) {
+        entries.forEach(matching::add);
+      } catch (IOException e) {
+        return List.of();
+      }
+    }
+    // The newest version first.
+    matching.sort((a, b) -> b.compareTo(a));
+    return matching;
+  }
+
+  /**
+   * Loads a library, once.
+   *
+   * @throws UserException saying where it was looked for and how to get it
+   */
+  NativeLibrary load(Library library) {
+    NativeLibrary known = loaded.get(library);
+    if (known != null) {
+      return known;
+    }
+    for (Path candidate : candidates(library)) {
+      try {
+        NativeLibrary native_ = NativeLibrary.load(candidate);
+        loaded.put(library, native_);
+        found.put(library, candidate);
+        return native_;
+      } catch (IllegalArgumentException e) {
+        continue;
+      }
+    }
+    throw new UserException(
+        "device cuda: "
+            + library.file
+            + " not found (expected: version "
+            + String.join(" or ", library.versions)
+            + ")",
+        library.howToGet + "; cuda.lib=FOLDER if it is somewhere else");
+  }
+
+  private List<Path> candidates(Library library) {
+    List<Path> candidates = new ArrayList<>();
+    for (String version : library.versions) {
+      String name = library.file + "." + version;
+      for (Path folder : folders) {
+        if (Files.exists(folder.resolve(name))) {
+          candidates.add(folder.resolve(name).toAbsolutePath());
+        }
+      }
+      candidates.add(Path.of(name));
+    }
+    return candidates;
+  }
+
+  /** The file that a loaded library came from; a bare name if the system found it. */
+  public Path fileOf(Library library) {
+    return found.get(library);
+  }
+
+  /** Loads and initialises the driver. */
+  public Driver driver() {
+    return new Driver(load(Library.DRIVER));
+  }
+
+  /** Loads the compiler. */
+  public Nvrtc compiler() {
+    return new Nvrtc(load(Library.NVRTC));
+  }
+
+  /** Loads cuBLASLt for the current context. */
+  public BlasLt matrixProducts() {
+    return new BlasLt(load(Library.CUBLAS_LT));
+  }
+}

@@ -1,0 +1,593 @@
+package troupe.core.tensor.cuda.driver;
+
+import static troupe.core.tensor.cuda.driver.NativeLibrary.INT;
+import static troupe.core.tensor.cuda.driver.NativeLibrary.LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
+import java.util.Set;
+
+/**
+ * The CUDA driver, {@code libcuda.so.1}, as far as Troupe uses it. Methods are named after the
+ * driver's functions and throw {@link CudaException} where those fail. Work that was queued earlier
+ * and failed since shows in any later call: {@link #isPoisoned} tells.
+ */
+public final class Driver {
+  /** Attributes of a device that {@link #attribute} knows. */
+  public enum Attribute {
+    /** Number of multiprocessors. */
+    MULTIPROCESSORS(16),
+    /** Bytes of second-level cache. */
+    L2_BYTES(38),
+    /** Major part of the compute capability. */
+    CAPABILITY_MAJOR(75),
+    /** Minor part of the compute capability. */
+    CAPABILITY_MINOR(76),
+    /** Bytes of shared memory that a block may ask for. */
+    SHARED_BYTES(97);
+
+    private final int code;
+
+    Attribute(int code) {
+      this.code = code;
+    }
+  }
+
+  private static final int ALLOCATION_TYPE_PINNED = 1;
+  private static final int LOCATION_TYPE_DEVICE = 1;
+  private static final int ACCESS_READ_WRITE = 3;
+  private static final int POOL_PROPERTIES_BYTES = 96;
+  private static final int RELEASE_THRESHOLD = 4;
+  private static final int USED_HIGH = 8;
+  private static final int STREAM_NON_BLOCKING = 1;
+  private static final int EVENT_DISABLE_TIMING = 2;
+  private static final int HOST_PORTABLE = 1;
+  private static final int FUNCTION_MAX_DYNAMIC_SHARED = 8;
+  private static final int PEER_ACCESS_ALREADY_ENABLED = 704;
+  private static final int NOT_READY = 600;
+
+  /**
+   * Codes after which a context runs nothing any more: illegal address, launch timeout, assertion,
+   * and what the hardware raises (cuda.h).
+   */
+  private static final Set<Integer> STICKY = Set.of(700, 702, 710, 714, 715, 716, 717, 718, 719);
+
+  private final MethodHandle init;
+  private final MethodHandle driverGetVersion;
+  private final MethodHandle deviceGetCount;
+  private final MethodHandle deviceGet;
+  private final MethodHandle deviceGetName;
+  private final MethodHandle deviceGetAttribute;
+  private final MethodHandle deviceTotalMem;
+  private final MethodHandle deviceCanAccessPeer;
+  private final MethodHandle primaryCtxRetain;
+  private final MethodHandle primaryCtxRelease;
+  private final MethodHandle ctxSetCurrent;
+  private final MethodHandle ctxEnablePeerAccess;
+  private final MethodHandle streamCreate;
+  private final MethodHandle streamSynchronize;
+  private final MethodHandle streamWaitEvent;
+  private final MethodHandle streamDestroy;
+  private final MethodHandle eventCreate;
+  private final MethodHandle eventRecord;
+  private final MethodHandle eventQuery;
+  private final MethodHandle eventSynchronize;
+  private final MethodHandle eventElapsedTime;
+  private final MethodHandle eventDestroy;
+  private final MethodHandle memPoolCreate;
+  private final MethodHandle memPoolDestroy;
+  private final MethodHandle memPoolSetAttribute;
+  private final MethodHandle memPoolGetAttribute;
+  private final MethodHandle memPoolTrimTo;
+  private final MethodHandle memPoolSetAccess;
+  private final MethodHandle memAllocFromPoolAsync;
+  private final MethodHandle memFreeAsync;
+  private final MethodHandle memGetInfo;
+  private final MethodHandle memHostAlloc;
+  private final MethodHandle memFreeHost;
+  private final MethodHandle memcpyHtoDAsync;
+  private final MethodHandle memcpyDtoHAsync;
+  private final MethodHandle memcpyDtoDAsync;
+  private final MethodHandle memcpyPeerAsync;
+  private final MethodHandle memsetD8Async;
+  private final MethodHandle moduleLoadData;
+  private final MethodHandle moduleGetFunction;
+  private final MethodHandle moduleUnload;
+  private final MethodHandle funcSetAttribute;
+  private final MethodHandle launchKernel;
+  private final MethodHandle getErrorName;
+  private final MethodHandle getErrorString;
+
+  /** Binds and initialises the driver. */
+  Driver(NativeLibrary library) {
+    init = library.function("cuInit", INT);
+    driverGetVersion = library.function("cuDriverGetVersion", LONG);
+    deviceGetCount = library.function("cuDeviceGetCount", LONG);
+    deviceGet = library.function("cuDeviceGet", LONG, INT);
+    deviceGetName = library.function("cuDeviceGetName", LONG, INT, INT);
+    deviceGetAttribute = library.function("cuDeviceGetAttribute", LONG, INT, INT);
+    deviceTotalMem = library.function("cuDeviceTotalMem_v2", LONG, INT);
+    deviceCanAccessPeer = library.function("cuDeviceCanAccessPeer", LONG, INT, INT);
+    primaryCtxRetain = library.function("cuDevicePrimaryCtxRetain", LONG, INT);
+    primaryCtxRelease = library.function("cuDevicePrimaryCtxRelease_v2", INT);
+    ctxSetCurrent = library.function("cuCtxSetCurrent", LONG);
+    ctxEnablePeerAccess = library.function("cuCtxEnablePeerAccess", LONG, INT);
+    streamCreate = library.function("cuStreamCreate", LONG, INT);
+    streamSynchronize = library.function("cuStreamSynchronize", LONG);
+    streamWaitEvent = library.function("cuStreamWaitEvent", LONG, LONG, INT);
+    streamDestroy = library.function("cuStreamDestroy_v2", LONG);
+    eventCreate = library.function("cuEventCreate", LONG, INT);
+    eventRecord = library.function("cuEventRecord", LONG, LONG);
+    eventQuery = library.function("cuEventQuery", LONG);
+    eventSynchronize = library.function("cuEventSynchronize", LONG);
+    eventElapsedTime = library.function("cuEventElapsedTime", LONG, LONG, LONG);
+    eventDestroy = library.function("cuEventDestroy_v2", LONG);
+    memPoolCreate = library.function("cuMemPoolCreate", LONG, LONG);
+    memPoolDestroy = library.function("cuMemPoolDestroy", LONG);
+    memPoolSetAttribute = library.function("cuMemPoolSetAttribute", LONG, INT, LONG);
+    memPoolGetAttribute = library.function("cuMemPoolGetAttribute", LONG, INT, LONG);
+    memPoolTrimTo = library.function("cuMemPoolTrimTo", LONG, LONG);
+    memPoolSetAccess = library.function("cuMemPoolSetAccess", LONG, LONG, LONG);
+    memAllocFromPoolAsync = library.function("cuMemAllocFromPoolAsync", LONG, LONG, LONG, LONG);
+    memFreeAsync = library.function("cuMemFreeAsync", LONG, LONG);
+    memGetInfo = library.function("cuMemGetInfo_v2", LONG, LONG);
+    memHostAlloc = library.function("cuMemHostAlloc", LONG, LONG, INT);
+    memFreeHost = library.function("cuMemFreeHost", LONG);
+    memcpyHtoDAsync = library.function("cuMemcpyHtoDAsync_v2", LONG, LONG, LONG, LONG);
+    memcpyDtoHAsync = library.function("cuMemcpyDtoHAsync_v2", LONG, LONG, LONG, LONG);
+    memcpyDtoDAsync = library.function("cuMemcpyDtoDAsync_v2", LONG, LONG, LONG, LONG);
+    memcpyPeerAsync = library.function("cuMemcpyPeerAsync", LONG, LONG, LONG, LONG, LONG, LONG);
+    memsetD8Async = library.function("cuMemsetD8Async", LONG, INT, LONG, LONG);
+    moduleLoadData = library.function("cuModuleLoadData", LONG, LONG);
+    moduleGetFunction = library.function("cuModuleGetFunction", LONG, LONG, LONG);
+    moduleUnload = library.function("cuModuleUnload", LONG);
+    funcSetAttribute = library.function("cuFuncSetAttribute", LONG, INT, INT);
+    launchKernel =
+        library.function(
+            "cuLaunchKernel", LONG, INT, INT, INT, INT, INT, INT, INT, LONG, LONG, LONG);
+    getErrorName = library.function("cuGetErrorName", INT, LONG);
+    getErrorString = library.function("cuGetErrorString", INT, LONG);
+    try {
+      check("cuInit", (int) init.invokeExact(0));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** A call that writes its result to an address. */
+  private interface WithResult {
+    int call(long result) throws Throwable;
+  }
+
+  private long longOf(String name, WithResult call) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
+      check(name, call.call(result.address()));
+      return result.get(ValueLayout.JAVA_LONG, 0);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  private int intOf(String name, WithResult call) {
+    // The driver writes four bytes; the other four are zero, and memory is little-endian.
+    return (int) longOf(name, call);
+  }
+
+  private void check(String name, int code) {
+    if (code != 0) {
+      throw new CudaException(name + ": " + describe(code), code);
+    }
+  }
+
+  /** The driver's words for a code, such as {@code CUDA_ERROR_OUT_OF_MEMORY (out of memory)}. */
+  private String describe(int code) {
+    return text(code, getErrorName) + " (" + text(code, getErrorString) + ")";
+  }
+
+  private static String text(int code, MethodHandle function) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
+      int status = (int) function.invokeExact(code, result.address());
+      long address = result.get(ValueLayout.JAVA_LONG, 0);
+      return status != 0 || address == 0
+          ? "code " + code
+          : MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Whether the context of the failed call is lost: nothing runs in it any more. */
+  public static boolean isPoisoned(CudaException e) {
+    return STICKY.contains(e.code());
+  }
+
+  /** The CUDA version that the driver knows, such as 13000. */
+  public int version() {
+    return intOf("cuDriverGetVersion", result -> (int) driverGetVersion.invokeExact(result));
+  }
+
+  /** Number of GPUs that this process may use. */
+  public int deviceCount() {
+    return intOf("cuDeviceGetCount", result -> (int) deviceGetCount.invokeExact(result));
+  }
+
+  /** The driver's handle of a GPU by its index. */
+  public int device(int index) {
+    return intOf("cuDeviceGet", result -> (int) deviceGet.invokeExact(result, index));
+  }
+
+  /** What a GPU is called. */
+  public String name(int device) {
+    int length = 256;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment name = arena.allocate(length);
+      check("cuDeviceGetName", (int) deviceGetName.invokeExact(name.address(), length, device));
+      return name.getString(0, StandardCharsets.US_ASCII);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** A property of a GPU. */
+  public int attribute(Attribute attribute, int device) {
+    return intOf(
+        "cuDeviceGetAttribute",
+        result -> (int) deviceGetAttribute.invokeExact(result, attribute.code, device));
+  }
+
+  /** Bytes of memory of a GPU. */
+  public long totalMemory(int device) {
+    return longOf("cuDeviceTotalMem", result -> (int) deviceTotalMem.invokeExact(result, device));
+  }
+
+  /** Whether one GPU can read and write the memory of another. */
+  public boolean canAccessPeer(int device, int peer) {
+    return 0
+        != intOf(
+            "cuDeviceCanAccessPeer",
+            result -> (int) deviceCanAccessPeer.invokeExact(result, device, peer));
+  }
+
+  /** The context of a GPU that all of this process share. */
+  public long retainPrimaryContext(int device) {
+    return longOf(
+        "cuDevicePrimaryCtxRetain", result -> (int) primaryCtxRetain.invokeExact(result, device));
+  }
+
+  /** Gives the shared context back. */
+  public void releasePrimaryContext(int device) {
+    try {
+      check("cuDevicePrimaryCtxRelease", (int) primaryCtxRelease.invokeExact(device));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Makes a context that of the calling thread. */
+  public void setCurrent(long context) {
+    try {
+      check("cuCtxSetCurrent", (int) ctxSetCurrent.invokeExact(context));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Lets the current context use the memory of another one. */
+  public void enablePeerAccess(long peerContext) {
+    try {
+      int code = (int) ctxEnablePeerAccess.invokeExact(peerContext, 0);
+      if (code != PEER_ACCESS_ALREADY_ENABLED) {
+        check("cuCtxEnablePeerAccess", code);
+      }
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** A stream that waits for no other. */
+  public long createStream() {
+    return longOf(
+        "cuStreamCreate", result -> (int) streamCreate.invokeExact(result, STREAM_NON_BLOCKING));
+  }
+
+  /** Waits for everything in a stream. */
+  public void synchronize(long stream) {
+    try {
+      check("cuStreamSynchronize", (int) streamSynchronize.invokeExact(stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Has what comes next in a stream wait for an event. */
+  public void waitFor(long stream, long event) {
+    try {
+      check("cuStreamWaitEvent", (int) streamWaitEvent.invokeExact(stream, event, 0));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Frees a stream once it is empty. */
+  public void destroyStream(long stream) {
+    try {
+      check("cuStreamDestroy", (int) streamDestroy.invokeExact(stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** An event; {@code timed} ones can be measured between and cost more. */
+  public long createEvent(boolean timed) {
+    return longOf(
+        "cuEventCreate",
+        result -> (int) eventCreate.invokeExact(result, timed ? 0 : EVENT_DISABLE_TIMING));
+  }
+
+  /** Marks the place that a stream has come to. */
+  public void record(long event, long stream) {
+    try {
+      check("cuEventRecord", (int) eventRecord.invokeExact(event, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Whether everything before an event is done. */
+  public boolean isDone(long event) {
+    try {
+      int code = (int) eventQuery.invokeExact(event);
+      if (code != NOT_READY) {
+        check("cuEventQuery", code);
+      }
+      return code == 0;
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Waits for everything before an event. */
+  public void await(long event) {
+    try {
+      check("cuEventSynchronize", (int) eventSynchronize.invokeExact(event));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Milliseconds between two timed events. */
+  public float millisBetween(long from, long to) {
+    return Float.intBitsToFloat(
+        intOf(
+            "cuEventElapsedTime", result -> (int) eventElapsedTime.invokeExact(result, from, to)));
+  }
+
+  /** Frees an event. */
+  public void destroyEvent(long event) {
+    try {
+      check("cuEventDestroy", (int) eventDestroy.invokeExact(event));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** A pool of a GPU's memory that keeps what is freed. */
+  public long createPool(int device) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment properties = arena.allocate(POOL_PROPERTIES_BYTES);
+      properties.setAtIndex(ValueLayout.JAVA_INT, 0, ALLOCATION_TYPE_PINNED);
+      properties.setAtIndex(ValueLayout.JAVA_INT, 2, LOCATION_TYPE_DEVICE);
+      properties.setAtIndex(ValueLayout.JAVA_INT, 3, device);
+      long pool =
+          longOf(
+              "cuMemPoolCreate",
+              result -> (int) memPoolCreate.invokeExact(result, properties.address()));
+      MemorySegment everything = arena.allocateFrom(ValueLayout.JAVA_LONG, -1L);
+      check(
+          "cuMemPoolSetAttribute",
+          (int) memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
+      return pool;
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Lets another GPU use what is in a pool. */
+  public void sharePool(long pool, int peerDevice) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment access =
+          arena.allocateFrom(
+              ValueLayout.JAVA_INT, LOCATION_TYPE_DEVICE, peerDevice, ACCESS_READ_WRITE);
+      check("cuMemPoolSetAccess", (int) memPoolSetAccess.invokeExact(pool, access.address(), 1L));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Most bytes of a pool that were ever in use at once. */
+  public long poolPeak(long pool) {
+    return longOf(
+        "cuMemPoolGetAttribute",
+        result -> (int) memPoolGetAttribute.invokeExact(pool, USED_HIGH, result));
+  }
+
+  /** Gives idle memory of a pool back to the GPU. */
+  public void trimPool(long pool) {
+    try {
+      check("cuMemPoolTrimTo", (int) memPoolTrimTo.invokeExact(pool, 0L));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Frees a pool and everything in it. */
+  public void destroyPool(long pool) {
+    try {
+      check("cuMemPoolDestroy", (int) memPoolDestroy.invokeExact(pool));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Memory that may be used by what comes next in the stream. */
+  public long allocate(long bytes, long pool, long stream) {
+    return longOf(
+        "cuMemAllocFromPoolAsync",
+        result -> (int) memAllocFromPoolAsync.invokeExact(result, bytes, pool, stream));
+  }
+
+  /** Frees memory once what is in the stream has used it. */
+  public void free(long address, long stream) {
+    try {
+      check("cuMemFreeAsync", (int) memFreeAsync.invokeExact(address, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Bytes of the current context's GPU that nobody holds. */
+  public long freeMemory() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment total = arena.allocate(ValueLayout.JAVA_LONG);
+      return longOf(
+          "cuMemGetInfo", result -> (int) memGetInfo.invokeExact(result, total.address()));
+    }
+  }
+
+  /** Memory of the host that GPUs copy from and to at full speed. */
+  public MemorySegment allocateHost(long bytes) {
+    long address =
+        longOf(
+            "cuMemHostAlloc",
+            result -> (int) memHostAlloc.invokeExact(result, bytes, HOST_PORTABLE));
+    return MemorySegment.ofAddress(address).reinterpret(bytes);
+  }
+
+  /** Frees memory from {@link #allocateHost}. */
+  public void freeHost(MemorySegment memory) {
+    try {
+      check("cuMemFreeHost", (int) memFreeHost.invokeExact(memory.address()));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Copies from the host. From memory that is not pinned it returns once that may be reused. */
+  public void copyToDevice(long to, long from, long bytes, long stream) {
+    try {
+      check("cuMemcpyHtoDAsync", (int) memcpyHtoDAsync.invokeExact(to, from, bytes, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Copies to the host. */
+  public void copyToHost(long to, long from, long bytes, long stream) {
+    try {
+      check("cuMemcpyDtoHAsync", (int) memcpyDtoHAsync.invokeExact(to, from, bytes, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Copies within a GPU. */
+  public void copy(long to, long from, long bytes, long stream) {
+    try {
+      check("cuMemcpyDtoDAsync", (int) memcpyDtoDAsync.invokeExact(to, from, bytes, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Copies from one GPU to another. */
+  public void copyPeer(
+      long to, long toContext, long from, long fromContext, long bytes, long stream) {
+    try {
+      check(
+          "cuMemcpyPeerAsync",
+          (int) memcpyPeerAsync.invokeExact(to, toContext, from, fromContext, bytes, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Sets every byte of memory to {@code value}. */
+  public void fillBytes(long address, int value, long bytes, long stream) {
+    try {
+      check("cuMemsetD8Async", (int) memsetD8Async.invokeExact(address, value, bytes, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Loads compiled code into the current context. */
+  public long loadModule(byte[] code) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment image = arena.allocateFrom(ValueLayout.JAVA_BYTE, code);
+      return longOf(
+          "cuModuleLoadData", result -> (int) moduleLoadData.invokeExact(result, image.address()));
+    }
+  }
+
+  /** A kernel of a module. */
+  public long function(long module, String name) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocateFrom(name);
+      return longOf(
+          "cuModuleGetFunction (" + name + ")",
+          result -> (int) moduleGetFunction.invokeExact(result, module, text.address()));
+    }
+  }
+
+  /** Unloads a module. */
+  public void unloadModule(long module) {
+    try {
+      check("cuModuleUnload", (int) moduleUnload.invokeExact(module));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Lets blocks of a kernel have this much dynamic shared memory. */
+  public void allowSharedMemory(long function, int bytes) {
+    try {
+      check(
+          "cuFuncSetAttribute",
+          (int) funcSetAttribute.invokeExact(function, FUNCTION_MAX_DYNAMIC_SHARED, bytes));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /**
+   * Queues a kernel.
+   *
+   * @param sharedBytes dynamic shared memory of a block
+   * @param parameters address of an array of the arguments' addresses
+   */
+  public void launch(
+      String name,
+      long function,
+      int gridX,
+      int gridY,
+      int gridZ,
+      int block,
+      int sharedBytes,
+      long stream,
+      long parameters) {
+    try {
+      check(
+          name,
+          (int)
+              launchKernel.invokeExact(
+                  function, gridX, gridY, gridZ, block, 1, 1, sharedBytes, stream, parameters, 0L));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+}

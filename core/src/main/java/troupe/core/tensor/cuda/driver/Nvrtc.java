@@ -1,0 +1,103 @@
+package troupe.core.tensor.cuda.driver;
+
+import static troupe.core.tensor.cuda.driver.NativeLibrary.INT;
+import static troupe.core.tensor.cuda.driver.NativeLibrary.LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+
+/** The run-time compiler of CUDA C++. Safe to use from several threads. */
+public final class Nvrtc {
+  private final MethodHandle version;
+  private final MethodHandle createProgram;
+  private final MethodHandle compileProgram;
+  private final MethodHandle destroyProgram;
+  private final MethodHandle getCubinSize;
+  private final MethodHandle getCubin;
+  private final MethodHandle getLogSize;
+  private final MethodHandle getLog;
+
+  Nvrtc(NativeLibrary library) {
+    version = library.function("nvrtcVersion", LONG, LONG);
+    createProgram = library.function("nvrtcCreateProgram", LONG, LONG, LONG, INT, LONG, LONG);
+    compileProgram = library.function("nvrtcCompileProgram", LONG, INT, LONG);
+    destroyProgram = library.function("nvrtcDestroyProgram", LONG);
+    getCubinSize = library.function("nvrtcGetCUBINSize", LONG, LONG);
+    getCubin = library.function("nvrtcGetCUBIN", LONG, LONG);
+    getLogSize = library.function("nvrtcGetProgramLogSize", LONG, LONG);
+    getLog = library.function("nvrtcGetProgramLog", LONG, LONG);
+  }
+
+  /** The version, such as {@code 13.0}. */
+  public String version() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment major = arena.allocate(ValueLayout.JAVA_INT);
+      MemorySegment minor = arena.allocate(ValueLayout.JAVA_INT);
+      check("nvrtcVersion", (int) version.invokeExact(major.address(), minor.address()));
+      return major.get(ValueLayout.JAVA_INT, 0) + "." + minor.get(ValueLayout.JAVA_INT, 0);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /**
+   * Compiles to machine code.
+   *
+   * @param name what messages call the source
+   * @param options as on the command line of {@code nvcc}; {@code --gpu-architecture=sm_90a} is one
+   * @throws CudaException with the compiler's messages
+   */
+  public byte[] compile(String name, String source, List<String> options) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment place = arena.allocate(ValueLayout.JAVA_LONG);
+      check(
+          "nvrtcCreateProgram",
+          (int)
+              createProgram.invokeExact(
+                  place.address(),
+                  arena.allocateFrom(source).address(),
+                  arena.allocateFrom(name).address(),
+                  0,
+                  0L,
+                  0L));
+      long program = place.get(ValueLayout.JAVA_LONG, 0);
+      try {
+        MemorySegment texts = arena.allocate(ValueLayout.JAVA_LONG, options.size());
+        for (int i = 0; i < options.size(); i++) {
+          texts.setAtIndex(ValueLayout.JAVA_LONG, i, arena.allocateFrom(options.get(i)).address());
+        }
+        int status = (int) compileProgram.invokeExact(program, options.size(), texts.address());
+        if (status != 0) {
+          throw new CudaException(
+              name + " does not compile with " + options + ":\n" + log(arena, program), status);
+        }
+        check("nvrtcGetCUBINSize", (int) getCubinSize.invokeExact(program, place.address()));
+        MemorySegment code = arena.allocate(place.get(ValueLayout.JAVA_LONG, 0));
+        check("nvrtcGetCUBIN", (int) getCubin.invokeExact(program, code.address()));
+        return code.toArray(ValueLayout.JAVA_BYTE);
+      } finally {
+        place.set(ValueLayout.JAVA_LONG, 0, program);
+        check("nvrtcDestroyProgram", (int) destroyProgram.invokeExact(place.address()));
+      }
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  private String log(Arena arena, long program) throws Throwable {
+    MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
+    check("nvrtcGetProgramLogSize", (int) getLogSize.invokeExact(program, size.address()));
+    MemorySegment text = arena.allocate(size.get(ValueLayout.JAVA_LONG, 0) + 1);
+    check("nvrtcGetProgramLog", (int) getLog.invokeExact(program, text.address()));
+    return text.getString(0);
+  }
+
+  private static void check(String name, int status) {
+    if (status != 0) {
+      throw new CudaException(name + ": status " + status, status);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+package troupe.router.trunk;
+
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.RoutingKernels.Summary;
+import troupe.core.tensor.Tensor;
+import troupe.router.gate.NonFiniteLogitsException;
+
+/** A routing that stays on the device; the host learns counts and sums. */
+final class DeviceRoutedTokens implements RoutedTokens {
+  private final RoutingKernels kernels;
+  private final RunConfig.GateConfig config;
+  private final int tokens;
+  private final int experts;
+  private final RoutingKernels.Routed routed;
+
+  DeviceRoutedTokens(
+      RoutingKernels kernels,
+      RunConfig.GateConfig config,
+      int tokens,
+      int experts,
+      RoutingKernels.Routed routed) {
+    this.kernels = kernels;
+    this.config = config;
+    this.tokens = tokens;
+    this.experts = experts;
+    this.routed = routed;
+  }
+
+  @Override
+  public int[] offset_E1() {
+    Summary summary = routed.summary();
+    int[] bad = summary.firstNonFinite_2();
+    if (bad != null) {
+      throw new NonFiniteLogitsException(bad[0], bad[1], summary.nonFinite());
+    }
+    return summary.offset_E1();
+  }
+
+  @Override
+  public LayerStats stats() {
+    Summary summary = routed.summary();
+    long[] routed_E = new long[experts];
+    for (int e = 0; e < experts; e++) {
+      routed_E[e] = summary.routed_E()[e];
+    }
+    return new LayerStats(
+        routed_E,
+        summary.sumP_E(),
+        summary.sumZ(),
+        tokens,
+        tokens - summary.offset_E1()[experts],
+        summary.alive());
+  }
+
+  @Override
+  public void dispatch(Tensor sent_RD, Tensor h_TD) {
+    kernels.dispatch(sent_RD, h_TD, routed);
+  }
+
+  @Override
+  public void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Tensor omega_1D) {
+    kernels.combine(x_TD, mid_TD, y_E, routed, omega_1D);
+  }
+
+  @Override
+  public void combineBackward(
+      Tensor dY_RD, Tensor dOmega_1D, Tensor dX_TD, Tensor[] y_E, Tensor omega_1D) {
+    kernels.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, routed, omega_1D);
+  }
+
+  @Override
+  public void logitsGradient(Tensor dLogits_TE, double[] load_E, long globalTokens) {
+    kernels.logitsGradient(
+        dLogits_TE,
+        routed,
+        load_E,
+        config.balanceCoefficient() * experts / globalTokens,
+        2 * config.zCoefficient() / globalTokens);
+  }
+
+  @Override
+  public void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E) {
+    kernels.dispatchBackward(dH_TD, dIn_E, routed);
+  }
+
+  @Override
+  public void close() {
+    routed.close();
+  }
+}

@@ -1,0 +1,60 @@
+package troupe.router.trunk;
+
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.RoutingKernels.DrawKey;
+import troupe.core.tensor.RoutingKernels.Room;
+import troupe.core.tensor.Tensor;
+import troupe.router.gate.Capacity;
+import troupe.router.gate.CounterDraws;
+import troupe.router.gate.Draws;
+import troupe.router.gate.Gates;
+import troupe.router.gate.Jitter;
+
+/** The gate on the device that has the tokens. */
+final class DeviceRouter implements TokenRouter {
+  private final Device device;
+  private final RoutingKernels routing;
+  private final RunConfig.GateConfig config;
+  private final RoutingKernels.Gate gate;
+  private final Jitter inputJitter;
+  private final Capacity capacity;
+
+  DeviceRouter(Device device, RunConfig config) {
+    this.device = device;
+    this.routing = device.routing();
+    this.config = config.gate();
+    this.gate = Gates.onDevice(config.gate());
+    this.inputJitter = Gates.inputJitter(config.gate());
+    this.capacity = Capacity.of(config.experts());
+  }
+
+  @Override
+  public Jittered jitter(Tensor h_TD, Draws draws) {
+    if (inputJitter.epsilon() == 0) {
+      return null;
+    }
+    Tensor factor_TD = device.allocateActivations(h_TD.rows(), h_TD.columns());
+    Tensor input_TD = device.allocateActivations(h_TD.rows(), h_TD.columns());
+    routing.inputJitter(input_TD, factor_TD, h_TD, inputJitter.epsilon(), key(draws));
+    return new Jittered(input_TD, factor_TD);
+  }
+
+  /** The device makes the draws of {@link CounterDraws} itself; it cannot ask for others. */
+  private static DrawKey key(Draws draws) {
+    return ((CounterDraws) draws).key();
+  }
+
+  @Override
+  public RoutedTokens route(Tensor logits_TE, Draws draws, boolean training) {
+    int rows = training ? capacity.rows(logits_TE.rows(), logits_TE.columns()) : Integer.MAX_VALUE;
+    Room room = new Room(rows, capacity.order() == RunConfig.DropOrder.SHUFFLED);
+    return new DeviceRoutedTokens(
+        routing,
+        config,
+        logits_TE.rows(),
+        logits_TE.columns(),
+        routing.route(logits_TE, gate, training ? key(draws) : null, room, training));
+  }
+}

@@ -1,0 +1,51 @@
+package troupe.router.trunk;
+
+import troupe.core.tensor.Tensor;
+
+/**
+ * Who of a micro-batch goes to which expert, and what that does to rows and gradients. Rows are
+ * sorted by expert, those of an expert in token order.
+ */
+public interface RoutedTokens extends AutoCloseable {
+  /**
+   * First row of each expert, and the number of rows at the end. Waits for the device if the gate
+   * ran there.
+   *
+   * @throws troupe.router.gate.NonFiniteLogitsException naming the first token whose logits are NaN
+   *     or infinite
+   */
+  int[] offset_E1();
+
+  /** What the gate did, once {@link #offset_E1} is known. */
+  LayerStats stats();
+
+  /** {@code sent[r] = h[token of r]}. */
+  void dispatch(Tensor sent_RD, Tensor h_TD);
+
+  /**
+   * {@code x[t] = mid[t] + multiplier[t] * omega * y[row of t]}; a dropped token passes by.
+   *
+   * @param omega_1D {@code null} stands for ones
+   */
+  void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Tensor omega_1D);
+
+  /**
+   * {@code dY = multiplier * omega * g, dOmega += multiplier * g * y}; keeps {@code s = sum_d g
+   * omega y} for {@link #logitsGradient}.
+   */
+  void combineBackward(Tensor dY_RD, Tensor dOmega_1D, Tensor dX_TD, Tensor[] y_E, Tensor omega_1D);
+
+  /**
+   * {@code dLogits = } the estimator's gradient, that of the balance loss and of the z-loss.
+   *
+   * @param load_E share of the tokens of the global batch that each expert was chosen for
+   * @param tokens of the global batch
+   */
+  void logitsGradient(Tensor dLogits_TE, double[] load_E, long tokens);
+
+  /** {@code dH[t] += dIn[row of t]}: the backward pass of {@link #dispatch}. */
+  void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E);
+
+  @Override
+  void close();
+}
