@@ -55,8 +55,25 @@ final class TrunkReductionTest {
     return TensorPayload.given(rows);
   }
 
+  @Test
+  void shouldTakeTheGradientForTheSumWhenARankIsAlone() {
+    try (Device device = Devices.open("cpu");
+        RankState state = lastOf(device, 1);
+        TrunkReduction reduction = new TrunkReduction(state, STEP)) {
+      device.kernels().fill(state.gradients().flat(), 0.25);
+      for (Segment segment : state.segments().of(0)) {
+        reduction.accept(0, segment.number(), TensorPayload.lent(state.gradient(segment)));
+      }
+      assertTrue(reduction.isComplete());
+      assertEquals(
+          state.gradients().flat().size() * 0.0625,
+          reduction.squaredNorm().values()[0],
+          1e-3 * state.gradients().flat().size());
+    }
+  }
+
   @ParameterizedTest
-  @ValueSource(ints = {1, 2, 3, 4, 5})
+  @ValueSource(ints = {2, 3, 4, 5})
   void shouldSumInRankOrderWhateverTheOrderOfArrival(int ranks) {
     long seed = new SplittableRandom().nextLong();
     SplittableRandom random = new SplittableRandom(seed);

@@ -195,7 +195,7 @@ public final class ExpertActor {
   private Behavior<Command> onCommand(Command command) {
     try {
       switch (command) {
-        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
+        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows().on(state.device()));
         case Apply apply -> onApply(apply);
         case TakeSnapshot take -> take.snapshot().take(state);
         case NormKnown known -> onNorm(known);

@@ -285,7 +285,7 @@ public final class RouterActor {
         case Evaluate evaluate -> onEvaluate(evaluate);
         case Generate generate -> onGenerate(generate);
         case TakeSnapshot take -> take.snapshot().take(state);
-        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows());
+        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows().on(state.device()));
         case CheckProgress check -> onCheckProgress();
         case NormKnown known -> trunk.report(known.step(), known.squaredNorm());
         case RetrySend retry -> mail.flush();

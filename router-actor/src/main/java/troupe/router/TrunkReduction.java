@@ -78,7 +78,9 @@ final class TrunkReduction implements AutoCloseable {
     TensorPayload[] early_R = early_SR[segment];
     while (summedRanks_S[segment] < ranks && early_R[summedRanks_S[segment]] != null) {
       int rank = summedRanks_S[segment];
-      if (rank == 0) {
+      if (ranks == 1) {
+        // The sum is the gradient itself.
+      } else if (rank == 0) {
         kernels.copy(sum, early_R[rank].tensor());
       } else {
         kernels.add(sum, early_R[rank].tensor());

@@ -23,6 +23,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.host.Host;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
@@ -48,7 +49,11 @@ final class TestNode implements AutoCloseable {
             // So that terminate() is as abrupt as a crash.
             ConfigFactory.parseMap(
                     Map.of("akka.coordinated-shutdown.run-by-actor-system-terminate", "off"))
-                .withFallback(ClusterSettings.node(config.cluster(), config.cluster().threads())));
+                .withFallback(
+                    ClusterSettings.node(
+                        config.cluster(),
+                        ComputeThreads.configure(
+                            config.cluster().threads(), ConfigFactory.load()))));
     host = system.systemActorOf(Behaviors.<Host.Command>ignore(), "host", Props.empty());
   }
 

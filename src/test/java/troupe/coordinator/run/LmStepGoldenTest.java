@@ -233,7 +233,7 @@ final class LmStepGoldenTest {
     Parameters sum = model.ranks().getFirst().gradients();
     for (RankState rank : model.ranks().subList(1, model.ranks().size())) {
       Tensor more = rank.gradients().flat();
-      model.device().kernels().add(sum.flat(), more);
+      model.devices().first().kernels().add(sum.flat(), more);
     }
     return sum;
   }

@@ -170,11 +170,11 @@ final class ModelGradientTest {
     @Override
     public double[] gradient() {
       Parameters first = model.ranks().getFirst().parameters();
-      try (Tensor flat = model.device().allocate(1, first.flat().columns())) {
+      try (Tensor flat = model.devices().first().allocate(1, first.flat().columns())) {
         for (RankState rank : model.ranks()) {
           Tensor slice =
               flat.slice(rank.slices().from(rank.rank()), 1, rank.slices().count(rank.rank()));
-          model.device().kernels().copy(slice, rank.gradientSum());
+          model.devices().first().kernels().copy(slice, rank.gradientSum());
         }
         return flat.slice(first.layout().offset(spec.name()), spec.rows(), spec.columns())
             .toDoubles();

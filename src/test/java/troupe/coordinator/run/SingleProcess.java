@@ -95,7 +95,7 @@ final class SingleProcess {
     for (RankState rank : model.ranks()) {
       rank.owned().apply(rank.gradientSum(), hyper, () -> {});
     }
-    Kernels kernels = model.device().kernels();
+    Kernels kernels = model.devices().first().kernels();
     for (RankState owner : model.ranks()) {
       for (RankState other : model.ranks()) {
         if (other != owner) {
@@ -223,7 +223,7 @@ final class SingleProcess {
     }
 
     private void sumTrunkGradients() {
-      Kernels kernels = model.device().kernels();
+      Kernels kernels = model.devices().first().kernels();
       for (RankState owner : model.ranks()) {
         kernels.copy(owner.gradientSum(), model.ranks().getFirst().gradientSlice(owner.rank()));
         for (RankState other : model.ranks().subList(1, model.ranks().size())) {
@@ -244,8 +244,8 @@ final class SingleProcess {
     }
 
     private double squares(Tensor x) {
-      try (Tensor sum = model.device().allocate(1, 1)) {
-        model.device().kernels().sumSquares(sum, x);
+      try (Tensor sum = model.devices().first().allocate(1, 1)) {
+        model.devices().first().kernels().sumSquares(sum, x);
         return sum.item();
       }
     }

@@ -156,7 +156,7 @@ class SafetensorsTest {
           {"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}         | 4 | w.shape: -1
           {"w":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}        | 4 | 1.0
           {"w":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}        | 4 | w.shape: STRING
-          {"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}         | 4 | w.dtype: BF16
+          {"w":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}          | 4 | w.dtype: F16
           {"w":{"dtype":"F32","shape":[1]}}                               | 4 | w: [dtype, shape]
           {"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}    | 4 | w.x
           {"w":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}} | 4 | w.shape is there twice

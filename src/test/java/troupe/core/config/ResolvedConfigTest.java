@@ -47,6 +47,7 @@ class ResolvedConfigTest {
             "run {",
             "seed = 0",
             "device = \"cpu\"",
+            "cuda {",
             "model {",
             "gate {",
             "experts {",

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.EnumSet;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -210,7 +211,7 @@ class GateTest {
   @Test
   void shouldScaleAsEachVariantSays() {
     double[] logits_TE = repeated(SAMPLES, 1, 1.01);
-    for (GateType type : GateType.values()) {
+    for (GateType type : EnumSet.complementOf(EnumSet.of(GateType.BALANCED))) {
       Routing routing =
           Configs.gate(type, 0.1, Mask.CODE).route(logits_TE, SAMPLES, 2, draws(12), true);
       double sum = 0;
@@ -231,6 +232,7 @@ class GateTest {
             case SWITCH, SPARSEMIXER_1ST -> new double[] {1, 1};
             case SPARSEMIXER_2ND -> new double[] {0.75, 0.75};
             case SPARSEMIXER, SPARSEMIXER_INF -> new double[] {1, 0.75};
+            case BALANCED -> throw new AssertionError("no estimator");
           };
       assertEquals(expected[0], bestMean, 0.01, "seed 12, " + type);
       assertEquals(expected[1], otherMean, 0.01, "seed 12, " + type);

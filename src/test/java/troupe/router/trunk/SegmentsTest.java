@@ -64,6 +64,7 @@ final class SegmentsTest {
     Slices slices = new Slices(layout.size(), config.train().ranks());
     Map<String, Integer> finalAfter = TrunkParameters.finalAfter(config);
     Segments segments = Segments.of(config);
+    long longest = Math.max(Segments.LONGEST, layout.size() / Segments.PIECES);
     for (int owner = 0; owner < slices.ranks(); owner++) {
       long next = slices.from(owner);
       int number = 0;
@@ -71,7 +72,7 @@ final class SegmentsTest {
         assertEquals(owner, segment.owner(), what);
         assertEquals(number++, segment.number(), what);
         assertEquals(next, segment.from(), what);
-        assertTrue(segment.count() > 0 && segment.count() <= Segments.LONGEST, what);
+        assertTrue(segment.count() > 0 && segment.count() <= longest, what);
         assertEquals(firstFinal(layout, finalAfter, segment), segment.finalAfter(), what);
         checkNothingLongIsHeldBack(layout, finalAfter, segment, what);
         next += segment.count();

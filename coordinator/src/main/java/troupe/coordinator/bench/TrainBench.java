@@ -16,7 +16,7 @@ import troupe.coordinator.run.LocalRun;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.KernelProfiler;
 import troupe.router.BatchSource;
@@ -40,6 +40,8 @@ public final class TrainBench {
    * @param flopsPerToken floating-point operations a token, forward and backward, of matrix
    *     products alone
    * @param threads compute threads
+   * @param ownClock whether kernels were timed by the device, of which one stands for all: {@code
+   *     kernelMs} is then a part of the step, with {@link KernelProfiler#IDLE} in it
    * @param kernelMs milliseconds a step by kernel, over all threads, of the profiled steps
    * @param profiledStepMs median of the profiled steps
    */
@@ -48,8 +50,14 @@ public final class TrainBench {
       long tokensPerStep,
       double flopsPerToken,
       int threads,
+      boolean ownClock,
       Map<String, Double> kernelMs,
       double profiledStepMs) {
+    /** The milliseconds of a profiled step that {@link #kernelMs} is a share of. */
+    public double capacityMs() {
+      return ownClock ? profiledStepMs : profiledStepMs * threads;
+    }
+
     /** Median milliseconds of a step. */
     public double medianMs() {
       return Median.of(stepMs);
@@ -60,10 +68,19 @@ public final class TrainBench {
       return tokensPerStep / medianMs() * 1e3;
     }
 
-    /** Share of the threads' time in the profiled steps that no kernel accounts for. */
+    /** Share of the time in the profiled steps that no kernel accounts for, idle time included. */
     public double outsideKernels() {
-      double inside = kernelMs.values().stream().mapToDouble(Double::doubleValue).sum();
-      return 1 - inside / (profiledStepMs * threads);
+      double inside =
+          kernelMs.entrySet().stream()
+              .filter(entry -> !entry.getKey().equals(KernelProfiler.IDLE))
+              .mapToDouble(Map.Entry::getValue)
+              .sum();
+      return 1 - inside / capacityMs();
+    }
+
+    /** Share of the profiled steps in which the device waited between two kernels. */
+    public double idle() {
+      return kernelMs.getOrDefault(KernelProfiler.IDLE, 0.0) / capacityMs();
     }
   }
 
@@ -75,36 +92,50 @@ public final class TrainBench {
     Map<String, Double> kernelMs = new LinkedHashMap<>();
     double[] profiledMs;
     int threads;
-    try (Device device = profiled(open(config))) {
-      KernelProfiler profiler = device.profiler();
-      profiledMs = stepMs(config, device, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, profiler::begin);
+    boolean ownClock;
+    try (DeviceGroup devices = profiled(open(config))) {
+      // Of several GPUs the first stands for all.
+      KernelProfiler profiler = devices.first().profiler();
+      profiledMs = stepMs(config, devices, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, profiler::begin);
       profiler.end().entrySet().stream()
           .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
           .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / PROFILED_STEPS));
-      threads = ComputeThreads.count(config.cluster().threads(), device);
+      threads = ComputeThreads.count(config.cluster().threads(), devices);
+      ownClock = !(devices.first() instanceof ProfiledDevice);
     }
-    try (Device device = open(config)) {
-      return new Result(
-          stepMs(config, device, warmUp, steps, () -> {}),
-          (long) config.train().batch() * config.model().seq(),
-          flopsPerToken(config),
-          threads,
-          kernelMs,
-          Median.of(profiledMs));
+    return new Result(
+        timed(config, warmUp, steps),
+        (long) config.train().batch() * config.model().seq(),
+        flopsPerToken(config),
+        threads,
+        ownClock,
+        kernelMs,
+        Median.of(profiledMs));
+  }
+
+  /**
+   * Wall-clock milliseconds of {@code steps} steps after {@code warmUp}, nothing else timed. With
+   * {@code gate.type=balanced} this is what a step takes when every expert gets as many rows.
+   */
+  public static double[] timed(RunConfig config, int warmUp, int steps) {
+    try (DeviceGroup devices = open(config)) {
+      return stepMs(config, devices, warmUp, steps, () -> {});
     }
   }
 
-  private static Device open(RunConfig config) {
-    return Devices.open(config.device(), config.cuda().lib());
+  private static DeviceGroup open(RunConfig config) {
+    return new DeviceGroup(Devices.openAll(config.device(), config.cuda().lib()));
   }
 
-  private static Device profiled(Device device) {
-    return device.profiler() == null ? new ProfiledDevice(device) : device;
+  private static DeviceGroup profiled(DeviceGroup devices) {
+    return devices.first().profiler() == null
+        ? DeviceGroup.of(new ProfiledDevice(devices.first()))
+        : devices;
   }
 
   private static double[] stepMs(
-      RunConfig config, Device device, int warmUp, int steps, Runnable whenWarm) {
-    try (Model model = new Model(device, config)) {
+      RunConfig config, DeviceGroup devices, int warmUp, int steps, Runnable whenWarm) {
+    try (Model model = new Model(devices, config)) {
       Clock clock = new Clock(warmUp, whenWarm);
       LocalRun.Parts parts =
           LocalRun.Parts.withoutDisk(

@@ -12,7 +12,9 @@ import troupe.coordinator.doctor.Diagnosis;
     name = "doctor",
     description = {
       "Show what Troupe sees of this machine and what it would use.",
-      "JDK, cores, SIMD width, BLAS, memory, /dev/shm, socket buffers, GPUs; two quick measurements."
+      "JDK, cores, SIMD width, BLAS, memory, /dev/shm, socket buffers; two quick measurements.",
+      "GPUs: driver, NVIDIA's libraries, memory, bandwidths, links; every kernel is compared with",
+      "the reference."
     })
 final class DoctorCommand implements Runnable {
   @Spec private CommandSpec spec;
@@ -20,9 +22,19 @@ final class DoctorCommand implements Runnable {
   @Option(names = "--json", description = "Print one JSON object instead of text.")
   private boolean json;
 
+  @Option(
+      names = "--cuda-lib",
+      paramLabel = "FOLDERS",
+      defaultValue = "",
+      description = {
+        "Folders with NVIDIA's libraries, separated by colons, before all others;",
+        "as the key cuda.lib of a run."
+      })
+  private String cudaFolders;
+
   @Override
   public void run() {
-    Diagnosis diagnosis = Diagnosis.ofThisMachine();
+    Diagnosis diagnosis = Diagnosis.ofThisMachine(cudaFolders);
     PrintWriter out = spec.commandLine().getOut();
     out.println(json ? diagnosis.json() : diagnosis.text().stripTrailing());
     out.flush();

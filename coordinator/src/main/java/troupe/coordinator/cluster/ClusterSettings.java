@@ -5,7 +5,6 @@ import com.typesafe.config.ConfigFactory;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import troupe.coordinator.compute.ComputeThreads;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 
@@ -18,17 +17,16 @@ public final class ClusterSettings {
   /**
    * Of a member of a cluster: Artery on {@code host:port}, mutual TLS if there is a folder for it.
    *
-   * @param threads threads that compute
+   * @param compute settings of the threads that compute
    * @throws UserException if that folder does not hold what it should
    */
-  public static Config node(RunConfig.Cluster config, int threads) {
+  public static Config node(RunConfig.Cluster config, Config compute) {
     Map<String, Object> settings = new HashMap<>();
     settings.put("akka.remote.artery.canonical.port", config.port());
     if (!config.name().isEmpty()) {
       settings.put("akka.cluster.roles", List.of(NodeNames.role(config.name())));
     }
-    return remote(settings, config.host(), config.tlsDirectory())
-        .withFallback(ComputeThreads.configure(threads, ConfigFactory.load()));
+    return remote(settings, config.host(), config.tlsDirectory()).withFallback(compute);
   }
 
   /**

@@ -25,12 +25,12 @@ public final class NodeSystem {
    * Starts a system that listens at {@code cluster.host:cluster.port} and is not yet a member of
    * any cluster.
    *
-   * @param threads threads that compute
+   * @param compute settings of the threads that compute
    * @throws UserException if the address cannot be had, or TLS is asked for and its files are wrong
    */
   public static <T> ActorSystem<T> start(
-      RunConfig.Cluster config, int threads, Behavior<T> guardian) {
-    return start(config, guardian, ClusterSettings.node(config, threads));
+      RunConfig.Cluster config, Config compute, Behavior<T> guardian) {
+    return start(config, guardian, ClusterSettings.node(config, compute));
   }
 
   static <T> ActorSystem<T> start(RunConfig.Cluster config, Behavior<T> guardian, Config settings) {

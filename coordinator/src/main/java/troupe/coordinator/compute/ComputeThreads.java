@@ -7,14 +7,15 @@ import com.typesafe.config.ConfigFactory;
 import java.util.Collections;
 import java.util.Map;
 import java.util.WeakHashMap;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 
 /**
  * The pool on which routers and experts compute: its own, so that Akka's threads are never kept
  * waiting.
  */
 public final class ComputeThreads {
-  private static final String POOL_SIZE = "troupe.compute-dispatcher.pool-size";
+  private static final String DISPATCHER = "troupe.compute-dispatcher";
+  private static final String POOL_SIZE = DISPATCHER + ".pool-size";
 
   /** Akka makes a pool from its settings alone: they are what a pool and its system share. */
   private static final Map<Object, SideWork> SIDE_WORK =
@@ -23,14 +24,11 @@ public final class ComputeThreads {
   private ComputeThreads() {}
 
   /**
-   * The size that {@code cluster.threads} asks for; 0 asks for one a core. A device with memory of
-   * its own computes by itself: one thread hands it its work, in one order.
+   * How many threads compute: as many as {@code cluster.threads} says, 0 being one a core; or one a
+   * device where devices have memory of their own: it hands the device its work, in one order.
    */
-  public static int count(int configured, Device device) {
-    if (!device.isHostMemory()) {
-      return 1;
-    }
-    return count(configured);
+  public static int count(int configured, DeviceGroup devices) {
+    return devices.first().isHostMemory() ? count(configured) : devices.size();
   }
 
   /** The same for devices that are the host. */
@@ -38,9 +36,26 @@ public final class ComputeThreads {
     return configured > 0 ? configured : Runtime.getRuntime().availableProcessors();
   }
 
-  /** Akka's settings with a pool of that size. */
+  /** Akka's settings with threads for these devices. */
+  public static Config configure(int configured, DeviceGroup devices, Config settings) {
+    if (devices.first().isHostMemory()) {
+      return configure(count(configured), settings);
+    }
+    Config threads = configure(1, settings);
+    for (int i = 1; i < devices.size(); i++) {
+      threads = threads.withValue(dispatcher(i), threads.getValue(dispatcher(0)));
+    }
+    return threads;
+  }
+
+  /** Akka's settings with so many threads for the host's own devices. */
   public static Config configure(int threads, Config settings) {
     return ConfigFactory.parseMap(Map.of(POOL_SIZE, threads)).withFallback(settings);
+  }
+
+  /** The dispatcher of what lives on a device of the group. */
+  public static String dispatcher(int device) {
+    return device == 0 ? DISPATCHER : DISPATCHER + "-" + device;
   }
 
   /**

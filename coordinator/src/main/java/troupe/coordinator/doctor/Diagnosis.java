@@ -13,10 +13,20 @@ public record Diagnosis(List<Section> sections) {
     sections = List.copyOf(sections);
   }
 
-  /** Looks at this machine; takes about a second. */
-  public static Diagnosis ofThisMachine() {
+  /**
+   * Looks at this machine; takes about a second, and one or two more for each GPU, whose kernels
+   * are compiled the first time.
+   *
+   * @param cudaFolders where to look for NVIDIA's libraries first; may be empty
+   */
+  public static Diagnosis ofThisMachine(String cudaFolders) {
     return new Diagnosis(
-        List.of(JavaExam.run(), CpuExam.run(), MemoryExam.run(), NetworkExam.run(), GpuExam.run()));
+        List.of(
+            JavaExam.run(),
+            CpuExam.run(),
+            MemoryExam.run(),
+            NetworkExam.run(),
+            GpuExam.run(cudaFolders)));
   }
 
   /** Aligned lines under a heading for each section, advice last. */

@@ -4,7 +4,7 @@ package troupe.coordinator.doctor;
  * One thing that is so.
  *
  * @param name in snake case with its unit, the key in JSON
- * @param value a string, number or boolean, for machines
+ * @param value a string, number or boolean, or a map of these by name, for machines
  * @param text the same for people
  */
 public record Fact(String name, Object value, String text) {

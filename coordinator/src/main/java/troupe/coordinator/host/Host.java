@@ -397,7 +397,7 @@ public final class Host {
     this.model = settings.model();
     this.config = model.config();
     ActorRef<Command> self = context.getSelf();
-    this.memory = new ShardMemory(new ShardCatalog(config, model.device().dtype()));
+    this.memory = new ShardMemory(new ShardCatalog(config, model.devices().first().dtype()));
     this.owners = new Owners(context, settings, memory);
     this.courier =
         new Courier(

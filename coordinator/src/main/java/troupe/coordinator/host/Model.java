@@ -1,6 +1,11 @@
 package troupe.coordinator.host;
 
+import static java.util.stream.Collectors.counting;
+import static java.util.stream.Collectors.groupingBy;
+
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -9,6 +14,7 @@ import troupe.core.config.RunConfig;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 import troupe.router.trunk.TrunkParameters;
@@ -18,33 +24,38 @@ import troupe.router.trunk.TrunkParameters;
  * of those that are placed there on one of many.
  */
 public final class Model implements AutoCloseable {
-  private final Device device;
+  private final DeviceGroup devices;
   private final RunConfig config;
   private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
   private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
 
-  /** A whole model whose parameters start from the seed of {@code config}. */
+  /** A whole model on one device, whose parameters start from the seed of {@code config}. */
   public Model(Device device, RunConfig config) {
-    this(config, device);
+    this(DeviceGroup.of(device), config);
+  }
+
+  /** The same, spread over several. */
+  public Model(DeviceGroup devices, RunConfig config) {
+    this(config, devices);
     for (int rank = 0; rank < config.train().ranks(); rank++) {
       freshRank(rank);
     }
     ExpertId.all(config).forEach(this::freshExpert);
   }
 
-  private Model(RunConfig config, Device device) {
-    this.device = device;
+  private Model(RunConfig config, DeviceGroup devices) {
+    this.devices = devices;
     this.config = config;
   }
 
   /** A model of which nothing is here yet. */
-  public static Model empty(Device device, RunConfig config) {
-    return new Model(config, device);
+  public static Model empty(DeviceGroup devices, RunConfig config) {
+    return new Model(config, devices);
   }
 
-  /** The device that holds it. */
-  public Device device() {
-    return device;
+  /** The devices that hold it. */
+  public DeviceGroup devices() {
+    return devices;
   }
 
   /** What it was built from. */
@@ -75,6 +86,7 @@ public final class Model implements AutoCloseable {
   /** A rank as it starts from the seed, instead of the one that is here, if any. */
   RankState freshRank(int rank) {
     dropRank(rank);
+    Device device = leastUsed(ranks.values().stream().map(RankState::device));
     RankState fresh = new RankState(device, config, rank);
     ranks.put(rank, fresh);
     return fresh;
@@ -83,6 +95,11 @@ public final class Model implements AutoCloseable {
   /** An expert as it starts from the seed, instead of the one that is here, if any. */
   ExpertState freshExpert(ExpertId id) {
     dropExpert(id);
+    Device device =
+        leastUsed(
+            experts.values().stream()
+                .filter(expert -> expert.layer() == id.layer())
+                .map(ExpertState::device));
     ExpertState fresh =
         new ExpertState(
             device,
@@ -94,6 +111,17 @@ public final class Model implements AutoCloseable {
             config.seed());
     experts.put(id, fresh);
     return fresh;
+  }
+
+  /**
+   * The device on which fewest of its like live, the first of those: the experts of a layer work at
+   * the same time, so each layer is spread by itself.
+   */
+  private Device leastUsed(Stream<Device> used) {
+    Map<Device, Long> counts = used.collect(groupingBy(device -> device, counting()));
+    return devices.devices().stream()
+        .min(Comparator.comparingLong(device -> counts.getOrDefault(device, 0L)))
+        .orElseThrow();
   }
 
   /** Frees a rank that lives elsewhere now. */

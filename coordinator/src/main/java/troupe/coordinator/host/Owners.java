@@ -8,8 +8,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.ExpertState;
 import troupe.router.RouterActor;
@@ -20,7 +22,6 @@ import troupe.router.trunk.RankState;
  * and is told when one has stopped. Their states are the model's and outlive them.
  */
 final class Owners {
-  private static final String COMPUTE_DISPATCHER = "troupe.compute-dispatcher";
 
   private final ActorContext<Host.Command> context;
   private final Host.Settings settings;
@@ -62,7 +63,7 @@ final class Owners {
             context.spawn(
                 ExpertActor.create(ofExpert, expert),
                 "expert-" + expert.layer() + "-" + expert.expert(),
-                compute())));
+                computeOn(expert.device()))));
   }
 
   private void spawn(EpochPlan plan, RankState rank) {
@@ -82,11 +83,15 @@ final class Owners {
     routers.put(
         rank.rank(),
         watched(
-            context.spawn(RouterActor.create(ofRank, rank), "router-" + rank.rank(), compute())));
+            context.spawn(
+                RouterActor.create(ofRank, rank),
+                "router-" + rank.rank(),
+                computeOn(rank.device()))));
   }
 
-  private static DispatcherSelector compute() {
-    return DispatcherSelector.fromConfig(COMPUTE_DISPATCHER);
+  private DispatcherSelector computeOn(Device device) {
+    return DispatcherSelector.fromConfig(
+        ComputeThreads.dispatcher(model.devices().devices().indexOf(device)));
   }
 
   private <T> ActorRef<T> watched(ActorRef<T> owner) {

@@ -1,6 +1,7 @@
 package troupe.coordinator.node;
 
 import akka.actor.typed.ActorSystem;
+import com.typesafe.config.ConfigFactory;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -28,7 +29,7 @@ import troupe.core.config.Fault;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;
 import troupe.core.data.Tokenizer;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.expert.FaultPlan;
 import troupe.router.gate.CounterDraws;
 import troupe.transport.NodeTransport;
@@ -72,14 +73,14 @@ public final class ClusterNode {
   public NodeEnd run() {
     Tokenizer tokenizer = TrainingSession.tokenizer(config);
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
-        Device device = ModelDevice.open(config);
-        Model model = Model.empty(device, config)) {
+        DeviceGroup devices = ModelDevice.open(config);
+        Model model = Model.empty(devices, config)) {
       observer.opened(corpus);
       CompletableFuture<Joining.Result> result = new CompletableFuture<>();
       ActorSystem<NodeGuardian.Command> system =
           NodeSystem.start(
               config.cluster(),
-              ComputeThreads.count(config.cluster().threads(), device),
+              ComputeThreads.configure(config.cluster().threads(), devices, ConfigFactory.load()),
               NodeGuardian.create(
                   Identity.of(config, wireVersion()), config, observer, result::complete, end));
       try {
@@ -100,8 +101,8 @@ public final class ClusterNode {
       Model model,
       Tokenizer tokenizer) {
     RunFolder folder = in.formed() ? RunFolder.enter(config) : RunFolder.joined(config);
-    Device device = model.device();
-    NodeReceiver receiver = new NodeReceiver(device, config);
+    DeviceGroup devices = model.devices();
+    NodeReceiver receiver = new NodeReceiver(devices.first(), config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
     try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
         StoodStill watch =
@@ -113,7 +114,7 @@ public final class ClusterNode {
       CheckpointPost post = new CheckpointPost();
       Host.Settings host =
           new Host.Settings(
-              info(system, node, transport, device),
+              info(system, node, transport, devices),
               in.runId(),
               model,
               receiver,
@@ -140,7 +141,8 @@ public final class ClusterNode {
         NodeSystem.misfortune(system).orElse("the actor system ended by itself"));
   }
 
-  private NodeInfo info(ActorSystem<?> system, int node, NodeTransport transport, Device device) {
+  private NodeInfo info(
+      ActorSystem<?> system, int node, NodeTransport transport, DeviceGroup devices) {
     String address = NodeSystem.address(system);
     String name = config.cluster().name();
     return new NodeInfo(
@@ -151,9 +153,9 @@ public final class ClusterNode {
         transport.local().channel(),
         transport.local().machine(),
         transport.local().directory(),
-        device.name(),
+        devices.first().name(),
         MachineMemory.bytes(),
-        ComputeThreads.count(config.cluster().threads(), device));
+        ComputeThreads.count(config.cluster().threads(), devices));
   }
 
   private void tellTransport(TransportCounters counters, long elapsedNs) {

@@ -170,7 +170,7 @@ final class NodeGuardian {
                   config,
                   part.folder(),
                   part.host().runId(),
-                  new ShardCatalog(config, part.host().model().device().dtype()),
+                  new ShardCatalog(config, part.host().model().devices().first().dtype()),
                   part.tokenizer(),
                   observer,
                   self::tell,

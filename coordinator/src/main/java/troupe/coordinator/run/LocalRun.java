@@ -25,7 +25,7 @@ import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.Fault;
 import troupe.core.config.RunConfig;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.expert.FaultPlan;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
@@ -97,15 +97,14 @@ public final class LocalRun implements AutoCloseable {
   /** Starts the actors; what they do is told to the listener. */
   public static LocalRun start(Parts parts) {
     RunConfig config = parts.model().config();
-    NodeReceiver receiver = new NodeReceiver(parts.model().device(), config);
+    NodeReceiver receiver = new NodeReceiver(parts.model().devices().first(), config);
     Transport transport = DataPlane.open(config.transport(), parts.runId(), NODE, receiver);
     ActorSystem<Coordinator.Command> system =
         ActorSystem.create(
             guardian(parts, transport, receiver),
             "troupe",
             ComputeThreads.configure(
-                ComputeThreads.count(config.cluster().threads(), parts.model().device()),
-                ConfigFactory.load()));
+                config.cluster().threads(), parts.model().devices(), ConfigFactory.load()));
     // A hand-off leaves nothing on its way.
     if (!(transport instanceof InProcessTransport)) {
       ComputeThreads.besideComputing(system, transport::progress);
@@ -136,7 +135,7 @@ public final class LocalRun implements AutoCloseable {
               context.spawn(
                   Host.create(
                       new Host.Settings(
-                          info(config, parts.model().device()),
+                          info(config, parts.model().devices()),
                           parts.runId(),
                           parts.model(),
                           receiver,
@@ -160,7 +159,7 @@ public final class LocalRun implements AutoCloseable {
         });
   }
 
-  private static NodeInfo info(RunConfig config, Device device) {
+  private static NodeInfo info(RunConfig config, DeviceGroup devices) {
     return new NodeInfo(
         NODE,
         "local",
@@ -169,9 +168,9 @@ public final class LocalRun implements AutoCloseable {
         "",
         "",
         "",
-        device.name(),
+        devices.first().name(),
         0,
-        ComputeThreads.count(config.cluster().threads(), device));
+        ComputeThreads.count(config.cluster().threads(), devices));
   }
 
   /** Nobody else has to be reached. */

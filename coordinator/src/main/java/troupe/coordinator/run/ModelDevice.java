@@ -3,22 +3,43 @@ package troupe.coordinator.run;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.Devices;
+import troupe.core.tensor.check.KernelCheck;
 
-/** Opens the device that a config names. */
+/** Opens the devices that a config names. */
 public final class ModelDevice {
   private ModelDevice() {}
 
   /**
-   * Opens it.
+   * Opens them, and checks the kernels of those whose code was compiled for this machine.
    *
-   * @throws UserException if there is no such device here
+   * @throws UserException if there is no such device here, or a kernel of it is wrong
    */
-  public static Device open(RunConfig config) {
+  public static DeviceGroup open(RunConfig config) {
+    DeviceGroup group;
     try {
-      return Devices.open(config.device(), config.cuda().lib());
+      group = new DeviceGroup(Devices.openAll(config.device(), config.cuda().lib()));
     } catch (IllegalArgumentException e) {
       throw new UserException(e.getMessage(), "device=auto takes the best there is", e);
+    }
+    if (!group.first().isHostMemory()) {
+      check(group);
+    }
+    return group;
+  }
+
+  private static void check(DeviceGroup group) {
+    try {
+      for (Device device : group.devices()) {
+        KernelCheck.all(device);
+      }
+    } catch (KernelCheck.WrongKernelException e) {
+      group.close();
+      throw new UserException(
+          e.getMessage(),
+          "not your mistake: please report it with what troupe doctor prints; device=cpu trains",
+          e);
     }
   }
 }

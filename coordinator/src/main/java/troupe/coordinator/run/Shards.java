@@ -1,6 +1,8 @@
 package troupe.coordinator.run;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import troupe.coordinator.host.DiskShards;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.host.ShardCatalog;
@@ -12,6 +14,7 @@ import troupe.coordinator.host.ShardStates;
 import troupe.core.checkpoint.Checkpoint;
 import troupe.core.checkpoint.ParameterHash;
 import troupe.core.nn.Parameters;
+import troupe.core.tensor.Tensor;
 import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 
@@ -25,7 +28,7 @@ public final class Shards {
    * @throws IOException if a file cannot be read, or is not of this model
    */
   public static void load(Checkpoint checkpoint, Model model) throws IOException {
-    ShardCatalog catalog = new ShardCatalog(model.config(), model.device().dtype());
+    ShardCatalog catalog = new ShardCatalog(model.config(), model.devices().first().dtype());
     DiskShards disk = new DiskShards(checkpoint, catalog);
     try (ShardMemory memory = new ShardMemory(catalog)) {
       ShardCopy trunk = disk.read(ShardId.trunk(), memory);
@@ -51,7 +54,11 @@ public final class Shards {
   }
 
   private static void add(ParameterHash hash, Parameters parameters) {
-    ShardFiles.named(parameters.layout(), parameters.flat().dtype(), parameters.flat().bytes())
-        .forEach(hash::add);
+    Tensor flat = parameters.flat();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(flat.size() * flat.dtype().bytes(), Double.BYTES);
+      flat.copyTo(bytes);
+      ShardFiles.named(parameters.layout(), flat.dtype(), bytes).forEach(hash::add);
+    }
   }
 }

@@ -20,7 +20,7 @@ import troupe.core.data.Batch;
 import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
 import troupe.core.data.Tokenizer;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.router.BatchSource;
 import troupe.router.Sampling;
 
@@ -33,7 +33,7 @@ public final class TrainedRun implements AutoCloseable {
   private final RunConfig config;
   private final List<String> skipped;
   private final Checkpoint checkpoint;
-  private final Device device;
+  private final DeviceGroup devices;
   private final Model model;
   private final Tokenizer tokenizer = new ByteTokenizer();
 
@@ -41,8 +41,8 @@ public final class TrainedRun implements AutoCloseable {
     this.config = config;
     this.checkpoint = checkpoint;
     this.skipped = skipped;
-    this.device = ModelDevice.open(config);
-    this.model = new Model(device, config);
+    this.devices = ModelDevice.open(config);
+    this.model = new Model(devices, config);
     RunFolder.load(checkpoint, model);
   }
 
@@ -183,6 +183,6 @@ public final class TrainedRun implements AutoCloseable {
   @Override
   public void close() {
     model.close();
-    device.close();
+    devices.close();
   }
 }

@@ -17,7 +17,7 @@ import troupe.core.config.RunConfig;
 import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
 import troupe.core.data.Tokenizer;
-import troupe.core.tensor.Device;
+import troupe.core.tensor.DeviceGroup;
 import troupe.router.Sampling;
 import troupe.router.gate.CounterDraws;
 
@@ -69,8 +69,8 @@ public final class TrainingSession {
   public Outcome run() {
     Tokenizer tokenizer = tokenizer(config);
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
-        Device device = ModelDevice.open(config);
-        Model model = new Model(device, config)) {
+        DeviceGroup devices = ModelDevice.open(config);
+        Model model = new Model(devices, config)) {
       observer.opened(corpus);
       Optional<Checkpoints.Newest> newest = folder.newestCheckpoint();
       newest.ifPresent(
@@ -109,7 +109,7 @@ public final class TrainingSession {
             config,
             folder,
             runId,
-            new ShardCatalog(config, model.device().dtype()),
+            new ShardCatalog(config, model.devices().first().dtype()),
             tokenizer,
             observer,
             ended -> running.thenAccept(run -> run.checkpointEnded(ended)),

@@ -181,7 +181,9 @@ public record RunConfig(
     SPARSEMIXER,
     SPARSEMIXER_1ST,
     SPARSEMIXER_2ND,
-    SPARSEMIXER_INF
+    SPARSEMIXER_INF,
+    /** No gate: token t to expert t mod E, whatever the logits; for measurements. */
+    BALANCED
   }
 
   /** What the jitter of the Switch gate multiplies. */

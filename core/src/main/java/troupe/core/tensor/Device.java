@@ -76,6 +76,29 @@ public interface Device extends AutoCloseable {
     return null;
   }
 
+  /**
+   * A point in this device's work: what was asked of it so far. {@code null} where work is done
+   * when a call returns, and where there is no other device to wait for it.
+   */
+  default Fence fence() {
+    return null;
+  }
+
+  /** A point in the work of a device. */
+  interface Fence {}
+
+  /**
+   * A copy of a tensor of another device of this process. What is asked of this device from now on
+   * waits for it; the other device goes on.
+   *
+   * @param ready the point at which its device has computed the tensor; may be {@code null}
+   * @param last whether the tensor is not needed any more: it is closed once it is copied
+   */
+  default Tensor fetch(Tensor from, Fence ready, boolean last) {
+    throw new UnsupportedOperationException(
+        name() + ": no tensors of " + from.device().name() + " (expected: its own)");
+  }
+
   /** What times this device's kernels, or {@code null} where each is over when its call returns. */
   default KernelProfiler profiler() {
     return null;

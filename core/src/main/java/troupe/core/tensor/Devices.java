@@ -1,5 +1,6 @@
 package troupe.core.tensor;
 
+import java.util.List;
 import java.util.function.Supplier;
 import troupe.core.UserException;
 import troupe.core.tensor.cpu.CpuDevice;
@@ -11,6 +12,18 @@ import troupe.core.tensor.reference.ReferenceDevice;
 /** Opens devices by the name that a config gives. */
 public final class Devices {
   private Devices() {}
+
+  /**
+   * Opens what a config names: all GPUs for {@code cuda}, and for {@code auto} where there are
+   * some, else one device.
+   *
+   * @param cudaFolders where to look for NVIDIA's libraries first; may be empty
+   */
+  public static List<Device> openAll(String name, String cudaFolders) {
+    boolean gpus =
+        name.equals(CudaDevice.NAME) || name.equals("auto") && CudaDevices.mayBePresent();
+    return gpus ? CudaDevices.openAll(cudaFolders) : List.of(open(name, cudaFolders));
+  }
 
   /** Opens a device that needs no settings. */
   public static Device open(String name) {

@@ -2,6 +2,7 @@ package troupe.expert.network;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 import troupe.transport.Payload;
 
@@ -12,11 +13,13 @@ import troupe.transport.Payload;
 public final class TensorPayload implements Payload {
   private final Tensor tensor;
   private final boolean lent;
+  private final Device.Fence ready;
   private MemorySegment copied;
 
   private TensorPayload(Tensor tensor, boolean lent) {
     this.tensor = tensor;
     this.lent = lent;
+    this.ready = tensor.device().fence();
   }
 
   /** Rows that the sender keeps; the receiver only reads them, until the step is committed. */
@@ -40,6 +43,13 @@ public final class TensorPayload implements Payload {
    */
   public boolean lent() {
     return lent;
+  }
+
+  /**
+   * These rows on the receiver's device: themselves, or a copy from another device of the process.
+   */
+  public TensorPayload on(Device device) {
+    return tensor.device() == device ? this : given(device.fetch(tensor, ready, !lent));
   }
 
   @Override

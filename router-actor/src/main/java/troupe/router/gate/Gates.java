@@ -24,6 +24,7 @@ public final class Gates {
       case SPARSEMIXER_1ST -> sparseMixer(config, ScaleRule.FIRST_ORDER);
       case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
+      case BALANCED -> new BalancedGate();
     };
   }
 
@@ -47,6 +48,9 @@ public final class Gates {
       case SPARSEMIXER_1ST -> sparseMixerOnDevice(config, Scale.FIRST_ORDER);
       case SPARSEMIXER_2ND -> sparseMixerOnDevice(config, Scale.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixerOnDevice(config, Scale.INTEGRAL);
+      case BALANCED ->
+          new RoutingKernels.Gate(
+              Choice.BALANCED, RoutingKernels.Mask.NONE, Scale.FIRST_ORDER, 0, 1);
     };
   }
 

@@ -43,8 +43,7 @@ public final class RankState implements AutoCloseable {
     this.segments = new Segments(layout, slices, TrunkParameters.finalAfter(config));
     this.parameters = Parameters.initialised(device, layout, config.seed());
     this.gradients = new Parameters(device, layout);
-    int count = slices.count(rank);
-    this.sum = device.allocate(1, count);
+    this.sum = slices.ranks() == 1 ? null : device.allocate(1, slices.count(rank));
     this.owned =
         new OwnedParameters(
             device,
@@ -111,14 +110,17 @@ public final class RankState implements AutoCloseable {
     return owned;
   }
 
-  /** Where the gradients of all ranks are summed for the slice that this rank owns. */
+  /**
+   * Where the gradients of all ranks are summed for the slice that this rank owns. A rank that is
+   * alone has the sum where its gradient is.
+   */
   public Tensor gradientSum() {
-    return sum;
+    return sum == null ? gradients.flat() : sum;
   }
 
   /** The part of {@link #gradientSum()} for a segment of the slice that this rank owns. */
   public Tensor gradientSum(Segments.Segment segment) {
-    return sum.slice(segment.from() - slices.from(rank), 1, segment.count());
+    return gradientSum().slice(segment.from() - slices.from(rank), 1, segment.count());
   }
 
   /** A rank's slice of the parameters. */
@@ -201,7 +203,9 @@ public final class RankState implements AutoCloseable {
   public void close() {
     closeRetired();
     owned.close();
-    sum.close();
+    if (sum != null) {
+      sum.close();
+    }
     gradients.close();
     parameters.close();
   }

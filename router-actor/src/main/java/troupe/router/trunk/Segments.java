@@ -27,8 +27,14 @@ public final class Segments {
   /** Elements below which a batch is hardly worth its frames: 64 KiB of float32. */
   static final int SHORT = 16_384;
 
-  /** Elements beyond which a piece is cut, so that an owner sums while the rest is on its way. */
+  /**
+   * Elements beyond which a piece of a small trunk is cut, so that an owner sums while the rest is
+   * on its way.
+   */
   static final int LONGEST = 262_144;
+
+  /** So many pieces of a large trunk overlap as well as more of them would, for fewer messages. */
+  static final int PIECES = 64;
 
   private final List<List<Segment>> ofOwner = new ArrayList<>();
 
@@ -81,7 +87,11 @@ public final class Segments {
     for (int owner = 0; owner < slices.ranks(); owner++) {
       List<Piece> slice = within(parameters, slices.from(owner), slices.from(owner + 1));
       // First whole layers, so that one of many short parameters counts as what it is.
-      ofOwner.add(cut(owner, joined(joined(slice, Piece::isFinalWith), Piece::goesWith)));
+      ofOwner.add(
+          cut(
+              owner,
+              joined(joined(slice, Piece::isFinalWith), Piece::goesWith),
+              Math.max(LONGEST, layout.size() / PIECES)));
     }
   }
 
@@ -124,12 +134,12 @@ public final class Segments {
     return joined;
   }
 
-  private static List<Segment> cut(int owner, List<Piece> pieces) {
+  private static List<Segment> cut(int owner, List<Piece> pieces, long longest) {
     List<Segment> segments = new ArrayList<>();
     for (Piece piece : pieces) {
       long size = piece.to() - piece.from();
       // Cut like a trunk over ranks, into parts as even as their alignment lets them be.
-      Slices parts = new Slices(size, Math.toIntExact((size + LONGEST - 1) / LONGEST));
+      Slices parts = new Slices(size, Math.toIntExact(Math.ceilDiv(size, longest)));
       for (int part = 0; part < parts.ranks(); part++) {
         segments.add(
             new Segment(

@@ -15,10 +15,15 @@ final class Block {
   private boolean shadowCurrent;
 
   Block(Gpu gpu, long elements, DType type) {
+    this(gpu, elements, type, gpu.stream());
+  }
+
+  /** Memory for what comes next in one of the GPU's streams. */
+  Block(Gpu gpu, long elements, DType type, long stream) {
     this.gpu = gpu;
     this.elements = elements;
     this.type = type;
-    this.address = gpu.allocate(Math.max(1, elements) * type.bytes());
+    this.address = gpu.allocate(Math.max(1, elements) * type.bytes(), stream);
   }
 
   long address() {

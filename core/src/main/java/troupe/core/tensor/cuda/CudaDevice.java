@@ -27,6 +27,7 @@ public final class CudaDevice implements Device {
 
   private final Gpu gpu;
   private final Transfers transfers;
+  private final PeerCopies peerCopies;
   private final Readbacks readbacks;
   private final GpuTimeline timeline;
   private final Launcher launcher;
@@ -34,6 +35,7 @@ public final class CudaDevice implements Device {
   private final Kernels kernels;
   private final RoutingKernels routing;
   private final AtomicLong allocated = new AtomicLong();
+  private volatile boolean hasPeers;
 
   /**
    * Opens a GPU and compiles its kernels.
@@ -44,6 +46,7 @@ public final class CudaDevice implements Device {
   public CudaDevice(CudaLibraries libraries, Driver driver, int index) {
     this.gpu = new Gpu(driver, index);
     this.transfers = new Transfers(gpu);
+    this.peerCopies = new PeerCopies(gpu);
     this.readbacks = new Readbacks(gpu);
     this.timeline = new GpuTimeline(gpu);
     this.launcher =
@@ -90,16 +93,19 @@ public final class CudaDevice implements Device {
 
   private Tensor allocate(int rows, int columns, DType type) {
     Shapes.dimensions(rows, columns);
-    Block block;
+    return new CudaTensor(this, block(rows, columns, type, gpu.stream()), rows, columns);
+  }
+
+  private Block block(int rows, int columns, DType type, long stream) {
     try {
-      block = new Block(gpu, (long) rows * columns, type);
+      Block block = new Block(gpu, (long) rows * columns, type, stream);
+      allocated.addAndGet(block.bytes());
+      return block;
     } catch (CudaException e) {
       throw e.code() == CudaException.OUT_OF_MEMORY
           ? outOfMemory(rows, columns, type)
           : launcher.failed(e);
     }
-    allocated.addAndGet(block.bytes());
-    return new CudaTensor(this, block, rows, columns);
   }
 
   private CudaException outOfMemory(int rows, int columns, DType type) {
@@ -139,6 +145,39 @@ public final class CudaDevice implements Device {
   @Override
   public int updateChunk() {
     return UPDATE_CHUNK;
+  }
+
+  /** Lets this GPU and another of this process copy each other's tensors. */
+  void connect(CudaDevice peer) {
+    gpu.letIn(peer.gpu);
+    peer.gpu.letIn(gpu);
+    hasPeers = true;
+    peer.hasPeers = true;
+  }
+
+  @Override
+  public Fence fence() {
+    return hasPeers ? peerCopies.point() : null;
+  }
+
+  @Override
+  public Tensor fetch(Tensor from, Fence ready, boolean last) {
+    CudaTensor source = CudaTensor.of(from);
+    Block block = block(from.rows(), from.columns(), from.dtype(), gpu.copyStream());
+    CudaTensor copy = new CudaTensor(this, block, from.rows(), from.columns());
+    if (from.size() > 0) {
+      peerCopies.copy(
+          copy.address(),
+          source.cudaDevice().gpu,
+          source.address(),
+          from.size() * from.dtype().bytes(),
+          ready,
+          last);
+    }
+    if (last) {
+      from.close();
+    }
+    return copy;
   }
 
   @Override
@@ -242,6 +281,7 @@ public final class CudaDevice implements Device {
     timeline.close();
     readbacks.close();
     transfers.close();
+    peerCopies.close();
     gpu.close();
   }
 }

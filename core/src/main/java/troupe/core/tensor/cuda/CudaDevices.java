@@ -2,7 +2,10 @@ package troupe.core.tensor.cuda;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import troupe.core.UserException;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -28,6 +31,22 @@ public final class CudaDevices {
   public static CudaDevice open(String name, String folders) {
     load(folders);
     return new CudaDevice(libraries, driver, index(name));
+  }
+
+  /**
+   * Opens all GPUs that this process may use, able to copy each other's tensors.
+   *
+   * @param folders as in {@link #open}
+   */
+  public static List<Device> openAll(String folders) {
+    load(folders);
+    List<CudaDevice> devices = new ArrayList<>();
+    for (int index = 0; index < Math.max(1, driver.deviceCount()); index++) {
+      CudaDevice device = new CudaDevice(libraries, driver, index);
+      devices.forEach(device::connect);
+      devices.add(device);
+    }
+    return List.copyOf(devices);
   }
 
   private static synchronized void load(String folders) {

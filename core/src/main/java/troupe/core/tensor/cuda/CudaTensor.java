@@ -57,6 +57,10 @@ final class CudaTensor extends MemoryTensor<Block> {
     return device;
   }
 
+  CudaDevice cudaDevice() {
+    return device;
+  }
+
   @Override
   public DType dtype() {
     return type;

@@ -17,6 +17,7 @@ final class Gpu implements AutoCloseable {
   private final int handle;
   private final long context;
   private final long stream;
+  private final long copyStream;
   private final long pool;
   private final int capability;
   private final int multiprocessors;
@@ -52,6 +53,7 @@ final class Gpu implements AutoCloseable {
     this.context = driver.retainPrimaryContext(handle);
     enter();
     this.stream = driver.createStream();
+    this.copyStream = driver.createStream();
     this.pool = driver.createPool(handle);
   }
 
@@ -66,6 +68,11 @@ final class Gpu implements AutoCloseable {
   /** The stream in which all of this GPU's work is done in order. */
   long stream() {
     return stream;
+  }
+
+  /** The stream of copies from other GPUs, which run beside the work. */
+  long copyStream() {
+    return copyStream;
   }
 
   long context() {
@@ -105,9 +112,14 @@ final class Gpu implements AutoCloseable {
 
   /** Memory for what comes next in the stream. */
   long allocate(long bytes) {
+    return allocate(bytes, stream);
+  }
+
+  /** Memory for what comes next in one of this GPU's streams. */
+  long allocate(long bytes, long forStream) {
     enter();
     try {
-      return driver.allocate(bytes, pool, stream);
+      return driver.allocate(bytes, pool, forStream);
     } catch (CudaException e) {
       if (e.code() != CudaException.OUT_OF_MEMORY) {
         throw e;
@@ -116,13 +128,22 @@ final class Gpu implements AutoCloseable {
     // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
     driver.synchronize(stream);
     driver.trimPool(pool);
-    return driver.allocate(bytes, pool, stream);
+    return driver.allocate(bytes, pool, forStream);
   }
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
     enter();
     driver.free(address, stream);
+  }
+
+  /** Lets another GPU of this process read and write this one's memory, where the machine can. */
+  void letIn(Gpu peer) {
+    if (driver.canAccessPeer(peer.handle, handle)) {
+      peer.enter();
+      driver.enablePeerAccess(context);
+      driver.sharePool(pool, peer.handle);
+    }
   }
 
   /** Waits for all work. */
@@ -137,6 +158,8 @@ final class Gpu implements AutoCloseable {
     driver.synchronize(stream);
     driver.destroyPool(pool);
     driver.destroyStream(stream);
+    driver.synchronize(copyStream);
+    driver.destroyStream(copyStream);
     driver.releasePrimaryContext(handle);
     CURRENT.remove();
   }

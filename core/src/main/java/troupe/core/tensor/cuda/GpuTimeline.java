@@ -58,7 +58,7 @@ final class GpuTimeline implements KernelProfiler {
     for (int i = 0; i < names.size(); i++) {
       add(nanos, names.get(i), 2 * i);
       if (i > 0) {
-        add(nanos, IDLE, 2 * i - 1);
+        add(nanos, IDLE + " before " + names.get(i), 2 * i - 1);
       }
     }
     return nanos;

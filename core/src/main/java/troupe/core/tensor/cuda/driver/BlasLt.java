@@ -7,6 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * cuBLASLt, as far as Troupe uses it: descriptors are addresses that live until the process ends.
@@ -34,9 +36,11 @@ public final class BlasLt {
   private static final int PREFERENCE_LAST_ALIGNMENT = 8;
   private static final long RESULT_BYTES = 96;
 
+  /** Major, minor and patch are properties 0, 1 and 2 (libraryPropertyType). */
+  private static final int VERSION_PARTS = 3;
+
   private final MethodHandle create;
   private final MethodHandle destroy;
-  private final MethodHandle getVersion;
   private final MethodHandle descCreate;
   private final MethodHandle descSet;
   private final MethodHandle descDestroy;
@@ -52,7 +56,6 @@ public final class BlasLt {
   BlasLt(NativeLibrary library) {
     create = library.function("cublasLtCreate", LONG);
     destroy = library.function("cublasLtDestroy", LONG);
-    getVersion = library.function("cublasLtGetProperty", INT, LONG);
     descCreate = library.function("cublasLtMatmulDescCreate", LONG, INT, INT);
     descSet = library.function("cublasLtMatmulDescSetAttribute", LONG, INT, LONG, LONG);
     descDestroy = library.function("cublasLtMatmulDescDestroy", LONG);
@@ -129,20 +132,16 @@ public final class BlasLt {
     };
   }
 
-  /** The version, such as {@code 13.1.0}. */
-  public String version() {
-    StringBuilder version = new StringBuilder();
-    for (int part = 0; part < 3; part++) {
-      int property = part;
-      version
-          .append(part == 0 ? "" : ".")
-          .append(
-              (int)
-                  longOf(
-                      "cublasLtGetProperty",
-                      result -> (int) getVersion.invokeExact(property, result)));
-    }
-    return version.toString();
+  /** The version of a library, such as {@code 13.1.0}; needs neither a GPU nor its driver. */
+  static String version(NativeLibrary library) {
+    MethodHandle getProperty = library.function("cublasLtGetProperty", INT, LONG);
+    return IntStream.range(0, VERSION_PARTS)
+        .mapToLong(
+            part ->
+                longOf(
+                    "cublasLtGetProperty", result -> (int) getProperty.invokeExact(part, result)))
+        .mapToObj(Long::toString)
+        .collect(Collectors.joining("."));
   }
 
   /** A product with float32 accumulation, of column-major matrices. */

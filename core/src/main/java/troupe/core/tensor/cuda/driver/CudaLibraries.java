@@ -206,6 +206,11 @@ public final class CudaLibraries {
     return new Nvrtc(load(Library.NVRTC));
   }
 
+  /** Loads cuBLASLt and asks for its version, such as {@code 13.1.0}, without a GPU. */
+  public String matrixProductsVersion() {
+    return BlasLt.version(load(Library.CUBLAS_LT));
+  }
+
   /** Loads cuBLASLt for the current context. */
   public BlasLt matrixProducts() {
     return new BlasLt(load(Library.CUBLAS_LT));
