@@ -43,7 +43,9 @@ class DiagnosisTest {
   void shouldNestWhatBelongsTogetherInJson() {
     Section gpu =
         new Section(
-            "gpu", List.of(new Fact("gpu_0", Map.of("total_bytes", 1L << 30), "1.0 GiB")), List.of());
+            "gpu",
+            List.of(new Fact("gpu_0", Map.of("total_bytes", 1L << 30), "1.0 GiB")),
+            List.of());
     String json = new Diagnosis(List.of(gpu)).json();
     assertTrue(json.contains("\"total_bytes\": 1073741824"), json);
   }

@@ -213,8 +213,7 @@ class GpuExamTest {
     assertTrue(onlyAdvice(found).startsWith(wrong + "; a run refuses this GPU"), text(found));
     assertTrue(text(found).contains("  gpu 0 kernels         WRONG, see advice\n"), text(found));
     assertTrue(text(found).contains("device = cpu (the default)\n"), text(found));
-    assertEquals(
-        wrong, json(found).getAsJsonObject("gpu_0_kernels").get("wrong").getAsString());
+    assertEquals(wrong, json(found).getAsJsonObject("gpu_0_kernels").get("wrong").getAsString());
   }
 
   @Test
@@ -239,8 +238,7 @@ class GpuExamTest {
   @Test
   void shouldTellLibrariesThatAreNewerThanTheDriver() {
     List<String> advice =
-        GpuExam.examine(
-                found(12_040, NVRTC, List.of(gpu(0, 90, RIGHT)), List.of(), List.of()))
+        GpuExam.examine(found(12_040, NVRTC, List.of(gpu(0, 90, RIGHT)), List.of(), List.of()))
             .advice();
     assertEquals(2, advice.size(), advice.toString());
     assertTrue(advice.getFirst().startsWith("nvrtc: 13.0 with a driver of CUDA 12.4 (expected: "));
@@ -250,8 +248,7 @@ class GpuExamTest {
   @Test
   void shouldAskForANewerDriverWhenItIsOfCuda11() {
     String advice =
-        onlyAdvice(
-            found(11_040, NVRTC, List.of(gpu(0, 80, RIGHT)), List.of(), List.of()));
+        onlyAdvice(found(11_040, NVRTC, List.of(gpu(0, 80, RIGHT)), List.of(), List.of()));
     assertTrue(advice.startsWith("driver: CUDA 11.4 (expected: 12 or 13)"), advice);
   }
 }

@@ -2,6 +2,7 @@ package troupe.core.tensor;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -12,12 +13,15 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.tensor.check.KernelCase;
 import troupe.core.tensor.check.KernelCases;
 import troupe.core.tensor.check.KernelCheck;
+import troupe.core.tensor.cuda.CudaDevices;
 
 /** Every kernel of every device against the reference. */
 class KernelsTest {
@@ -45,6 +49,21 @@ class KernelsTest {
   Stream<DynamicTest> shouldMatchReferenceOnNd4j() {
     Device device = Devices.open("nd4j");
     return matching(device).onClose(device::close);
+  }
+
+  @Tag("gpu")
+  @TestFactory
+  Stream<DynamicTest> shouldMatchReferenceOnCuda() {
+    assumeTrue(CudaDevices.mayBePresent(), "no NVIDIA GPU here");
+    Device device = Devices.open("cuda:0");
+    return matching(device).onClose(device::close);
+  }
+
+  @Tag("gpu")
+  @Test
+  void shouldGiveTheSameBitsOnCudaWhenCalledFromManyThreads() throws Exception {
+    assumeTrue(CudaDevices.mayBePresent(), "no NVIDIA GPU here");
+    shouldGiveTheSameBitsWhenCalledFromManyThreads("cuda:0");
   }
 
   @ParameterizedTest

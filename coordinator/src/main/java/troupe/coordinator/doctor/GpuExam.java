@@ -150,10 +150,7 @@ final class GpuExam {
   private static Fact device(List<GpuFindings.Gpu> gpus) {
     String text = "device = " + DEFAULT_DEVICE + " (the default)";
     List<Integer> usable =
-        gpus.stream()
-            .filter(GpuFindings.Gpu::isUsable)
-            .map(gpu -> gpu.facts().index())
-            .toList();
+        gpus.stream().filter(GpuFindings.Gpu::isUsable).map(gpu -> gpu.facts().index()).toList();
     if (!usable.isEmpty()) {
       text +=
           usable.size() == gpus.size()

@@ -19,7 +19,9 @@ import troupe.core.tensor.check.KernelCheck;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.probe.CudaProbe;
 
-/** Asks NVIDIA's driver and libraries, one question at a time: what fails ends no other question. */
+/**
+ * Asks NVIDIA's driver and libraries, one question at a time: what fails ends no other question.
+ */
 final class GpuSearch {
   private static final int SMI_TIMEOUT_SECONDS = 5;
   private static final String SMI = "nvidia-smi lists who uses the GPU";
@@ -75,7 +77,8 @@ final class GpuSearch {
   private GpuFindings.Gpu examine(CudaProbe probe, CudaProbe.Gpu gpu, boolean canCheck) {
     int index = gpu.index();
     Optional<Long> free =
-        attempt("gpu " + index, "(expected: its free memory); " + SMI, () -> probe.freeBytes(index));
+        attempt(
+            "gpu " + index, "(expected: its free memory); " + SMI, () -> probe.freeBytes(index));
     Optional<CudaProbe.Rates> rates =
         free.isEmpty()
             ? Optional.empty()
@@ -171,8 +174,7 @@ final class GpuSearch {
     Process process = null;
     try {
       process =
-          new ProcessBuilder(
-                  "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+          new ProcessBuilder("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
               .redirectErrorStream(true)
               .start();
       if (!process.waitFor(SMI_TIMEOUT_SECONDS, TimeUnit.SECONDS) || process.exitValue() != 0) {

@@ -6,6 +6,7 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.check.KernelCheck;
+import troupe.router.trunk.RoutingCheck;
 
 /** Opens the devices that a config names. */
 public final class ModelDevice {
@@ -33,6 +34,7 @@ public final class ModelDevice {
     try {
       for (Device device : group.devices()) {
         KernelCheck.all(device);
+        RoutingCheck.all(device);
       }
     } catch (KernelCheck.WrongKernelException e) {
       group.close();

@@ -4,8 +4,8 @@ import java.util.Arrays;
 
 /**
  * No gate at all: token t goes to expert t mod E at full weight, so that every expert has the same
- * number of rows whatever the logits are. What a benchmark compares a real router with; probabilities
- * are even, so that backward has as much to do as for any other gate.
+ * number of rows whatever the logits are. What a benchmark compares a real router with;
+ * probabilities are even, so that backward has as much to do as for any other gate.
  */
 final class BalancedGate implements Gate {
   @Override

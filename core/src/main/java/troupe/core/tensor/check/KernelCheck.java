@@ -23,7 +23,8 @@ public final class KernelCheck {
   public static final class WrongKernelException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
-    WrongKernelException(String message) {
+    /** Says which kernel, and how far off it is. */
+    public WrongKernelException(String message) {
       super(message);
     }
   }
@@ -55,14 +56,27 @@ public final class KernelCheck {
   private static void compare(KernelCase kernelCase, List<Result> expected, Device device) {
     List<Result> found = kernelCase.runOn(device);
     for (int i = 0; i < expected.size(); i++) {
-      double error = relativeError(expected.get(i).values(), found.get(i).values());
       double tolerance = found.get(i).type() == DType.BF16 ? ROUNDED : EXACT;
-      // Written so that not-a-number fails.
-      if (!(error <= tolerance)) {
-        throw new WrongKernelException(
-            "kernel %s on %s: result %d is off by %.2g of its norm (expected: <= %.0e)"
-                .formatted(kernelCase.name(), device.name(), i, error, tolerance));
-      }
+      close(
+          kernelCase.name() + " on " + device.name() + ": result " + i,
+          expected.get(i).values(),
+          found.get(i).values(),
+          tolerance);
+    }
+  }
+
+  /**
+   * Requires the norm of the difference to be small against that of what is expected.
+   *
+   * @throws WrongKernelException starting with {@code what}
+   */
+  public static void close(String what, double[] expected, double[] found, double tolerance) {
+    double error = relativeError(expected, found);
+    // Written so that not-a-number fails.
+    if (!(error <= tolerance)) {
+      throw new WrongKernelException(
+          "kernel %s is off by %.2g of its norm (expected: <= %.0e)"
+              .formatted(what, error, tolerance));
     }
   }
 

@@ -4,11 +4,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.core.tensor.KernelProfiler;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /** Times everything in the stream of a GPU by events before and after each piece of work. */
 final class GpuTimeline implements KernelProfiler {
+  private static final Logger LOG = LoggerFactory.getLogger(GpuTimeline.class);
+
   private final Gpu gpu;
   private final Driver driver;
   private final List<Long> events = new ArrayList<>();
@@ -55,18 +59,22 @@ final class GpuTimeline implements KernelProfiler {
     on = false;
     gpu.synchronize();
     Map<String, Long> nanos = new TreeMap<>();
+    Map<String, Long> idleBefore = new TreeMap<>();
     for (int i = 0; i < names.size(); i++) {
-      add(nanos, names.get(i), 2 * i);
+      nanos.merge(names.get(i), nanosAfter(2 * i), Long::sum);
       if (i > 0) {
-        add(nanos, IDLE + " before " + names.get(i), 2 * i - 1);
+        long idle = nanosAfter(2 * i - 1);
+        nanos.merge(IDLE, idle, Long::sum);
+        idleBefore.merge(names.get(i), idle, Long::sum);
       }
     }
+    LOG.debug("idle_ns_before={}", idleBefore);
     return nanos;
   }
 
-  private void add(Map<String, Long> nanos, String name, int event) {
-    float millis = driver.millisBetween(events.get(event), events.get(event + 1));
-    nanos.merge(name, (long) (millis * 1e6), Long::sum);
+  /** Nanoseconds from an event to the next. */
+  private long nanosAfter(int event) {
+    return (long) (driver.millisBetween(events.get(event), events.get(event + 1)) * 1e6);
   }
 
   void close() {

@@ -58,8 +58,7 @@ public final class CudaProbe implements AutoCloseable {
    * @param index from 0, in the driver's order
    * @param capability ten times the compute capability
    */
-  public record Gpu(
-      int index, String name, int capability, int multiprocessors, long totalBytes) {}
+  public record Gpu(int index, String name, int capability, int multiprocessors, long totalBytes) {}
 
   /**
    * Rates of copies, in GB/s (1e9 bytes a second).
@@ -97,8 +96,7 @@ public final class CudaProbe implements AutoCloseable {
    */
   public static Library matrixProducts(String folders) {
     CudaLibraries libraries = new CudaLibraries(folders);
-    return library(
-        libraries, CudaLibraries.Library.CUBLAS_LT, libraries.matrixProductsVersion());
+    return library(libraries, CudaLibraries.Library.CUBLAS_LT, libraries.matrixProductsVersion());
   }
 
   private static Library library(
@@ -203,8 +201,7 @@ public final class CudaProbe implements AutoCloseable {
 
   private long context(int index) {
     // Kept until the end: to make one takes longer than all that is measured in it.
-    return contexts.computeIfAbsent(
-        index, gpu -> driver.retainPrimaryContext(driver.device(gpu)));
+    return contexts.computeIfAbsent(index, gpu -> driver.retainPrimaryContext(driver.device(gpu)));
   }
 
   @Override

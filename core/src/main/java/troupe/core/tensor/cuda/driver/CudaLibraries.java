@@ -56,6 +56,9 @@ public final class CudaLibraries {
   private final Map<Library, Path> found = new LinkedHashMap<>();
   private final Map<Library, NativeLibrary> loaded = new LinkedHashMap<>();
 
+  /** The newest major version that the driver knows; every one until it was asked. */
+  private int driverMajor = Integer.MAX_VALUE;
+
   /**
    * Libraries for this machine; none is loaded yet.
    *
@@ -160,6 +163,9 @@ public final class CudaLibraries {
     }
     for (Path candidate : candidates(library)) {
       try {
+        if (library == Library.NVRTC && candidate.isAbsolute()) {
+          loadBuiltins(candidate.getParent());
+        }
         NativeLibrary native_ = NativeLibrary.load(candidate);
         loaded.put(library, native_);
         found.put(library, candidate);
@@ -177,9 +183,32 @@ public final class CudaLibraries {
         library.howToGet + "; cuda.lib=FOLDER if it is somewhere else");
   }
 
+  /**
+   * The compiler opens its own headers by bare name when it compiles. The system does not look into
+   * folders that only we know, but takes what is loaded already.
+   */
+  private static void loadBuiltins(Path folder) {
+    for (Path builtins : matching(folder, "libnvrtc-builtins.so*")) {
+      try {
+        NativeLibrary.load(builtins);
+      } catch (IllegalArgumentException e) {
+        continue;
+      }
+    }
+  }
+
+  /** A driver runs libraries of its own major version and older ones. */
+  private List<String> versions(Library library) {
+    return library == Library.DRIVER
+        ? library.versions
+        : library.versions.stream()
+            .filter(version -> Integer.parseInt(version) <= driverMajor)
+            .toList();
+  }
+
   private List<Path> candidates(Library library) {
     List<Path> candidates = new ArrayList<>();
-    for (String version : library.versions) {
+    for (String version : versions(library)) {
       String name = library.file + "." + version;
       for (Path folder : folders) {
         if (Files.exists(folder.resolve(name))) {
@@ -198,7 +227,9 @@ public final class CudaLibraries {
 
   /** Loads and initialises the driver. */
   public Driver driver() {
-    return new Driver(load(Library.DRIVER));
+    Driver driver = new Driver(load(Library.DRIVER));
+    driverMajor = driver.version() / 1000;
+    return driver;
   }
 
   /** Loads the compiler. */

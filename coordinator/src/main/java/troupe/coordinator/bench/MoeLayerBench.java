@@ -1,0 +1,79 @@
+package troupe.coordinator.bench;
+
+import java.util.Map;
+import troupe.core.UserException;
+import troupe.core.config.RunConfig.GateConfig;
+import troupe.core.config.RunConfig.GateType;
+import troupe.core.config.RunConfig.JitterOn;
+import troupe.core.config.RunConfig.Mask;
+import troupe.core.tensor.Device;
+
+/**
+ * Times a mixture-of-experts layer forward and backward: with SparseMixer, and with a forced even
+ * load.
+ */
+public final class MoeLayerBench {
+  private static final double JITTER = 0.1;
+  private static final double BALANCE_COEFFICIENT = 0.01;
+
+  private MoeLayerBench() {}
+
+  /** Sizes of a layer. */
+  public record Shape(int tokens, int d, int ff, int experts) {
+    /**
+     * {@code 3 * 2 * 2 * tokens * d * ff}: two products forward and twice as many backward, two
+     * operations a product's element. Experts alone; a router has next to none.
+     */
+    public double flops() {
+      return 12.0 * tokens * d * ff;
+    }
+  }
+
+  /**
+   * How long one kind of routing took.
+   *
+   * @param ms milliseconds of each repetition
+   * @param imbalance rows of the busiest expert over the mean
+   */
+  public record Timing(double[] ms, double imbalance) {}
+
+  /**
+   * What was measured.
+   *
+   * @param kernelMs milliseconds of one repetition with the real router by kernel, idle time
+   *     included; empty where the device does not time its kernels
+   */
+  public record Result(
+      Shape shape, String device, Timing real, Timing balanced, Map<String, Double> kernelMs) {}
+
+  /**
+   * Measures.
+   *
+   * @throws UserException if the device does not route
+   */
+  public static Result run(Device device, Shape shape, int warmUp, int repeats) {
+    if (device.routing() == null) {
+      throw new UserException(
+          "device: " + device.name() + " (expected: one that routes tokens itself, as cuda does)",
+          "on " + device.name() + " use troupe bench train CONFIG, which runs whole steps there");
+    }
+    try (ScratchTensors scratch = new ScratchTensors(device);
+        DeviceTimer timer = new DeviceTimer(device, warmUp, repeats)) {
+      MoeLayerPass.Inputs inputs = MoeLayerPass.Inputs.draw(device, scratch, shape);
+      MoeLayerPass real = new MoeLayerPass(device, shape, inputs, gate(GateType.SPARSEMIXER));
+      MoeLayerPass balanced = new MoeLayerPass(device, shape, inputs, gate(GateType.BALANCED));
+      double[] realMs = timer.wallMs(real::run);
+      double[] balancedMs = timer.wallMs(balanced::run);
+      return new Result(
+          shape,
+          device.name(),
+          new Timing(realMs, real.imbalance()),
+          new Timing(balancedMs, balanced.imbalance()),
+          timer.profileMs(real::run));
+    }
+  }
+
+  private static GateConfig gate(GateType type) {
+    return new GateConfig(type, true, JITTER, JitterOn.LOGITS, Mask.CODE, BALANCE_COEFFICIENT, 0);
+  }
+}

@@ -1,0 +1,179 @@
+package troupe.router.trunk;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import troupe.core.config.ConfigLoader;
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.Device;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.check.KernelCheck;
+import troupe.core.tensor.reference.ReferenceDevice;
+import troupe.router.gate.CounterDraws;
+import troupe.router.gate.Draws;
+
+/**
+ * Compares gates on a device with those on the host: the same draws have to lead to the same
+ * decisions, and to the same rows and gradients up to rounding.
+ */
+public final class RoutingCheck {
+  private static final int TOKENS = 301;
+  private static final int EXPERTS = 5;
+  private static final int CHANNELS = 40;
+  private static final double EXACT = 1e-5;
+  private static final double ROUNDED = 1e-2;
+
+  /** Every gate, mask, jitter and way to drop, each at least once. */
+  private static final List<List<String>> CASES =
+      List.of(
+          List.of("gate.type=sparsemixer", "gate.z_coefficient=0.001"),
+          List.of("gate.type=sparsemixer", "gate.mask=paper", "experts.capacity_factor=1.0"),
+          List.of("gate.type=sparsemixer-1st", "gate.mask=none", "gate.omega=false"),
+          List.of(
+              "gate.type=sparsemixer-2nd",
+              "gate.mask=none",
+              "experts.capacity_factor=0.8",
+              "experts.drop=position"),
+          List.of("gate.type=sparsemixer-inf", "gate.mask=none"),
+          List.of("gate.type=switch", "gate.z_coefficient=0.001"),
+          List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
+
+  private RoutingCheck() {}
+
+  /**
+   * Runs every case on a device that routes; does nothing on another.
+   *
+   * @return how many there were
+   * @throws KernelCheck.WrongKernelException naming the case and what differs
+   */
+  public static int all(Device device) {
+    if (device.routing() == null) {
+      return 0;
+    }
+    try (Device host = new ReferenceDevice()) {
+      for (List<String> overrides : CASES) {
+        RunConfig config = ConfigLoader.parse("", overrides);
+        for (boolean training : new boolean[] {true, false}) {
+          Results expected = run(new HostRouter(host, config), host, config, training);
+          Results found = run(new DeviceRouter(device, config), device, config, training);
+          compare(overrides + (training ? "" : " in evaluation"), expected, found);
+        }
+      }
+    }
+    return 2 * CASES.size();
+  }
+
+  /** What a routing came to. */
+  private record Results(
+      int[] offset_E1,
+      LayerStats stats,
+      double[] sent_RD,
+      double[] x_TD,
+      double[] dY_RD,
+      double[] dOmega_D,
+      double[] dLogits_TE,
+      double[] dH_TD) {}
+
+  private static Results run(
+      TokenRouter router, Device device, RunConfig config, boolean training) {
+    Random random = new Random(20231018);
+    Draws draws = training ? new CounterDraws(7, 11, 3, 1L << 33) : null;
+    boolean omega = config.gate().omega();
+    try (Tensor h_TD = normal(device, random, TOKENS);
+        Tensor mid_TD = normal(device, random, TOKENS);
+        Tensor dX_TD = normal(device, random, TOKENS);
+        Tensor omega_1D = omega ? exact(device, random, 1, CHANNELS) : null;
+        Tensor dOmega_1D = omega ? device.zeros(1, CHANNELS) : null;
+        Tensor dLogits_TE = device.allocate(TOKENS, EXPERTS);
+        Tensor dH_TD = device.allocateActivations(TOKENS, CHANNELS);
+        Tensor x_TD = device.allocateActivations(TOKENS, CHANNELS);
+        TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
+        RoutedTokens routed =
+            router.route(exact(device, random, TOKENS, EXPERTS), draws, training)) {
+      int[] offset_E1 = routed.offset_E1();
+      try (Tensor sent_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
+          Tensor dY_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
+          Tensor y_RD = normal(device, random, offset_E1[EXPERTS])) {
+        Tensor[] y_E = new Tensor[EXPERTS];
+        for (int e = 0; e < EXPERTS; e++) {
+          y_E[e] = y_RD.rows(offset_E1[e], offset_E1[e + 1] - offset_E1[e]);
+        }
+        routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
+        routed.combine(x_TD, mid_TD, y_E, omega_1D);
+        routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
+        routed.logitsGradient(dLogits_TE, new double[] {0.4, 0.1, 0.2, 0.2, 0.1}, TOKENS);
+        device.kernels().copy(dH_TD, h_TD);
+        routed.dispatchBackward(dH_TD, y_E);
+        return new Results(
+            offset_E1,
+            routed.stats(),
+            sent_RD.toDoubles(),
+            x_TD.toDoubles(),
+            dY_RD.toDoubles(),
+            omega ? dOmega_1D.toDoubles() : new double[0],
+            dLogits_TE.toDoubles(),
+            dH_TD.toDoubles());
+      }
+    }
+  }
+
+  /** Activations of few bits, so that all devices start from the same numbers. */
+  private static Tensor normal(Device device, Random random, int rows) {
+    Tensor tensor = device.allocateActivations(rows, CHANNELS);
+    tensor.set(normals(random, rows * CHANNELS, 0xFFFF0000));
+    return tensor;
+  }
+
+  private static Tensor exact(Device device, Random random, int rows, int columns) {
+    Tensor tensor = device.allocate(rows, columns);
+    tensor.set(normals(random, rows * columns, -1));
+    return tensor;
+  }
+
+  private static float[] normals(Random random, int count, int bits) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] =
+          Float.intBitsToFloat(Float.floatToRawIntBits((float) random.nextGaussian()) & bits);
+    }
+    return values;
+  }
+
+  private static void compare(String what, Results expected, Results found) {
+    equal(what, "rows of experts", expected.offset_E1(), found.offset_E1());
+    equal(what, "routed", expected.stats().routed_E(), found.stats().routed_E());
+    equal(
+        what,
+        "alive and dropped",
+        new long[] {expected.stats().alive(), expected.stats().dropped()},
+        new long[] {found.stats().alive(), found.stats().dropped()});
+    KernelCheck.close(what + " sum of p", expected.stats().sumP_E(), found.stats().sumP_E(), EXACT);
+    KernelCheck.close(
+        what + " sum of squared log-sum-exp",
+        new double[] {expected.stats().sumZ()},
+        new double[] {found.stats().sumZ()},
+        EXACT);
+    KernelCheck.close(what + " dispatch", expected.sent_RD(), found.sent_RD(), ROUNDED);
+    KernelCheck.close(what + " combine", expected.x_TD(), found.x_TD(), ROUNDED);
+    KernelCheck.close(what + " combineBackward", expected.dY_RD(), found.dY_RD(), ROUNDED);
+    KernelCheck.close(what + " dOmega", expected.dOmega_D(), found.dOmega_D(), EXACT);
+    KernelCheck.close(what + " dLogits", expected.dLogits_TE(), found.dLogits_TE(), EXACT);
+    KernelCheck.close(what + " dispatchBackward", expected.dH_TD(), found.dH_TD(), ROUNDED);
+  }
+
+  private static void equal(String what, String name, int[] expected, int[] found) {
+    equal(
+        what,
+        name,
+        Arrays.stream(expected).asLongStream().toArray(),
+        Arrays.stream(found).asLongStream().toArray());
+  }
+
+  private static void equal(String what, String name, long[] expected, long[] found) {
+    if (!Arrays.equals(expected, found)) {
+      throw new KernelCheck.WrongKernelException(
+          "gate %s: %s: %s (expected: %s)"
+              .formatted(what, name, Arrays.toString(found), Arrays.toString(expected)));
+    }
+  }
+}
