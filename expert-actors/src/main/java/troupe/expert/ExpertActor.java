@@ -194,18 +194,23 @@ public final class ExpertActor {
 
   private Behavior<Command> onCommand(Command command) {
     try {
-      switch (command) {
-        case Deliver deliver -> onDeliver(deliver.header(), deliver.rows().on(state.device()));
-        case Apply apply -> onApply(apply);
-        case TakeSnapshot take -> take.snapshot().take(state);
-        case NormKnown known -> onNorm(known);
-        case RetrySend retry -> retryIfWaiting(outbox.flush());
-      }
+      // Experts of a layer have nothing to do with each other.
+      state.device().concurrently(state.expert(), () -> handle(command));
     } catch (RuntimeException e) {
       state.incarnations().failed(e);
       throw e;
     }
     return Behaviors.same();
+  }
+
+  private void handle(Command command) {
+    switch (command) {
+      case Deliver deliver -> onDeliver(deliver.header(), deliver.rows().on(state.device()));
+      case Apply apply -> onApply(apply);
+      case TakeSnapshot take -> take.snapshot().take(state);
+      case NormKnown known -> onNorm(known);
+      case RetrySend retry -> retryIfWaiting(outbox.flush());
+    }
   }
 
   private void onDeliver(BatchHeader header, TensorPayload rows) {

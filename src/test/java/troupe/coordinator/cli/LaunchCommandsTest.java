@@ -68,7 +68,7 @@ final class LaunchCommandsTest {
         "bench nodes CONFIG cluster.threads=3 | cluster.threads: 3 (expected: a multiple of --nodes 2",
         "bench nodes CONFIG cluster.threads=2 replicate.every=0 | replicate.every: 0 (expected: >= 1",
         "bench nodes CONFIG cluster.threads=2 cluster.name=a | cluster.name: one value for 2 nodes",
-        "bench | bench: nothing named (expected: train, control or nodes)",
+        "bench | bench: nothing named (expected: train, moe-layer, attention, kernels, control or nodes)",
         "chaos CONFIG --seed 1 --minutes 5 --reference 12 | --reference: 12 (expected: 64 hex",
       })
   void shouldAnswerAMistakeInTwoLines(String line, String answer) {

@@ -112,8 +112,8 @@ class ComputeThreadsTest {
         system,
         () -> {
           int now = atOnce.incrementAndGet();
-          // Until then threads may be at it that have just computed.
-          if (pieces.incrementAndGet() > 100) {
+          // Until then threads may be at it that have just computed, and were put aside.
+          if (pieces.incrementAndGet() > 5_000) {
             most.accumulateAndGet(now, Math::max);
           }
           Thread.yield();
@@ -128,7 +128,7 @@ class ComputeThreadsTest {
             awaitUninterrupted(all);
           });
     }
-    await("side work", () -> pieces.get() > 300);
+    await("side work", () -> pieces.get() > 6_000);
     assertEquals(1, most.get());
   }
 }

@@ -3,6 +3,7 @@ package troupe.coordinator.bench;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntConsumer;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.nn.FeedForward;
 import troupe.core.nn.ParameterLayout;
@@ -129,10 +130,11 @@ final class MoeLayerPass {
       Tensor[] y_E = outputs(scratch);
       FeedForward[] network_E = new FeedForward[count];
       FeedForward.Saved[] saved_E = new FeedForward.Saved[count];
-      for (int e = 0; e < count; e++) {
-        network_E[e] = new FeedForward(device, inputs.experts.get(e), PREFIX, Activation.GELU);
-        saved_E[e] = scratch.own(network_E[e].forward(y_E[e], x_E[e]));
-      }
+      forEachExpert(
+          e -> {
+            network_E[e] = new FeedForward(device, inputs.experts.get(e), PREFIX, Activation.GELU);
+            saved_E[e] = scratch.own(network_E[e].forward(y_E[e], x_E[e]));
+          });
       Tensor x_TD = scratch.output(tokens, d);
       routing.combine(x_TD, inputs.mid_TD, y_E, routed, inputs.omega_1D);
 
@@ -141,12 +143,21 @@ final class MoeLayerPass {
           sentGradient_RD, inputs.dOmega_1D, inputs.dX_TD, y_E, routed, inputs.omega_1D);
       Tensor[] dY_E = split(sentGradient_RD);
       Tensor[] dIn_E = outputs(scratch);
-      for (int e = 0; e < count; e++) {
-        network_E[e].backwardInput(dIn_E[e], dY_E[e], saved_E[e]);
-        network_E[e].backwardWeights(
-            inputs.gradients.get(e), PREFIX, dY_E[e], x_E[e], saved_E[e], false);
-      }
+      forEachExpert(
+          e -> {
+            network_E[e].backwardInput(dIn_E[e], dY_E[e], saved_E[e]);
+            network_E[e].backwardWeights(
+                inputs.gradients.get(e), PREFIX, dY_E[e], x_E[e], saved_E[e], false);
+          });
       routeBackward(routed, scratch, dIn_E);
+    }
+  }
+
+  /** As experts that are actors do their work: apart from each other. */
+  private void forEachExpert(IntConsumer work) {
+    for (int e = 0; e < shape.experts(); e++) {
+      int expert = e;
+      device.concurrently(expert, () -> work.accept(expert));
     }
   }
 

@@ -77,6 +77,16 @@ public interface Device extends AutoCloseable {
   }
 
   /**
+   * Does {@code work} whose kernels may run beside those of other keys. It sees what was asked of
+   * the device before; work of the same key is done in order; whatever is asked of the device
+   * outside waits for all of it. Where a device does one thing after the other anyway, this just
+   * runs it.
+   */
+  default void concurrently(int key, Runnable work) {
+    work.run();
+  }
+
+  /**
    * A point in this device's work: what was asked of it so far. {@code null} where work is done
    * when a call returns, and where there is no other device to wait for it.
    */

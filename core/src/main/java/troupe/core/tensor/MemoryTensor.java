@@ -91,11 +91,17 @@ public abstract class MemoryTensor<M> implements Tensor {
     return view(offset + from, newRows, newColumns);
   }
 
+  /** Closes the tensor without giving its memory back: that is the caller's to do. */
+  protected final M takeMemory() {
+    M taken = memory;
+    memory = null;
+    return taken;
+  }
+
   @Override
   public final void close() {
-    if (memory != null) {
-      M given = memory;
-      memory = null;
+    M given = takeMemory();
+    if (given != null) {
       release(given);
     }
   }

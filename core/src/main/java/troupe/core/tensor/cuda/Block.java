@@ -66,6 +66,14 @@ final class Block {
     shadowCurrent = false;
   }
 
+  /** Frees it once another GPU is done with it. */
+  void freeAfter(long event) {
+    gpu.freeAfter(address, event);
+    if (shadow != 0) {
+      gpu.freeAfter(shadow, event);
+    }
+  }
+
   void free() {
     gpu.free(address);
     if (shadow != 0) {

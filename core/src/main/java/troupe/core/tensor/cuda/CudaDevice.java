@@ -156,6 +156,11 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public void concurrently(int key, Runnable work) {
+    gpu.lanes().run(key, work);
+  }
+
+  @Override
   public Fence fence() {
     return hasPeers ? peerCopies.point() : null;
   }
@@ -165,17 +170,15 @@ public final class CudaDevice implements Device {
     CudaTensor source = CudaTensor.of(from);
     Block block = block(from.rows(), from.columns(), from.dtype(), gpu.copyStream());
     CudaTensor copy = new CudaTensor(this, block, from.rows(), from.columns());
-    if (from.size() > 0) {
-      peerCopies.copy(
-          copy.address(),
-          source.cudaDevice().gpu,
-          source.address(),
-          from.size() * from.dtype().bytes(),
-          ready,
-          last);
-    }
+    long done =
+        peerCopies.copy(
+            copy.address(),
+            source.cudaDevice().gpu,
+            source.address(),
+            from.size() * from.dtype().bytes(),
+            ready);
     if (last) {
-      from.close();
+      source.closeAfter(done);
     }
     return copy;
   }
@@ -258,6 +261,11 @@ public final class CudaDevice implements Device {
   void release(Block block) {
     allocated.addAndGet(-block.bytes());
     block.free();
+  }
+
+  void releaseAfter(Block block, long event) {
+    allocated.addAndGet(-block.bytes());
+    block.freeAfter(event);
   }
 
   /** The bf16 copy of float32 elements was made, or goes with its owner. */

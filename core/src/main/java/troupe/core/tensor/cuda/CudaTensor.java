@@ -80,6 +80,14 @@ final class CudaTensor extends MemoryTensor<Block> {
     device.release(block);
   }
 
+  /** Closes it; the memory is reused once another GPU has come to a point. */
+  void closeAfter(long event) {
+    Block block = takeMemory();
+    if (block != null) {
+      device.releaseAfter(block, event);
+    }
+  }
+
   /**
    * {@inheritDoc}
    *

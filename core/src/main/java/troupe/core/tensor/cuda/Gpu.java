@@ -17,7 +17,9 @@ final class Gpu implements AutoCloseable {
   private final int handle;
   private final long context;
   private final long stream;
+  private final Lanes lanes;
   private final long copyStream;
+  private final long reclaimStream;
   private final long pool;
   private final int capability;
   private final int multiprocessors;
@@ -53,7 +55,9 @@ final class Gpu implements AutoCloseable {
     this.context = driver.retainPrimaryContext(handle);
     enter();
     this.stream = driver.createStream();
+    this.lanes = new Lanes(driver, stream);
     this.copyStream = driver.createStream();
+    this.reclaimStream = driver.createStream();
     this.pool = driver.createPool(handle);
   }
 
@@ -65,9 +69,18 @@ final class Gpu implements AutoCloseable {
     return index;
   }
 
-  /** The stream in which all of this GPU's work is done in order. */
+  /**
+   * The stream for what comes next: the main one, in which work is done in order, or a lane for a
+   * thread that is in one.
+   */
   long stream() {
-    return stream;
+    enter();
+    return lanes.current();
+  }
+
+  /** Work beside the main stream. */
+  Lanes lanes() {
+    return lanes;
   }
 
   /** The stream of copies from other GPUs, which run beside the work. */
@@ -112,7 +125,7 @@ final class Gpu implements AutoCloseable {
 
   /** Memory for what comes next in the stream. */
   long allocate(long bytes) {
-    return allocate(bytes, stream);
+    return allocate(bytes, stream());
   }
 
   /** Memory for what comes next in one of this GPU's streams. */
@@ -126,15 +139,21 @@ final class Gpu implements AutoCloseable {
       }
     }
     // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
-    driver.synchronize(stream);
+    driver.synchronize(forStream);
     driver.trimPool(pool);
     return driver.allocate(bytes, pool, forStream);
   }
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
+    driver.free(address, stream());
+  }
+
+  /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */
+  void freeAfter(long address, long event) {
     enter();
-    driver.free(address, stream);
+    driver.waitFor(reclaimStream, event);
+    driver.free(address, reclaimStream);
   }
 
   /** Lets another GPU of this process read and write this one's memory, where the machine can. */
@@ -148,18 +167,18 @@ final class Gpu implements AutoCloseable {
 
   /** Waits for all work. */
   void synchronize() {
-    enter();
-    driver.synchronize(stream);
+    driver.synchronize(stream());
   }
 
   @Override
   public void close() {
-    enter();
-    driver.synchronize(stream);
+    synchronize();
+    lanes.close();
+    for (long each : new long[] {stream, copyStream, reclaimStream}) {
+      driver.synchronize(each);
+      driver.destroyStream(each);
+    }
     driver.destroyPool(pool);
-    driver.destroyStream(stream);
-    driver.synchronize(copyStream);
-    driver.destroyStream(copyStream);
     driver.releasePrimaryContext(handle);
     CURRENT.remove();
   }

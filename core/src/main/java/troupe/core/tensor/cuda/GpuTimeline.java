@@ -49,6 +49,8 @@ final class GpuTimeline implements KernelProfiler {
   @Override
   public synchronized void begin() {
     gpu.enter();
+    // One after the other, or times would overlap.
+    gpu.lanes().enable(false);
     names.clear();
     used = 0;
     on = true;
@@ -57,6 +59,7 @@ final class GpuTimeline implements KernelProfiler {
   @Override
   public synchronized Map<String, Long> end() {
     on = false;
+    gpu.lanes().enable(true);
     gpu.synchronize();
     Map<String, Long> nanos = new TreeMap<>();
     Map<String, Long> idleBefore = new TreeMap<>();

@@ -21,7 +21,7 @@ import troupe.core.tensor.cuda.driver.Driver;
  * #bucket}.
  */
 final class MatrixProducts implements AutoCloseable {
-  private static final long WORKSPACE_BYTES = 64L << 20;
+  private static final long WORKSPACE_BYTES = 32L << 20;
   private static final int BEST_ALIGNMENT = 16;
   private static final int MOST_LAYOUTS = 16_384;
 
@@ -104,7 +104,10 @@ final class MatrixProducts implements AutoCloseable {
   private final Gpu gpu;
   private final GpuTimeline timeline;
   private final BlasLt blas;
-  private final long workspace;
+
+  /** One a stream: products side by side must not share it. */
+  private final Map<Long, Long> workspaces = new HashMap<>();
+
   private final Arena arena = Arena.ofShared();
   private final long one = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1).address();
   private final long zero = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 0).address();
@@ -128,7 +131,6 @@ final class MatrixProducts implements AutoCloseable {
     this.gpu = gpu;
     this.timeline = timeline;
     this.blas = blas;
-    this.workspace = gpu.allocate(WORKSPACE_BYTES);
   }
 
   /** Queues a product. An empty one is the caller's to deal with. */
@@ -168,6 +170,8 @@ final class MatrixProducts implements AutoCloseable {
   private void multiply(Call call, MemorySegment algorithm) {
     Product product = call.product();
     boolean adds = product.c() != 0;
+    long stream = gpu.stream();
+    long workspace = workspaces.computeIfAbsent(stream, its -> gpu.allocate(WORKSPACE_BYTES));
     timeline.time(
         product.label(),
         () ->
@@ -185,7 +189,7 @@ final class MatrixProducts implements AutoCloseable {
                 algorithm.address(),
                 workspace,
                 WORKSPACE_BYTES,
-                gpu.stream()));
+                stream));
   }
 
   private long describe(Shape shape) {
@@ -227,7 +231,7 @@ final class MatrixProducts implements AutoCloseable {
   @Override
   public void close() {
     gpu.enter();
-    gpu.free(workspace);
+    workspaces.values().forEach(gpu::free);
     blas.close();
     arena.close();
   }

@@ -47,19 +47,19 @@ final class PeerCopies implements AutoCloseable {
    * Queues a copy to memory that was allocated for the copy stream.
    *
    * @param ready may be {@code null}
-   * @param last whether the source is freed next: its GPU's later work waits for the copy
+   * @return the event at which it is done
    */
-  void copy(long to, Gpu source, long from, long bytes, Fence ready, boolean last) {
+  long copy(long to, Gpu source, long from, long bytes, Fence ready) {
     gpu.enter();
     if (ready instanceof Point point) {
       driver.waitFor(gpu.copyStream(), point.event());
     }
-    driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
+    if (bytes > 0) {
+      driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
+    }
     long done = record(gpu.copyStream());
     driver.waitFor(gpu.stream(), done);
-    if (last) {
-      driver.waitFor(source.stream(), done);
-    }
+    return done;
   }
 
   @Override
