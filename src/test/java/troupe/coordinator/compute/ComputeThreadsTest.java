@@ -113,7 +113,7 @@ class ComputeThreadsTest {
         () -> {
           int now = atOnce.incrementAndGet();
           // Until then threads may be at it that have just computed, and were put aside.
-          if (pieces.incrementAndGet() > 5_000) {
+          if (pieces.incrementAndGet() > 400) {
             most.accumulateAndGet(now, Math::max);
           }
           Thread.yield();
@@ -128,7 +128,7 @@ class ComputeThreadsTest {
             awaitUninterrupted(all);
           });
     }
-    await("side work", () -> pieces.get() > 6_000);
+    await("side work", () -> pieces.get() > 600);
     assertEquals(1, most.get());
   }
 }

@@ -8,6 +8,7 @@ import troupe.core.UserException;
 import troupe.core.checkpoint.RunLock;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.cuda.CudaDevices;
 
 /**
  * What each node of a local cluster is told: the user's config and overrides, then what tells nodes
@@ -101,6 +102,11 @@ public record LaunchPlan(RunConfig run, Path config, List<String> overrides, Lis
       // Each of N JVMs would start a thread for every core otherwise.
       int cores = Runtime.getRuntime().availableProcessors();
       arguments.add("cluster.threads=" + Math.max(1, cores / nodes()));
+    }
+    int gpus = CudaDevices.likelyCount();
+    if (gpus > 1 && run.device().equals("cuda")) {
+      // A process a GPU: what kills one takes one device, not the machine.
+      arguments.add("device=\"cuda:" + (number - 1) % gpus + "\"");
     }
     arguments.add("cluster.name=" + name(number));
     arguments.add(PORT + "=" + ports.get(number - 1));

@@ -24,6 +24,7 @@ public final class ResolvedConfig {
   private static final Set<String> WITHOUT_EFFECT =
       Set.of(
           "run",
+          "cuda",
           "train.log_every",
           "evaluate",
           "generate",
@@ -123,6 +124,9 @@ public final class ResolvedConfig {
         .keySet()
         .removeIf(
             key -> WITHOUT_EFFECT.contains(key) || WITHOUT_EFFECT.contains(key.split("\\.")[0]));
+    // One GPU computes what another does.
+    values.computeIfPresent(
+        "device", (key, name) -> name.replaceFirst("^\"cuda:\\d+\"$", "\"cuda\""));
     return values;
   }
 

@@ -104,7 +104,7 @@ public final class CudaDevice implements Device {
     } catch (CudaException e) {
       throw e.code() == CudaException.OUT_OF_MEMORY
           ? outOfMemory(rows, columns, type)
-          : launcher.failed(e);
+          : gpu.explain(e);
     }
   }
 
@@ -278,7 +278,7 @@ public final class CudaDevice implements Device {
     try {
       gpu.synchronize();
     } catch (CudaException e) {
-      throw launcher.failed(e);
+      throw gpu.explain(e);
     }
   }
 

@@ -21,6 +21,16 @@ public final class CudaDevices {
     return Files.exists(Path.of("/dev/nvidiactl")) || Files.exists(Path.of("/dev/dxg"));
   }
 
+  /** How many GPUs this machine seems to have for this process; loads nothing. */
+  public static int likelyCount() {
+    String visible = System.getenv("CUDA_VISIBLE_DEVICES");
+    if (visible != null) {
+      return visible.isBlank() ? 0 : visible.split(",").length;
+    }
+    String[] gpus = Path.of("/dev").toFile().list((folder, name) -> name.matches("nvidia\\d+"));
+    return gpus == null ? 0 : gpus.length;
+  }
+
   /**
    * Opens a GPU.
    *

@@ -1,5 +1,6 @@
 package troupe.core.tensor.cuda;
 
+import java.util.function.UnaryOperator;
 import troupe.core.UserException;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
@@ -21,6 +22,7 @@ final class Gpu implements AutoCloseable {
   private final long copyStream;
   private final long reclaimStream;
   private final long pool;
+  private volatile UnaryOperator<CudaException> explanation = UnaryOperator.identity();
   private final int capability;
   private final int multiprocessors;
   private final int sharedBytes;
@@ -121,6 +123,16 @@ final class Gpu implements AutoCloseable {
       driver.setCurrent(context);
       CURRENT.set(context);
     }
+  }
+
+  /** Has {@link #explain} say more about a failure than the driver does. */
+  void explainBy(UnaryOperator<CudaException> how) {
+    explanation = how;
+  }
+
+  /** A failure of work that was queued earlier, with what is known of it. */
+  CudaException explain(CudaException e) {
+    return explanation.apply(e);
   }
 
   /** Memory for what comes next in the stream. */

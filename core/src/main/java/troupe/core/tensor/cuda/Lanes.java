@@ -1,5 +1,7 @@
 package troupe.core.tensor.cuda;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -17,6 +19,7 @@ final class Lanes implements AutoCloseable {
   private final long[] ends = new long[LANES];
   private final long[] forkOf = new long[LANES];
   private final long forkEvent;
+  private final Map<Integer, Integer> laneOf = new ConcurrentHashMap<>();
 
   /** Lanes with work that the main stream has not waited for, as bits. */
   private int open;
@@ -66,7 +69,9 @@ final class Lanes implements AutoCloseable {
       work.run();
       return;
     }
-    enter(Math.floorMod(key, LANES));
+    // In turn, whichever keys there are: the experts of one of two GPUs may have even numbers
+    // alone.
+    enter(laneOf.computeIfAbsent(key, it -> laneOf.size() % LANES));
     try {
       work.run();
     } finally {

@@ -37,6 +37,7 @@ final class Launcher implements AutoCloseable {
     this.timeline = timeline;
     this.driver = gpu.driver();
     gpu.enter();
+    gpu.explainBy(this::failed);
     List<Long> loaded = new ArrayList<>();
     code.forEach(module -> loaded.add(driver.loadModule(module)));
     this.modules = loaded.stream().mapToLong(Long::longValue).toArray();
@@ -86,7 +87,7 @@ final class Launcher implements AutoCloseable {
                   gpu.stream(),
                   addresses.address()));
     } catch (CudaException e) {
-      throw Driver.isPoisoned(e) ? failed(e) : e;
+      throw failed(e);
     }
     last[(int) (count++ % REMEMBERED)] = kernel;
   }
@@ -109,8 +110,11 @@ final class Launcher implements AutoCloseable {
     throw none;
   }
 
-  /** Something that was queued earlier went wrong: says after which kernels it showed. */
-  synchronized CudaException failed(CudaException e) {
+  /** If something that was queued earlier went wrong: says after which kernels it showed. */
+  private synchronized CudaException failed(CudaException e) {
+    if (!Driver.isPoisoned(e)) {
+      return e;
+    }
     StringBuilder names = new StringBuilder();
     for (long i = Math.max(0, count - REMEMBERED); i < count; i++) {
       names.append(names.isEmpty() ? "" : ", ").append(last[(int) (i % REMEMBERED)]);

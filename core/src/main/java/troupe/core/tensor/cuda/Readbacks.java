@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.function.Function;
+import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -119,8 +120,8 @@ final class Readbacks implements AutoCloseable {
         gpu.enter();
         try {
           driver.await(slot.event());
-        } catch (RuntimeException e) {
-          failure = e;
+        } catch (CudaException e) {
+          failure = gpu.explain(e);
         }
       }
     }

@@ -2,6 +2,7 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -96,7 +97,11 @@ final class Transfers implements AutoCloseable {
     for (long done = 0; done < to.byteSize(); ) {
       long count = Math.min(HALF, to.byteSize() - done);
       driver.copyToHost(down.address(), from + done, count, gpu.stream());
-      driver.synchronize(gpu.stream());
+      try {
+        driver.synchronize(gpu.stream());
+      } catch (CudaException e) {
+        throw gpu.explain(e);
+      }
       MemorySegment.copy(down, 0, to, done, count);
       done += count;
     }
