@@ -117,7 +117,7 @@ final class LocalClusterTest {
       awaitLine("staying");
       ChildNode node = cluster.node(1);
       node.pause();
-      assertEquals('T', state(node));
+      Eventually.await("halted", () -> state(node) == 'T');
       assertTrue(node.isAlive());
       node.pause();
       node.resume();

@@ -8,7 +8,6 @@ import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
-import troupe.core.tensor.Tensor;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.RouterActor;
@@ -69,15 +68,13 @@ public final class NodeReceiver implements BatchReceiver {
   }
 
   private Payload place(BatchHeader header) {
-    return device.isHostMemory()
-        ? TensorPayload.given(tensor(header))
-        : new HostRows(Arena.ofAuto().allocate(header.payloadBytes(), Double.BYTES));
-  }
-
-  private Tensor tensor(BatchHeader header) {
-    return isActivations(header)
-        ? device.allocateActivations(header.rows(), header.columns())
-        : device.allocate(header.rows(), header.columns());
+    if (!device.isHostMemory()) {
+      return new HostRows(Arena.ofAuto().allocate(header.payloadBytes(), Double.BYTES));
+    }
+    return TensorPayload.given(
+        isActivations(header)
+            ? device.allocateActivations(header.rows(), header.columns())
+            : device.allocate(header.rows(), header.columns()));
   }
 
   private static boolean isActivations(BatchHeader header) {
@@ -100,9 +97,8 @@ public final class NodeReceiver implements BatchReceiver {
     if (payload instanceof TensorPayload rows) {
       return rows;
     }
-    Tensor tensor = tensor(header);
-    tensor.copyFrom(payload.bytes());
-    return TensorPayload.given(tensor);
+    return TensorPayload.given(
+        device.receive(header.rows(), header.columns(), isActivations(header), payload.bytes()));
   }
 
   private boolean fits(BatchHeader header) {

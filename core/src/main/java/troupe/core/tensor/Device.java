@@ -1,5 +1,7 @@
 package troupe.core.tensor;
 
+import java.lang.foreign.MemorySegment;
+
 /**
  * Something that holds tensors and runs kernels on them. Devices are safe to use from several
  * threads at once; a tensor is not.
@@ -87,8 +89,28 @@ public interface Device extends AutoCloseable {
   }
 
   /**
+   * A tensor with elements that have come from elsewhere, ready for use by whoever is handed it.
+   *
+   * @param activations whether it is of type {@link #activationType}, else of {@link #dtype}
+   */
+  default Tensor receive(int rows, int columns, boolean activations, MemorySegment from) {
+    Tensor tensor = activations ? allocateActivations(rows, columns) : allocate(rows, columns);
+    tensor.copyFrom(from);
+    return tensor;
+  }
+
+  /**
+   * Copies the elements that a tensor has at a point, on whatever thread, without waiting for more.
+   *
+   * @param ready from {@link #fence}
+   */
+  default void send(Tensor tensor, Fence ready, MemorySegment to) {
+    tensor.copyTo(to);
+  }
+
+  /**
    * A point in this device's work: what was asked of it so far. {@code null} where work is done
-   * when a call returns, and where there is no other device to wait for it.
+   * when a call returns.
    */
   default Fence fence() {
     return null;

@@ -59,7 +59,7 @@ public final class TensorPayload implements Payload {
     }
     if (copied == null) {
       copied = Arena.ofAuto().allocate(byteSize(), Double.BYTES);
-      tensor.copyTo(copied);
+      tensor.device().send(tensor, ready, copied);
     }
     return copied;
   }

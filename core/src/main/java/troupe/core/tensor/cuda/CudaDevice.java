@@ -1,5 +1,6 @@
 package troupe.core.tensor.cuda;
 
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
 import troupe.core.tensor.CheckedKernels;
 import troupe.core.tensor.DType;
@@ -35,7 +36,6 @@ public final class CudaDevice implements Device {
   private final Kernels kernels;
   private final RoutingKernels routing;
   private final AtomicLong allocated = new AtomicLong();
-  private volatile boolean hasPeers;
 
   /**
    * Opens a GPU and compiles its kernels.
@@ -151,8 +151,6 @@ public final class CudaDevice implements Device {
   void connect(CudaDevice peer) {
     gpu.letIn(peer.gpu);
     peer.gpu.letIn(gpu);
-    hasPeers = true;
-    peer.hasPeers = true;
   }
 
   @Override
@@ -161,8 +159,26 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public Tensor receive(int rows, int columns, boolean activations, MemorySegment from) {
+    DType type = activations ? DType.BF16 : DType.F32;
+    Block block = block(rows, columns, type, gpu.copyStream());
+    CudaTensor tensor = new CudaTensor(this, block, rows, columns);
+    transfers.receive(tensor.address(), from.asSlice(0, tensor.size() * type.bytes()));
+    return tensor;
+  }
+
+  @Override
+  public void send(Tensor tensor, Fence ready, MemorySegment to) {
+    CudaTensor from = CudaTensor.of(tensor);
+    transfers.send(
+        to.asSlice(0, from.size() * from.dtype().bytes()),
+        from.address(),
+        ((PeerCopies.Point) ready).event());
+  }
+
+  @Override
   public Fence fence() {
-    return hasPeers ? peerCopies.point() : null;
+    return peerCopies.point();
   }
 
   @Override

@@ -17,17 +17,11 @@ final class Lanes implements AutoCloseable {
   private final long main;
   private final long[] streams = new long[LANES];
   private final long[] ends = new long[LANES];
-  private final long[] forkOf = new long[LANES];
   private final long forkEvent;
   private final Map<Integer, Integer> laneOf = new ConcurrentHashMap<>();
 
   /** Lanes with work that the main stream has not waited for, as bits. */
   private int open;
-
-  /** How often the main stream was forked, and whether it has got work since. */
-  private long forks;
-
-  private boolean mainAdvanced = true;
 
   /** Who is in a lane, and in which. */
   private volatile Thread inside;
@@ -59,7 +53,6 @@ final class Lanes implements AutoCloseable {
         open &= ~(1 << i);
       }
     }
-    mainAdvanced = true;
     return main;
   }
 
@@ -85,15 +78,13 @@ final class Lanes implements AutoCloseable {
   }
 
   private synchronized void enter(int to) {
-    if (mainAdvanced) {
-      driver.record(forkEvent, main);
-      mainAdvanced = false;
-      forks++;
-    }
-    if (forkOf[to] != forks) {
-      driver.waitFor(streams[to], forkEvent);
-      forkOf[to] = forks;
-    }
+    // Every time: another thread may have used the main stream meanwhile.
+    driver.record(forkEvent, main);
+    driver.waitFor(streams[to], forkEvent);
+    // Now and on leaving: who is sent something from inside, a transport's thread say, may look at
+    // it
+    // at once, and clear this.
+    open |= 1 << to;
     lane = to;
     inside = Thread.currentThread();
   }

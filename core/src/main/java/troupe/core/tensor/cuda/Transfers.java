@@ -91,19 +91,48 @@ final class Transfers implements AutoCloseable {
     return address;
   }
 
+  /** Copies to memory that was allocated for the copy stream, and waits for that alone. */
+  synchronized void receive(long to, MemorySegment from) {
+    gpu.enter();
+    for (long done = 0; done < from.byteSize(); ) {
+      long count = Math.min(HALF, from.byteSize() - done);
+      MemorySegment place = room(count);
+      MemorySegment.copy(from, done, place, 0, count);
+      driver.copyToDevice(to + done, place.address(), count, gpu.copyStream());
+      await(gpu.copyStream());
+      done += count;
+    }
+    await(gpu.copyStream());
+  }
+
   /** Copies to the host, waiting for the device. */
-  synchronized void toHost(MemorySegment to, long from) {
+  void toHost(MemorySegment to, long from) {
+    toHost(to, from, gpu.stream());
+  }
+
+  /** Copies to the host what is there at a point of the GPU's work; waits for no more. */
+  void send(MemorySegment to, long from, long ready) {
+    gpu.enter();
+    driver.waitFor(gpu.copyStream(), ready);
+    toHost(to, from, gpu.copyStream());
+  }
+
+  private synchronized void toHost(MemorySegment to, long from, long stream) {
     gpu.enter();
     for (long done = 0; done < to.byteSize(); ) {
       long count = Math.min(HALF, to.byteSize() - done);
-      driver.copyToHost(down.address(), from + done, count, gpu.stream());
-      try {
-        driver.synchronize(gpu.stream());
-      } catch (CudaException e) {
-        throw gpu.explain(e);
-      }
+      driver.copyToHost(down.address(), from + done, count, stream);
+      await(stream);
       MemorySegment.copy(down, 0, to, done, count);
       done += count;
+    }
+  }
+
+  private void await(long stream) {
+    try {
+      driver.synchronize(stream);
+    } catch (CudaException e) {
+      throw gpu.explain(e);
     }
   }
 
