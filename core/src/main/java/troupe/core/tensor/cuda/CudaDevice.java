@@ -16,9 +16,9 @@ import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
- * One NVIDIA GPU. Everything is queued in one stream in the order in which it is asked for,
- * whatever the thread: results do not depend on timing, and memory that is given back may be reused
- * at once.
+ * One NVIDIA GPU. Work is queued in one stream in the order in which it is asked for, whatever the
+ * thread, but for what runs {@link #concurrently}: results do not depend on timing, and memory that
+ * is given back may be reused at once.
  */
 public final class CudaDevice implements Device {
   /** What the names of these devices start with. */

@@ -222,7 +222,7 @@ final class MatrixProducts implements AutoCloseable {
     return arena.allocateFrom(ValueLayout.JAVA_BYTE, algorithms);
   }
 
-  /** The size whose algorithm serves: itself when small, else within an eighth. */
+  /** The size whose algorithm serves: itself when small, else within a quarter. */
   static int bucket(int size) {
     int step = Math.max(8, Integer.highestOneBit(Math.max(1, size - 1)) / 4);
     return Math.ceilDiv(size, step) * step;

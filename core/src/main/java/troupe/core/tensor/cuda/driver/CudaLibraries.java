@@ -13,9 +13,9 @@ import java.util.Set;
 import troupe.core.UserException;
 
 /**
- * Finds NVIDIA's libraries, in this order: folders that {@code cuda.lib} names, the system's
- * library path, a CUDA toolkit, the packages that pip installs for Python. CUDA 13 is preferred to
- * 12.
+ * Finds NVIDIA's libraries, in this order: folders that {@code cuda.lib} names, {@code
+ * LD_LIBRARY_PATH}, a CUDA toolkit, the packages that pip installs for Python, wherever else the
+ * system looks. CUDA 13 is preferred to 12, unless the driver is of 12.
  */
 public final class CudaLibraries {
   /** A library that a cuda device needs, or can use. */
