@@ -94,15 +94,6 @@ final class Gpu implements AutoCloseable {
     return context;
   }
 
-  long pool() {
-    return pool;
-  }
-
-  /** The driver's handle. */
-  int handle() {
-    return handle;
-  }
-
   /** Ten times the compute capability: 90 for an H100. */
   int capability() {
     return capability;

@@ -28,8 +28,6 @@ public final class BlasLt {
   private static final int DESC_TRANSPOSE_B = 4;
   private static final int DESC_EPILOGUE = 7;
   private static final int DESC_BIAS_POINTER = 8;
-  private static final int DESC_AUX_POINTER = 11;
-  private static final int DESC_AUX_LD = 12;
   private static final int DESC_BIAS_TYPE = 26;
   private static final int PREFERENCE_WORKSPACE = 1;
   private static final int PREFERENCE_FIRST_ALIGNMENT = 5;
@@ -43,7 +41,6 @@ public final class BlasLt {
   private final MethodHandle destroy;
   private final MethodHandle descCreate;
   private final MethodHandle descSet;
-  private final MethodHandle descDestroy;
   private final MethodHandle layoutCreate;
   private final MethodHandle layoutDestroy;
   private final MethodHandle preferenceCreate;
@@ -58,7 +55,6 @@ public final class BlasLt {
     destroy = library.function("cublasLtDestroy", LONG);
     descCreate = library.function("cublasLtMatmulDescCreate", LONG, INT, INT);
     descSet = library.function("cublasLtMatmulDescSetAttribute", LONG, INT, LONG, LONG);
-    descDestroy = library.function("cublasLtMatmulDescDestroy", LONG);
     layoutCreate = library.function("cublasLtMatrixLayoutCreate", LONG, INT, LONG, LONG, LONG);
     layoutDestroy = library.function("cublasLtMatrixLayoutDestroy", LONG);
     preferenceCreate = library.function("cublasLtMatmulPreferenceCreate", LONG);
@@ -166,12 +162,6 @@ public final class BlasLt {
     setInt(product, DESC_BIAS_TYPE, type);
   }
 
-  /** The second matrix that an epilogue reads, or fills. */
-  public void auxiliary(long product, long address, long leadingDimension) {
-    setLong(product, DESC_AUX_POINTER, address);
-    setLong(product, DESC_AUX_LD, leadingDimension);
-  }
-
   private void setInt(long product, int attribute, int value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_INT, value);
@@ -189,15 +179,6 @@ public final class BlasLt {
       check(
           "cublasLtMatmulDescSetAttribute",
           (int) descSet.invokeExact(product, attribute, place.address(), 8L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
-  }
-
-  /** Frees a product's description. */
-  public void destroyProduct(long product) {
-    try {
-      check("cublasLtMatmulDescDestroy", (int) descDestroy.invokeExact(product));
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }

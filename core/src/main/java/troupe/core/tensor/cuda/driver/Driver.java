@@ -41,7 +41,6 @@ public final class Driver {
   private static final int ACCESS_READ_WRITE = 3;
   private static final int POOL_PROPERTIES_BYTES = 96;
   private static final int RELEASE_THRESHOLD = 4;
-  private static final int USED_HIGH = 8;
   private static final int STREAM_NON_BLOCKING = 1;
   private static final int EVENT_DISABLE_TIMING = 2;
   private static final int HOST_PORTABLE = 1;
@@ -80,7 +79,6 @@ public final class Driver {
   private final MethodHandle memPoolCreate;
   private final MethodHandle memPoolDestroy;
   private final MethodHandle memPoolSetAttribute;
-  private final MethodHandle memPoolGetAttribute;
   private final MethodHandle memPoolTrimTo;
   private final MethodHandle memPoolSetAccess;
   private final MethodHandle memAllocFromPoolAsync;
@@ -128,7 +126,6 @@ public final class Driver {
     memPoolCreate = library.function("cuMemPoolCreate", LONG, LONG);
     memPoolDestroy = library.function("cuMemPoolDestroy", LONG);
     memPoolSetAttribute = library.function("cuMemPoolSetAttribute", LONG, INT, LONG);
-    memPoolGetAttribute = library.function("cuMemPoolGetAttribute", LONG, INT, LONG);
     memPoolTrimTo = library.function("cuMemPoolTrimTo", LONG, LONG);
     memPoolSetAccess = library.function("cuMemPoolSetAccess", LONG, LONG, LONG);
     memAllocFromPoolAsync = library.function("cuMemAllocFromPoolAsync", LONG, LONG, LONG, LONG);
@@ -407,13 +404,6 @@ public final class Driver {
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
-  }
-
-  /** Most bytes of a pool that were ever in use at once. */
-  public long poolPeak(long pool) {
-    return longOf(
-        "cuMemPoolGetAttribute",
-        result -> (int) memPoolGetAttribute.invokeExact(pool, USED_HIGH, result));
   }
 
   /** Gives idle memory of a pool back to the GPU. */
