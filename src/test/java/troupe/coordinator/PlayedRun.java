@@ -294,7 +294,15 @@ final class PlayedRun implements AutoCloseable {
             step,
             rank,
             0,
-            new LayerStats(routed_E, new double[] {4, 4}, 2, TOKENS_OF_RANK, 1, 3)));
+            new LayerStats(
+                routed_E,
+                new double[] {4, 4},
+                2,
+                TOKENS_OF_RANK,
+                Arrays.stream(routed_E).sum() - 1,
+                1,
+                0,
+                3)));
   }
 
   void ready(int epoch, long step) {

@@ -137,7 +137,7 @@ final class ModelGradientTest {
    */
   private static double[] started(ParameterSpec spec, SplittableRandom random) {
     double[] start = spec.init().values(SEED, spec.name(), Math.toIntExact(spec.size()));
-    boolean matrix = spec.decay();
+    boolean matrix = (spec.update() == ParameterSpec.Update.DECAYED);
     for (int i = 0; i < start.length; i++) {
       start[i] = matrix ? random.nextGaussian(0, 0.5) : start[i] + random.nextGaussian(0, 0.2);
     }

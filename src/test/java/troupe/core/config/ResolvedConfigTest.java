@@ -29,6 +29,7 @@ class ResolvedConfigTest {
     RunConfig config =
         with(
             "gate.type=" + Keys.name(type),
+            "gate.allow_leak=true",
             "seed=-9223372036854775808",
             "run.dir=a \"b\"\\n#c ${x}",
             "schedule.learning_rate=0.1234567890123456",

@@ -10,7 +10,7 @@ final class Configs {
   private Configs() {}
 
   static GateConfig config(GateType type, double jitter, JitterOn on, Mask mask) {
-    return new GateConfig(type, true, jitter, on, mask, 0.01, 0);
+    return GateConfig.topOne(type, true, jitter, on, mask);
   }
 
   static Gate gate(GateType type, double jitter, Mask mask) {

@@ -46,13 +46,13 @@ class EstimatorExpectationGoldenTest {
   private static Outcome outcome(Golden golden, Gate gate, Draws draws, boolean training) {
     int experts = golden.integer("num_experts");
     Routing routing = gate.route(golden.doubles("logits"), 1, experts, draws, training);
-    double[] f = golden.matrix("expert_out")[routing.expert_TK()[0]];
-    double m = routing.multiplier_TK()[0];
+    double[] f = golden.matrix("expert_out")[routing.expert_S()[0]];
+    double m = routing.multiplier_S()[0];
     double[] y = Arrays.stream(f).map(v -> m * v).toArray();
     double[] g = ExampleLoss.of(golden).gradient(y);
     double s = IntStream.range(0, f.length).mapToDouble(i -> g[i] * f[i]).sum();
     double[] gradient = new double[experts];
-    gate.backward(gradient, routing, new double[] {s});
+    routing.backward(gradient, new double[] {s});
     return new Outcome(routing, y, gradient);
   }
 
@@ -79,7 +79,7 @@ class EstimatorExpectationGoldenTest {
 
   private static double[] gradient(Golden golden, Gate gate, ForcedDraws draws) {
     Outcome outcome = outcome(golden, gate, draws, true);
-    assertEquals(draws.expert(), outcome.routing().expert_TK()[0], "forced expert");
+    assertEquals(draws.expert(), outcome.routing().expert_S()[0], "forced expert");
     return outcome.gradient();
   }
 
@@ -196,7 +196,7 @@ class EstimatorExpectationGoldenTest {
       Outcome actual =
           outcome(golden, gate, new ForcedDraws(expected.integer("sample"), coin, 0), true);
 
-      assertEquals(expected.integer("sample"), actual.routing().expert_TK()[0]);
+      assertEquals(expected.integer("sample"), actual.routing().expert_S()[0]);
       assertGolden(expected, "y", actual.y());
       assertGolden(expected, "grad_logits", actual.gradient());
     }

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.time.InstantSource;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import troupe.coordinator.Coordinator;
@@ -288,6 +289,7 @@ public final class RunDesk
         report.dropped(),
         report.alive(),
         imbalance(report),
+        List.copyOf(report.ledger().values()),
         report.load().values().toArray(long[][]::new));
   }
 

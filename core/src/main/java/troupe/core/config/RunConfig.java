@@ -61,6 +61,22 @@ public record RunConfig(
                 "gate.jitter",
                 gate.jitter,
                 "< 1 for gate.type = switch, or factors of both signs are drawn");
+    expect
+        .that(
+            gate.topK <= experts.count,
+            "gate.top_k",
+            gate.topK,
+            "at most experts.count = " + experts.count)
+        .that(
+            gate.type != GateType.GSHARD || experts.count >= 2,
+            "experts.count",
+            experts.count,
+            ">= 2 for gate.type = gshard")
+        .that(
+            gate.type != GateType.DEEPSEEK_V3 || experts.count % gate.deepseek.groups == 0,
+            "gate.deepseek.groups",
+            gate.deepseek.groups,
+            "a divisor of experts.count = " + experts.count);
     for (String text : faults.expertThrows) {
       Fault fault = Fault.parse(text);
       expect.that(
@@ -152,27 +168,250 @@ public record RunConfig(
   /**
    * Gate and gradient estimator.
    *
+   * @param topK experts of a token, for gates that let one choose
    * @param omega whether a learned vector scales each channel of the experts' output
    * @param jitter half width of the factor on Switch's logits or input; the relative distance of
    *     SparseMixer's mask
-   * @param balanceCoefficient weight of the load-balancing loss
+   * @param balanceCoefficient weight of the load-balancing loss, for gates that have one
    * @param zCoefficient weight of the mean squared log-sum-exp of the logits
+   * @param temperature of the Gumbel-softmax of {@link GateType#ST_GUMBEL}
+   * @param allowLeak whether a gate may be trained that looks at tokens to come
+   * @param trace whether router logits are written to the folder of the run
    */
   public record GateConfig(
       GateType type,
+      int topK,
       boolean omega,
       double jitter,
       JitterOn jitterOn,
       Mask mask,
       double balanceCoefficient,
-      double zCoefficient) {
+      double zCoefficient,
+      double temperature,
+      boolean allowLeak,
+      boolean trace,
+      Ode ode,
+      Gshard gshard,
+      ExpertChoice expertChoice,
+      Sinkhorn sinkhorn,
+      Hash hash,
+      Deepseek deepseek,
+      Relu relu,
+      Reinforce reinforce) {
     public GateConfig {
       new Expect("gate")
+          .that(topK >= 1, "top_k", topK, ">= 1")
+          .that(topK < 2 || type.hasTopK(), "top_k", topK, "1 for gate.type = " + Keys.name(type))
           .that(jitter >= 0, "jitter", jitter, ">= 0")
           .that(balanceCoefficient >= 0, "balance_coefficient", balanceCoefficient, ">= 0")
           .that(zCoefficient >= 0, "z_coefficient", zCoefficient, ">= 0")
+          .that(temperature > 0, "temperature", temperature, "> 0")
+          .that(
+              type != GateType.EXPERT_CHOICE || allowLeak,
+              "type",
+              Keys.name(type),
+              "a gate that decides token by token, for a causal model must not see tokens to come;"
+                  + " gate.allow_leak = true trains it all the same")
           .orThrow();
     }
+
+    /** Weight of the load-balancing loss: zero for gates that are balanced otherwise. */
+    public double balanceWeight() {
+      return type.hasBalanceLoss() ? balanceCoefficient : 0;
+    }
+
+    /** A gate with one expert a token and neutral values for what only other gates look at. */
+    public static GateConfig topOne(
+        GateType type, boolean omega, double jitter, JitterOn jitterOn, Mask mask) {
+      return new GateConfig(
+          type,
+          1,
+          omega,
+          jitter,
+          jitterOn,
+          mask,
+          0.01,
+          0,
+          1,
+          true,
+          false,
+          new Ode("heun", true),
+          new Gshard(SecondExpert.BEST, Normalise.BEFORE_DROP),
+          new ExpertChoice(SoftmaxOver.EXPERTS),
+          new Sinkhorn(1e-4, 1000),
+          new Hash(HashTable.RANDOM),
+          new Deepseek(Score.SIGMOID, 1, 1, 1, 0.001),
+          new Relu(1e-8, 1.2),
+          new Reinforce(Baseline.LEAVE_ONE_OUT, 0, 0.99, false));
+    }
+
+    /** This gate under another name. */
+    public GateConfig with(GateType other, int k) {
+      return new GateConfig(
+          other,
+          k,
+          omega,
+          jitter,
+          jitterOn,
+          mask,
+          balanceCoefficient,
+          zCoefficient,
+          temperature,
+          allowLeak,
+          trace,
+          ode,
+          gshard,
+          expertChoice,
+          sinkhorn,
+          hash,
+          deepseek,
+          relu,
+          reinforce);
+    }
+  }
+
+  /**
+   * Integration along the output of an expert, for {@link GateType#SPARSEMIXER_ODE} and {@link
+   * GateType#SPARSEMIXER_V2}.
+   *
+   * @param rule euler, midpoint, heun, simpson, gauss-N or radau-N
+   * @param fullBest whether the best expert is always taken at full scale
+   */
+  public record Ode(String rule, boolean fullBest) {
+    public Ode {
+      new Expect("gate.ode")
+          .that(
+              rule.matches("euler|midpoint|heun|heun-published|simpson|(gauss|radau)-[1-9][0-9]?"),
+              "rule",
+              rule,
+              "euler, midpoint, heun, heun-published, simpson, gauss-N or radau-N")
+          .orThrow();
+    }
+  }
+
+  /** The second expert of GShard's gate. */
+  public record Gshard(SecondExpert second, Normalise normalise) {}
+
+  /** How GShard's gate takes the second expert. */
+  public enum SecondExpert {
+    /** The second best. */
+    BEST,
+    /** The best of the rest after Gumbel noise. */
+    SAMPLED,
+    /** The second best, kept if twice its probability exceeds a draw. */
+    RANDOM,
+    /** The second best, kept if a draw is below its share of both over 0.2. */
+    THRESHOLD
+  }
+
+  /** Whether weights of several experts are made to sum to one before or after capacity. */
+  public enum Normalise {
+    BEFORE_DROP,
+    AFTER_DROP
+  }
+
+  /** What the softmax of Expert Choice sums to one over. */
+  public record ExpertChoice(SoftmaxOver softmax) {}
+
+  /** The axis of a softmax. */
+  public enum SoftmaxOver {
+    EXPERTS,
+    TOKENS
+  }
+
+  /**
+   * Sinkhorn's iteration.
+   *
+   * @param tolerance mean change of the experts' factors at which it ends
+   * @param iterations when it ends all the same
+   */
+  public record Sinkhorn(double tolerance, int iterations) {
+    public Sinkhorn {
+      new Expect("gate.sinkhorn")
+          .that(tolerance > 0, "tolerance", tolerance, "> 0")
+          .that(iterations >= 1, "iterations", iterations, ">= 1")
+          .orThrow();
+    }
+  }
+
+  /** The table of the gate that hashes. */
+  public record Hash(HashTable table) {}
+
+  /** How the table of a hash gate is filled. */
+  public enum HashTable {
+    /** Every id draws its expert. */
+    RANDOM,
+    /** The most frequent id to the least loaded expert, and so on. */
+    BALANCED
+  }
+
+  /**
+   * DeepSeek-V3's gate.
+   *
+   * @param groups groups of experts
+   * @param topGroups groups that a token may reach
+   * @param scale factor on the weights
+   * @param biasRate by how much the bias of an expert changes in a step
+   */
+  public record Deepseek(Score score, int groups, int topGroups, double scale, double biasRate) {
+    public Deepseek {
+      new Expect("gate.deepseek")
+          .that(groups >= 1, "groups", groups, ">= 1")
+          .that(
+              topGroups >= 1 && topGroups <= groups,
+              "top_groups",
+              topGroups,
+              "from 1 to gate.deepseek.groups = " + groups)
+          .that(scale > 0, "scale", scale, "> 0")
+          .that(biasRate >= 0, "bias_rate", biasRate, ">= 0")
+          .orThrow();
+    }
+  }
+
+  /** What DeepSeek's gate turns logits into. */
+  public enum Score {
+    SIGMOID,
+    SOFTMAX
+  }
+
+  /**
+   * ReLU routing: {@code gate.top_k} is the number of experts that it aims at.
+   *
+   * @param coefficient weight of the L1 penalty at the start
+   * @param growth factor on it after a step with too many or too few experts
+   */
+  public record Relu(double coefficient, double growth) {
+    public Relu {
+      new Expect("gate.relu")
+          .that(coefficient > 0, "coefficient", coefficient, "> 0")
+          .that(growth > 1, "growth", growth, "> 1")
+          .orThrow();
+    }
+  }
+
+  /**
+   * What estimators of the score function subtract from the loss.
+   *
+   * @param value of the constant baseline, and of the others at the start, in nats a token
+   * @param decay of the moving average
+   * @param gated whether an expert's output is multiplied by its probability
+   */
+  public record Reinforce(Baseline baseline, double value, double decay, boolean gated) {
+    public Reinforce {
+      new Expect("gate.reinforce")
+          .that(Double.isFinite(value), "value", value, "finite")
+          .that(decay >= 0 && decay < 1, "decay", decay, ">= 0 and < 1")
+          .orThrow();
+    }
+  }
+
+  /** A baseline. */
+  public enum Baseline {
+    CONSTANT,
+    /** The moving average of the loss of earlier steps. */
+    EMA,
+    /** The mean loss of the other sequences of the micro-batch. */
+    LEAVE_ONE_OUT
   }
 
   /** Which gate routes tokens and estimates the router's gradient. */
@@ -182,8 +421,47 @@ public record RunConfig(
     SPARSEMIXER_1ST,
     SPARSEMIXER_2ND,
     SPARSEMIXER_INF,
+    /** Rounds of sampling without replacement, as in GRIN and Phi-3.5-MoE. */
+    SPARSEMIXER_V2,
+    /** Any quadrature in place of the mid-point. */
+    SPARSEMIXER_ODE,
+    SOFTMAX_TOPK,
+    GSHARD,
+    EXPERT_CHOICE,
+    BASE,
+    SINKHORN,
+    HASH,
+    XMOE,
+    DEEPSEEK_V3,
+    RELU,
+    /** All experts, weighted by a softmax. */
+    DENSE,
+    STRAIGHT_THROUGH,
+    ST_GUMBEL,
+    REINMAX,
+    REINFORCE,
+    /** Kool, Maddison and Mnih: datapoints over capacity are skipped and the others reweighted. */
+    SKIP,
+    /** Kool, Maddison and Mnih: perfectly balanced assignments are sampled. */
+    GUMBEL_MATCHING,
     /** No gate: token t to expert t mod E, whatever the logits; for measurements. */
-    BALANCED
+    BALANCED;
+
+    /** Whether {@code gate.top_k} may be more than one. */
+    public boolean hasTopK() {
+      return switch (this) {
+        case SPARSEMIXER_V2, SOFTMAX_TOPK, EXPERT_CHOICE, SINKHORN, XMOE, DEEPSEEK_V3, RELU -> true;
+        default -> false;
+      };
+    }
+
+    /** Whether the load-balancing loss is part of the method. */
+    public boolean hasBalanceLoss() {
+      return switch (this) {
+        case EXPERT_CHOICE, BASE, SINKHORN, HASH, DEEPSEEK_V3, RELU, GUMBEL_MATCHING -> false;
+        default -> true;
+      };
+    }
   }
 
   /** What the jitter of the Switch gate multiplies. */
@@ -208,21 +486,57 @@ public record RunConfig(
    * @param capacityFactor tokens that an expert accepts, as a multiple of its even share; 0 = all
    *     (dropless)
    * @param minCapacity tokens that an expert accepts at least
+   * @param capacityGroups experts share their room in so many groups of neighbours; 0 = each has
+   *     its own
    */
-  public record Experts(int count, double capacityFactor, int minCapacity, DropOrder drop) {
+  public record Experts(
+      int count,
+      double capacityFactor,
+      int minCapacity,
+      Rounding rounding,
+      DropOrder drop,
+      Overflow overflow,
+      int capacityGroups) {
     public Experts {
       new Expect("experts")
           .that(count >= 1, "count", count, ">= 1")
           .that(capacityFactor >= 0, "capacity_factor", capacityFactor, ">= 0; 0 = dropless")
           .that(minCapacity >= 0, "min_capacity", minCapacity, ">= 0")
+          .that(
+              capacityGroups >= 0 && capacityGroups <= Math.max(1, count),
+              "capacity_groups",
+              capacityGroups,
+              "from 0 to experts.count = " + count)
           .orThrow();
     }
   }
 
-  /** Which tokens lose when an expert is over capacity: the last ones, or some drawn at random. */
+  /** How the share of an expert becomes a whole number of rows. */
+  public enum Rounding {
+    /** Down, and never more than there are tokens: Switch. */
+    SWITCH,
+    /** Up: Megatron and DeepSpeed. */
+    MEGATRON,
+    /** Tokens an expert up, then the factor down: torchscale. */
+    TORCHSCALE
+  }
+
+  /** Who gets a place first when an expert is over capacity. */
   public enum DropOrder {
+    /** The tokens in their order. */
     POSITION,
-    SHUFFLED
+    /** The tokens in an order drawn anew. */
+    SHUFFLED,
+    /** The tokens that the router is surest about. */
+    PROBABILITY
+  }
+
+  /** What becomes of a token whose expert has no room. */
+  public enum Overflow {
+    /** It passes by on the residual stream. */
+    DROP,
+    /** It goes to the expert it likes next best that has room. */
+    NEXT
   }
 
   /**

@@ -25,6 +25,25 @@ public final class Gates {
       case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
       case BALANCED -> new BalancedGate();
+      case SPARSEMIXER_V2,
+          SPARSEMIXER_ODE,
+          SOFTMAX_TOPK,
+          GSHARD,
+          EXPERT_CHOICE,
+          BASE,
+          SINKHORN,
+          HASH,
+          XMOE,
+          DEEPSEEK_V3,
+          RELU,
+          DENSE,
+          STRAIGHT_THROUGH,
+          ST_GUMBEL,
+          REINMAX,
+          REINFORCE,
+          SKIP,
+          GUMBEL_MATCHING ->
+          throw new UnsupportedOperationException("gate.type: " + config.type());
     };
   }
 
@@ -34,7 +53,7 @@ public final class Gates {
     return onInput ? new Jitter(config.jitter()) : Jitter.NONE;
   }
 
-  /** The same gate for a device that routes. */
+  /** The same gate for a device that routes, or {@code null} if only the host has it. */
   public static RoutingKernels.Gate onDevice(GateConfig config) {
     return switch (config.type()) {
       case SWITCH ->
@@ -51,6 +70,7 @@ public final class Gates {
       case BALANCED ->
           new RoutingKernels.Gate(
               Choice.BALANCED, RoutingKernels.Mask.NONE, Scale.FIRST_ORDER, 0, 1);
+      default -> null;
     };
   }
 

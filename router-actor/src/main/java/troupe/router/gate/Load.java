@@ -4,10 +4,10 @@ package troupe.router.gate;
 public final class Load {
   private Load() {}
 
-  /** Rows of each expert before any are dropped, over all slots: {@code E} counts. */
+  /** Rows that each expert was chosen for, before capacity, over all slots: {@code E} counts. */
   public static int[] routed(Routing routing) {
     int[] routed_E = new int[routing.experts()];
-    for (int expert : routing.expert_TK()) {
+    for (int expert : routing.wanted_S()) {
       routed_E[expert]++;
     }
     return routed_E;

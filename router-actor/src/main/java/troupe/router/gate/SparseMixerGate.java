@@ -27,18 +27,16 @@ final class SparseMixerGate implements Gate {
   }
 
   @Override
-  public int topK() {
-    return 1;
-  }
-
-  @Override
-  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
-    Rows.checkShape(logits_TE, tokens, experts);
+  public Routing route(GateInput input) {
+    int tokens = input.tokens();
+    int experts = input.experts();
+    double[] logits_TE = input.logits_TE();
+    Draws draws = input.draws();
+    boolean training = input.training();
     double[] p_TE = new double[tokens * experts];
     boolean[] kept_TE = mask == MaskRule.NONE ? null : new boolean[tokens * experts];
     int[] expert_T = new int[tokens];
     double[] scale_T = new double[tokens];
-    double[] multiplier_T = new double[tokens];
     for (int t = 0; t < tokens; t++) {
       int from = t * experts;
       int to = from + experts;
@@ -47,23 +45,11 @@ final class SparseMixerGate implements Gate {
       if (probabilities(p_TE, logits_TE, kept_TE, best, from, to) > 1 && training) {
         chosen = sample(logits_TE, kept_TE, draws, t, from, to);
       }
-      double scale = training ? scaleRule.scale(chosen == best, draws, t, 0) : 1;
       expert_T[t] = chosen - from;
-      scale_T[t] = scale;
-      multiplier_T[t] = scale * p_TE[chosen];
+      scale_T[t] = training ? scaleRule.scale(chosen == best, draws, t, 0) : 1;
     }
-    return new Routing(
-        tokens,
-        experts,
-        1,
-        logits_TE,
-        p_TE,
-        kept_TE,
-        expert_T,
-        scale_T,
-        multiplier_T,
-        null,
-        training ? gradientFactor : 1);
+    return TopOne.routing(
+        input, logits_TE, p_TE, kept_TE, expert_T, scale_T, null, training ? gradientFactor : 1);
   }
 
   /** Fills mask and masked softmax of a row and returns how many experts are kept. */
@@ -104,10 +90,5 @@ final class SparseMixerGate implements Gate {
       }
     }
     return winner;
-  }
-
-  @Override
-  public void backward(double[] dLogits_TE, Routing routing, double[] s_T) {
-    RouterGradient.addTopOne(dLogits_TE, routing, s_T);
   }
 }

@@ -1,6 +1,8 @@
 package troupe.router.trunk;
 
+import java.util.Arrays;
 import troupe.router.gate.DispatchPlan;
+import troupe.router.gate.Ledger;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 import troupe.router.gate.ZLoss;
@@ -13,14 +15,23 @@ import troupe.router.gate.ZLoss;
  * @param sumP_E probabilities of each expert, summed over tokens
  * @param sumZ squared log-sum-exp, summed over tokens
  * @param tokens number of tokens
+ * @param kept rows that experts got
  * @param dropped rows over capacity
+ * @param rerouted rows over capacity that another expert took
  * @param alive tokens with more than one expert kept by the mask
  */
 public record LayerStats(
-    long[] routed_E, double[] sumP_E, double sumZ, long tokens, long dropped, long alive) {
+    long[] routed_E,
+    double[] sumP_E,
+    double sumZ,
+    long tokens,
+    long kept,
+    long dropped,
+    long rerouted,
+    long alive) {
   /** Nothing yet. */
   public static LayerStats none(int experts) {
-    return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0);
+    return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0, 0, 0);
   }
 
   /** The stats of one micro-batch. */
@@ -34,8 +45,19 @@ public record LayerStats(
         Load.sumP(routing),
         ZLoss.sum(routing),
         routing.tokens(),
+        plan.rows(),
         plan.dropped(),
+        routing.rerouted(),
         Load.alive(routing));
+  }
+
+  /**
+   * Where the rows went.
+   *
+   * @throws IllegalStateException if they do not add up
+   */
+  public Ledger ledger() {
+    return new Ledger(Arrays.stream(routed_E).sum(), kept, dropped, rerouted);
   }
 
   /** These stats and others. */
@@ -51,7 +73,9 @@ public record LayerStats(
         sumP,
         sumZ + other.sumZ,
         tokens + other.tokens,
+        kept + other.kept,
         dropped + other.dropped,
+        rerouted + other.rerouted,
         alive + other.alive);
   }
 }

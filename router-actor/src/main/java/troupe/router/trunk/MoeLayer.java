@@ -6,6 +6,9 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
+import troupe.router.gate.Gates;
 
 /**
  * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that
@@ -25,6 +28,9 @@ public final class MoeLayer {
   private final TokenRouter router;
   private final Tensor w_DE;
   private final Tensor b_1E;
+  private final Tensor state;
+  private final Tensor dState;
+  private final boolean needsLosses;
   private final Tensor omega_1D;
   private final Tensor dW_DE;
   private final Tensor dB_1E;
@@ -36,17 +42,27 @@ public final class MoeLayer {
     this.device = device;
     this.kernels = device.kernels();
     this.router =
-        device.routing() == null
-            ? new HostRouter(device, config)
-            : new DeviceRouter(device, config);
+        DeviceRouter.serves(device, config)
+            ? new DeviceRouter(device, config)
+            : new HostRouter(device, config);
     String prefix = TrunkParameters.prefix(layer);
     this.w_DE = parameters.get(prefix + "router.w");
     this.b_1E = parameters.get(prefix + "router.b");
     this.dW_DE = gradients.get(prefix + "router.w");
     this.dB_1E = gradients.get(prefix + "router.b");
+    Gate gate = Gates.of(config.gate());
+    this.needsLosses = gate.needsLosses();
+    boolean keeps = gate.state() != null;
+    this.state = keeps ? parameters.get(prefix + "router.state") : null;
+    this.dState = keeps ? gradients.get(prefix + "router.state") : null;
     boolean omega = config.gate().omega();
     this.omega_1D = omega ? parameters.get(prefix + "omega") : null;
     this.dOmega_1D = omega ? gradients.get(prefix + "omega") : null;
+  }
+
+  /** Whether the host has to wait for the device before it knows how many rows an expert gets. */
+  public boolean routesOnDevice() {
+    return router.isOnDevice();
   }
 
   /** Chooses experts for every token. */
@@ -57,7 +73,10 @@ public final class MoeLayer {
     Tensor logits_TE = device.allocate(micro.tokens(), w_DE.columns());
     kernels.linear(logits_TE, input_TD, w_DE, b_1E, null);
     saved.moe =
-        new MoeActivations(router.route(logits_TE, draws, training), jittered, w_DE.columns());
+        new MoeActivations(
+            router.route(logits_TE, micro.batch().tokens_T(), state, draws, training),
+            jittered,
+            w_DE.columns());
     return saved.moe;
   }
 
@@ -98,7 +117,9 @@ public final class MoeLayer {
     MoeActivations moe = saved.moe;
     Tensor dH_TD = device.allocateActivations(micro.tokens(), saved.norm2_TD.columns());
     try (Tensor dLogits_TE = device.allocate(micro.tokens(), moe.experts())) {
-      moe.routed.logitsGradient(dLogits_TE, load_E, tokens);
+      Feedback.Losses losses =
+          needsLosses ? Feedback.Losses.of(micro.loss_T, micro.batch().seq(), tokens) : null;
+      moe.routed.logitsGradient(dLogits_TE, dState, losses, load_E, tokens);
       boolean jittered = moe.jittered != null;
       Tensor input_TD = jittered ? moe.jittered.input_TD() : saved.norm2_TD;
       kernels.weightGradient(dW_DE, dB_1E, input_TD, dLogits_TE, true);

@@ -49,6 +49,7 @@ public final class RankState implements AutoCloseable {
             device,
             parameterSlice(rank),
             layout.decayed() - slices.from(rank),
+            layout.optimized() - slices.from(rank),
             config.optimizer().weightDecay());
     this.trunk = new Trunk(device, config.model(), parameters, gradients);
     this.moeLayers = new MoeLayer[config.model().layers()];
@@ -116,6 +117,12 @@ public final class RankState implements AutoCloseable {
    */
   public Tensor gradientSum() {
     return sum == null ? gradients.flat() : sum;
+  }
+
+  /** The part of {@link #gradientSum()} that is a gradient: without what gates keep. */
+  public Tensor optimizedGradientSum() {
+    long count = parameters.layout().optimized() - slices.from(rank);
+    return gradientSum().slice(0, 1, (int) Math.clamp(count, 0, slices.count(rank)));
   }
 
   /** The part of {@link #gradientSum()} for a segment of the slice that this rank owns. */

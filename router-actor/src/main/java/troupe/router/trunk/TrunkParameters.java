@@ -9,6 +9,8 @@ import troupe.core.nn.FeedForward;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.ParameterSpec;
 import troupe.expert.network.ExpertState;
+import troupe.router.gate.GateState;
+import troupe.router.gate.Gates;
 
 /** Names, shapes and starting values of everything that is not an expert. */
 public final class TrunkParameters {
@@ -70,6 +72,11 @@ public final class TrunkParameters {
     if (model.isMoe(layer)) {
       specs.add(ParameterSpec.matrix(prefix + "router.w", d, config.experts().count(), SMALL_STD));
       specs.add(ParameterSpec.vector(prefix + "router.b", config.experts().count(), 0));
+      GateState kept = Gates.of(config.gate()).state();
+      if (kept != null) {
+        int size = kept.size(config.experts().count());
+        specs.add(ParameterSpec.state(prefix + "router.state", size, kept.initial()));
+      }
       if (config.gate().omega()) {
         specs.add(ParameterSpec.vector(prefix + "omega", d, 1));
       }
