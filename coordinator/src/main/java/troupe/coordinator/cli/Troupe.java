@@ -53,6 +53,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,
+      LabCommand.class,
       BenchCommand.class,
       DoctorCommand.class
     })
