@@ -14,6 +14,7 @@ import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.run.LocalRun;
 import troupe.coordinator.run.ModelDevice;
+import troupe.coordinator.run.RunFailedException;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
@@ -143,7 +144,7 @@ public final class TrainBench {
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {
-          throw new IllegalStateException(failed.message());
+          throw new RunFailedException(failed);
         }
       }
       return clock.stepMs.stream().skip(warmUp).mapToDouble(Double::doubleValue).toArray();

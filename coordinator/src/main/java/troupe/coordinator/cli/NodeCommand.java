@@ -125,7 +125,7 @@ final class NodeCommand implements Callable<Integer> {
       }
       case NodeEnd.Finished(Outcome.Failed failed) -> {
         FailureHandler.print(spec.commandLine().getErr(), failed.message(), failed.hint());
-        yield ExitCode.FAILED;
+        yield failed.isMistake() ? ExitCode.MISTAKE : ExitCode.FAILED;
       }
       case NodeEnd.Left left -> {
         out.printf("left: what lived here is on other nodes%n");

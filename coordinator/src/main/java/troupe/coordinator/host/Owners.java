@@ -4,6 +4,7 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.javadsl.ActorContext;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -14,6 +15,7 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.ExpertState;
+import troupe.expert.network.Incarnations;
 import troupe.router.RouterActor;
 import troupe.router.trunk.RankState;
 
@@ -29,6 +31,7 @@ final class Owners {
   private final ShardMemory memory;
   private final Map<Integer, ActorRef<RouterActor.Command>> routers = new TreeMap<>();
   private final Map<ExpertId, ActorRef<ExpertActor.Command>> experts = new TreeMap<>();
+  private final Map<String, Incarnations> incarnations = new HashMap<>();
 
   Owners(ActorContext<Host.Command> context, Host.Settings settings, ShardMemory memory) {
     this.context = context;
@@ -63,7 +66,8 @@ final class Owners {
             context.spawn(
                 ExpertActor.create(ofExpert, expert),
                 "expert-" + expert.layer() + "-" + expert.expert(),
-                computeOn(expert.device()))));
+                computeOn(expert.device())),
+            expert.incarnations()));
   }
 
   private void spawn(EpochPlan plan, RankState rank) {
@@ -86,7 +90,8 @@ final class Owners {
             context.spawn(
                 RouterActor.create(ofRank, rank),
                 "router-" + rank.rank(),
-                computeOn(rank.device()))));
+                computeOn(rank.device())),
+            rank.incarnations()));
   }
 
   private DispatcherSelector computeOn(Device device) {
@@ -94,7 +99,8 @@ final class Owners {
         ComputeThreads.dispatcher(model.devices().devices().indexOf(device)));
   }
 
-  private <T> ActorRef<T> watched(ActorRef<T> owner) {
+  private <T> ActorRef<T> watched(ActorRef<T> owner, Incarnations its) {
+    incarnations.put(owner.path().name(), its);
     context.watchWith(owner, new Host.OwnerEnded(owner.path().name()));
     return owner;
   }
@@ -122,6 +128,11 @@ final class Owners {
     if (wasExpert) {
       stopRoutersAfterExperts();
     }
+  }
+
+  /** What one that has stopped threw last, or {@code null}. */
+  RuntimeException lastFailure(String name) {
+    return incarnations.get(name).lastFailure();
   }
 
   boolean isEmpty() {

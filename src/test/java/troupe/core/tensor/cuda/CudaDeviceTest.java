@@ -178,4 +178,13 @@ class CudaDeviceTest {
             .getMessage()
             .startsWith("cuda:0: out of memory: 0.50 GiB for scratch of "));
   }
+
+  @Test
+  void shouldCloseTensorsOfAContextThatIsLost() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemFreeAsync", 700);
+    tensor.close();
+    assertEquals(0, device.allocatedBytes());
+  }
 }

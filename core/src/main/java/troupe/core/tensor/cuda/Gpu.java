@@ -262,14 +262,29 @@ final class Gpu implements AutoCloseable {
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
-    driver.free(address, stream());
+    freeing(() -> driver.free(address, stream()));
   }
 
   /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */
   void freeAfter(long address, long event) {
-    enter();
-    driver.waitFor(reclaimStream, event);
-    driver.free(address, reclaimStream);
+    freeing(
+        () -> {
+          enter();
+          driver.waitFor(reclaimStream, event);
+          driver.free(address, reclaimStream);
+        });
+  }
+
+  private static void freeing(Runnable work) {
+    try {
+      work.run();
+    } catch (CudaException e) {
+      // The memory of a context that is lost is lost with it. Whoever gives memory back does so
+      // because of that failure, and has told it.
+      if (!e.isLost()) {
+        throw e;
+      }
+    }
   }
 
   /** Lets another GPU of this process read and write this one's memory, where the machine can. */
