@@ -5,10 +5,13 @@ import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.javadsl.ActorContext;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
@@ -44,7 +47,11 @@ final class Owners {
   void spawn(EpochPlan plan) {
     model.experts().forEach(expert -> spawn(plan, expert));
     model.ranks().forEach(rank -> spawn(plan, rank));
-    settings.receiver().connect(routers, experts);
+    settings
+        .receiver()
+        .connect(
+            with(routers, model.ranks(), RankState::rank, RankState::device),
+            with(experts, model.experts(), Owners::id, ExpertState::device));
   }
 
   private void spawn(EpochPlan plan, ExpertState expert) {
@@ -59,9 +66,8 @@ final class Owners {
             plan.placement()::nodeOfRank,
             settings.faults(),
             context.messageAdapter(ExpertActor.Event.class, Host.FromExpert::new));
-    ExpertId id = new ExpertId(expert.layer(), expert.expert());
     experts.put(
-        id,
+        id(expert),
         watched(
             context.spawn(
                 ExpertActor.create(ofExpert, expert),
@@ -92,6 +98,21 @@ final class Owners {
                 "router-" + rank.rank(),
                 computeOn(rank.device())),
             rank.incarnations()));
+  }
+
+  private static ExpertId id(ExpertState expert) {
+    return new ExpertId(expert.layer(), expert.expert());
+  }
+
+  /** Actors with the devices that they are on. */
+  private static <K, S, C> Map<K, NodeReceiver.Owner<C>> with(
+      Map<K, ActorRef<C>> actors, List<S> states, Function<S, K> key, Function<S, Device> device) {
+    return states.stream()
+        .collect(
+            Collectors.toMap(
+                key,
+                state ->
+                    new NodeReceiver.Owner<>(actors.get(key.apply(state)), device.apply(state))));
   }
 
   private DispatcherSelector computeOn(Device device) {
