@@ -77,7 +77,13 @@ public record RunConfig(
             gate.type != GateType.DEEPSEEK_V3 || experts.count % gate.deepseek.groups == 0,
             "gate.deepseek.groups",
             gate.deepseek.groups,
-            "a divisor of experts.count = " + experts.count);
+            "a divisor of experts.count = " + experts.count)
+        .that(
+            gate.type != GateType.DEEPSEEK_V3
+                || gate.topK <= experts.count / gate.deepseek.groups * gate.deepseek.topGroups,
+            "gate.top_k",
+            gate.topK,
+            "at most the experts of gate.deepseek.top_groups groups");
     for (String text : faults.expertThrows) {
       Fault fault = Fault.parse(text);
       expect.that(
