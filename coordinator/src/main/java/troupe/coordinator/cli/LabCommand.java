@@ -5,13 +5,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.lab.Lab;
 import troupe.coordinator.launch.JavaCommand;
 import troupe.core.checkpoint.RunLock;
-import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
 /** {@code troupe lab}: an experiment on gates and estimators. */
@@ -35,22 +34,11 @@ import troupe.core.config.RunConfig;
 final class LabCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/estimators.conf.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; configs/defaults.conf explains every key.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() throws InterruptedException {
-    RunConfig run = ConfigLoader.load(config, overrides);
+    RunConfig run = config.load();
     Path folder = Path.of(run.run().dir());
     try (RunLock lock = RunLock.acquire(folder)) {
       try (RunLog log = RunLog.open(folder)) {

@@ -46,15 +46,28 @@ record Contender(Gate gate, boolean gated, Capacity capacity) {
     return type == GateType.SKIP || type == GateType.GUMBEL_MATCHING;
   }
 
-  /** Whether jitter changes anything: the width of SparseMixer's mask, the noise of Switch. */
+  /** Whether jitter changes anything: the noise of Switch, or the width of a mask. */
   static boolean usesJitter(GateConfig gate) {
-    return gate.type() == GateType.SWITCH
-        || (gate.type().name().startsWith("SPARSEMIXER") && gate.mask() != Mask.NONE);
+    return switch (gate.type()) {
+      case SWITCH -> true;
+      case SPARSEMIXER,
+          SPARSEMIXER_1ST,
+          SPARSEMIXER_2ND,
+          SPARSEMIXER_INF,
+          SPARSEMIXER_V2,
+          SPARSEMIXER_ODE,
+          STRAIGHT_THROUGH,
+          ST_GUMBEL,
+          REINMAX,
+          REINFORCE ->
+          gate.mask() != Mask.NONE;
+      default -> false;
+    };
   }
 
   /**
    * Whether the gate can be measured on so many tokens. Balanced assignments need as many for each
-   * expert; with a single place their weights have no variance (estimators.md, 4.3).
+   * expert; with a single place their weights have infinite variance.
    */
   static boolean fits(GateType type, int tokens, int experts) {
     return type != GateType.GUMBEL_MATCHING || (tokens % experts == 0 && tokens >= 2 * experts);

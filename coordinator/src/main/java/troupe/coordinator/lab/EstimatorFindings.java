@@ -72,16 +72,12 @@ final class EstimatorFindings {
                 String.valueOf(result.measurements().size()),
                 "gate, problem, N, jitter"),
             new Findings.Tile(
-                "Worst resolution",
-                number(worstResolution()),
-                "standard error of a mean gradient, relative")),
+                "Draws",
+                format("%,d", lab.samples() * config.lab().seeds()),
+                "of every token at every point")),
         sections,
         values,
         result.json());
-  }
-
-  private double worstResolution() {
-    return result.measurements().stream().mapToDouble(Measurement::resolution).max().orElse(0);
   }
 
   private Table table(String problem) {

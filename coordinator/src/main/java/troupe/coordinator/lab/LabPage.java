@@ -10,36 +10,27 @@ import troupe.coordinator.metrics.Page;
 
 /** The page of an experiment: one file that needs no network. */
 final class LabPage {
-  private static final String FOLDER = "/troupe/coordinator/lab/";
   private static final MathContext DIGITS = new MathContext(5);
 
   private LabPage() {}
 
   static String html(Findings findings) throws IOException {
     return Page.fill(
-        Page.resource(FOLDER + "lab.html"),
+        LabPage.class,
+        "lab",
         Map.of(
             "title", Page.escape(findings.title()),
             "subtitle", Page.escape(findings.subtitle()),
             "tiles", tiles(findings),
             "sections", sections(findings),
-            "config", config(findings.config()),
-            "data", data(findings),
-            "style", Page.resource(Page.STYLE) + Page.resource(FOLDER + "lab.css"),
-            "script", Page.resource(FOLDER + "lab.js"),
-            "echarts", Page.resource(Page.ECHARTS)));
+            "config", Page.configRows(findings.config()),
+            "data", data(findings)));
   }
 
   private static String tiles(Findings findings) {
     StringBuilder html = new StringBuilder();
     for (Findings.Tile tile : findings.tiles()) {
-      html.append("<div class=\"tile\"><div class=\"label\">")
-          .append(Page.escape(tile.label()))
-          .append("</div><div class=\"value\">")
-          .append(Page.escape(tile.value()))
-          .append("</div><div class=\"note\">")
-          .append(Page.escape(tile.note()))
-          .append("</div></div>\n");
+      html.append(Page.tile(tile.label(), tile.value(), "", tile.note()));
     }
     return html.toString();
   }
@@ -69,18 +60,6 @@ final class LabPage {
     html.append(" <small>").append(Page.escape(chart.note())).append("</small></h3>");
     html.append("<div id=\"").append(Page.escape(chart.id()));
     html.append("\" class=\"chart lab\"></div></div>\n");
-  }
-
-  private static String config(Map<String, String> config) {
-    StringBuilder rows = new StringBuilder();
-    config.forEach(
-        (key, value) ->
-            rows.append("<tr><th scope=\"row\">")
-                .append(Page.escape(key))
-                .append("</th><td>")
-                .append(Page.escape(value))
-                .append("</td></tr>\n"));
-    return rows.toString();
   }
 
   /** All charts as JSON that is safe inside a script element. */

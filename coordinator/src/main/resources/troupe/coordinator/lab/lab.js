@@ -52,17 +52,32 @@
     return option;
   }
 
-  function frame(legend) {
+  /** Lines that the names take beside each other. */
+  function legendLines(chart, width) {
+    let lines = 1;
+    let used = 0;
+    chart.series.forEach(s => {
+      const needed = 38 + 6.6 * s.name.length;
+      if (used > 0 && used + needed > width) {
+        lines++;
+        used = 0;
+      }
+      used += needed;
+    });
+    return lines;
+  }
+
+  function frame(legend, lines) {
     return { animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
-      legend: { show: legend, type: 'scroll', top: 0, left: 0, right: 0, icon: 'roundRect', itemHeight: 3, itemWidth: 18,
-        textStyle: { color: css('text'), fontSize: 12 }, pageTextStyle: { color: css('muted') } },
-      grid: { left: 56, right: 16, top: 46, bottom: 44 },
+      legend: { show: legend, top: 0, left: 0, right: 0, icon: 'roundRect', itemHeight: 3, itemWidth: 18, itemGap: 12,
+        padding: [4, 0], textStyle: { color: css('text'), fontSize: 12 } },
+      grid: { left: 56, right: 16, top: 34 + 20 * lines, bottom: 44 },
       tooltip: { confine: true, transitionDuration: 0, backgroundColor: css('card'), borderColor: css('line'),
         textStyle: { color: css('text'), fontSize: 13 } } };
   }
 
-  function curves(chart) {
-    const option = frame(true);
+  function curves(chart, width) {
+    const option = frame(true, legendLines(chart, width));
     option.tooltip.trigger = 'axis';
     option.tooltip.valueFormatter = exact;
     option.tooltip.order = 'valueAsc';
@@ -82,7 +97,7 @@
     }
     option.yAxis.nameTextStyle.align = 'left';
     option.yAxis.nameTextStyle.padding = [0, 0, 0, -44];
-    option.yAxis.nameGap = 8;
+    option.yAxis.nameGap = 12;
     const ok = v => v !== null && (!chart.y.log || v > 0);
     option.series = [];
     chart.series.forEach(s => {
@@ -104,13 +119,15 @@
 
   /** A row of dots for each series, its median as a bar. */
   function dots(chart) {
-    const option = frame(false);
+    const option = frame(false, 0);
     const rows = chart.series.map(s => s.name);
     option.grid = { left: 12, right: 24, top: 10, bottom: 44, containLabel: true };
     option.xAxis = Object.assign(axis(chart.y, chart.series.flatMap(s => s.y)), { nameLocation: 'middle', nameGap: 26 });
     if (chart.y.log) {
       option.xAxis.min /= 1.15;
       option.xAxis.max *= 1.15;
+      option.xAxis.axisLabel.showMinLabel = false;
+      option.xAxis.axisLabel.showMaxLabel = false;
     }
     option.yAxis = { type: 'category', data: rows, inverse: true, axisTick: { show: false },
       axisLabel: { color: css('text'), fontSize: 12 }, axisLine: { lineStyle: { color: css('line') } } };
@@ -133,9 +150,11 @@
     drawn.splice(0).forEach(chart => chart.dispose());
     charts.forEach(chart => {
       const element = document.getElementById(chart.id);
-      if (chart.dots) element.style.height = Math.max(160, 34 * chart.series.length + 60) + 'px';
+      element.style.height = chart.dots
+        ? Math.max(160, 34 * chart.series.length + 60) + 'px'
+        : 270 + 20 * legendLines(chart, element.clientWidth) + 'px';
       const instance = echarts.init(element);
-      instance.setOption(chart.dots ? dots(chart) : curves(chart));
+      instance.setOption(chart.dots ? dots(chart) : curves(chart, element.clientWidth));
       drawn.push(instance);
     });
   }

@@ -155,7 +155,9 @@ final class RecordBinder {
   private static String expected(Type type) {
     if (!(type instanceof Class<?> target)) {
       Type element = ((ParameterizedType) type).getActualTypeArguments()[0];
-      return element == String.class ? "a list of strings" : "a list, each " + expected(element);
+      return element == String.class
+          ? "a list of strings"
+          : element == Double.class ? "a list of numbers" : "a list, each " + expected(element);
     }
     if (target.isEnum()) {
       return "one of " + Keys.names(enumType(target));
