@@ -44,17 +44,15 @@ public final class Gates {
       case REINFORCE ->
           new ReinforceGate(
               mask(config), LossBaseline.of(config.reinforce()), config.reinforce().gated());
-      case SOFTMAX_TOPK,
-          GSHARD,
-          EXPERT_CHOICE,
-          BASE,
-          SINKHORN,
-          HASH,
-          XMOE,
-          DEEPSEEK_V3,
-          RELU,
-          SKIP,
-          GUMBEL_MATCHING ->
+      case SOFTMAX_TOPK -> new SoftmaxTopKGate(config.topK());
+      case GSHARD -> new GshardGate(config.gshard());
+      case HASH -> new HashGate();
+      // What tells XMoE from these is how its logits are made.
+      case XMOE ->
+          config.topK() == 1 ? new SwitchGate(Jitter.NONE) : new SoftmaxTopKGate(config.topK());
+      case DEEPSEEK_V3 -> new DeepseekGate(config.deepseek(), config.topK());
+      case RELU -> new ReluGate(config.relu(), config.topK());
+      case EXPERT_CHOICE, BASE, SINKHORN, SKIP, GUMBEL_MATCHING ->
           throw new UnsupportedOperationException("gate.type: " + config.type());
     };
   }

@@ -1,6 +1,7 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
+import troupe.core.math.Exp;
 
 /**
  * SparseMixer-v2, top-k, as in GRIN (arXiv 2409.12136) and Phi-3.5-MoE: k rounds of sampling from a
@@ -138,7 +139,7 @@ final class GrinGate implements Gate {
       for (int e = 0; e < kept_E.length; e++) {
         if (left_E[e] && mask.keeps(logits_TE[from + e], max)) {
           kept_E[e] = true;
-          double weight = Math.exp(logits_TE[from + e] - max);
+          double weight = Exp.of(logits_TE[from + e] - max);
           p_SE[fromP + e] = weight;
           sum += weight;
         }
@@ -152,16 +153,19 @@ final class GrinGate implements Gate {
       System.arraycopy(kept_E, 0, kept_TE, from, kept_E.length);
     }
 
-    /** Gumbel-max over the kept experts. */
+    /** Gumbel-max over the kept experts, as the race that {@link Tile#race} is. */
     int sample(Draws draws, int token, int round) {
-      int winner = -1;
-      double highest = 0;
+      int winner = largest;
+      double weight = 0;
+      double draw = 1;
       for (int e = 0; e < kept_E.length; e++) {
         if (kept_E[e]) {
-          double score = logits_TE[from + e] - Math.log(draws.exponential(token, e, round));
-          if (winner < 0 || score > highest) {
+          double w = p_SE[fromP + e];
+          double d = draws.exponential(token, e, round);
+          if (w * draw > weight * d) {
             winner = e;
-            highest = score;
+            weight = w;
+            draw = d;
           }
         }
       }

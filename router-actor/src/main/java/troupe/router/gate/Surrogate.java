@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import troupe.core.math.Log;
+
 /**
  * What a straight-through gate differentiates in place of its choice. With D the sampled expert, p
  * the softmax it was sampled from, c_i = {@code <dl/dy, f_i>} and {@code J(q)_j = q_j (c_j - sum_i
@@ -29,7 +31,7 @@ interface Surrogate {
       double[] q_TE = new double[score_TE.length];
       for (int i = 0; i < score_TE.length; i++) {
         double e = input.draws().exponential(i / experts, i % experts, 0);
-        score_TE[i] = (input.logits_TE()[i] - Math.log(e)) / tau;
+        score_TE[i] = (input.logits_TE()[i] - Log.of(e)) / tau;
       }
       softmax(q_TE, score_TE, sampled, experts);
       return new SoftmaxGradient(q_TE, 1 / tau);
