@@ -90,11 +90,12 @@ class ExactnessTest {
     "radau-4, 7"
   })
   void shouldBeExactForPolynomialLossesUpToTheOrderAndNotBeyond(String rule, int order) {
-    String ode = " gate.ode.full_best=false gate.ode.rule=" + rule;
-    List<Cell> nodes = Cell.of(Quadrature.of(rule));
+    Quadrature quadrature = Quadrature.of(rule);
+    List<Cell> nodes = Cell.of(quadrature);
     for (Golden golden : cases().toList()) {
-      Gate half = gate(golden, "gate.type=sparsemixer-v2" + ode);
-      Gate whole = gate(golden, "gate.type=sparsemixer-ode" + ode);
+      MaskRule mask = MaskRule.code(golden.number("jitter_eps"));
+      Gate half = new GrinGate(mask, QuadratureScale.nabla0(quadrature, false), 1);
+      Gate whole = new SparseMixerGate(mask, QuadratureScale.total(quadrature, false), 2);
       for (int degree = 1; degree <= order + 1; degree++) {
         OneToken token = OneToken.of(golden, power(golden, degree));
         double[] nabla0 = token.nabla0(true);
