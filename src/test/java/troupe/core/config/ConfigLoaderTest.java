@@ -203,6 +203,14 @@ class ConfigLoaderTest {
   }
 
   @Test
+  void shouldRefuseMoreExpertsThanTheGroupsOfATokenHave() {
+    UserException error = wrong("gate.type=deepseek-v3", "gate.top_k=3", "gate.deepseek.groups=4");
+    assertTrue(
+        error.getMessage().startsWith("gate.top_k: 3 (expected: at most the experts of"),
+        error.getMessage());
+  }
+
+  @Test
   void shouldRefuseJitterThatFlipsSignsOnlyForSwitch() {
     assertEquals(1.0, ConfigLoader.parse("", List.of("gate.jitter=1")).gate().jitter());
     UserException error = wrong("gate.type=switch", "gate.jitter=1");
