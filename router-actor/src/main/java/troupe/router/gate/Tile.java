@@ -24,6 +24,8 @@ final class Tile {
   private static final int ELEMENTS = 512;
   private static final int MIN_TOKENS = 16;
   private static final int MAX_TOKENS = 64;
+  // A draw by itself takes as long as so many of many.
+  private static final int ONE_BY_ONE = 8;
   // Experts of a token that are moved between rows and columns at once: a line of the cache.
   private static final int BLOCK = 8;
 
@@ -38,6 +40,10 @@ final class Tile {
   private final double[] chosen_T;
   // One or zero; made with the first mask.
   private double[] kept_ET;
+  // How many are kept.
+  private double[] count_T;
+  // How many are kept of the tokens that have more than one.
+  private int rivals;
   private boolean masked;
   // Whether no logit is so far below its row's largest that its weight is no normal number.
   private boolean ordinary;
@@ -179,12 +185,17 @@ final class Tile {
     masked = true;
     if (kept_ET == null) {
       kept_ET = new double[experts * capacity];
+      count_T = new double[capacity];
     }
-    return loopMask(rule);
+    loopMask(rule);
+    rivals = 0;
+    for (int t = 0; t < tokens; t++) {
+      rivals += count_T[t] > 1 ? (int) count_T[t] : 0;
+    }
+    return rivals > 0;
   }
 
-  private boolean loopMask(MaskRule rule) {
-    DoubleVector most = DoubleVector.zero(SPECIES);
+  private void loopMask(MaskRule rule) {
     for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
       DoubleVector count = DoubleVector.zero(SPECIES);
@@ -195,12 +206,8 @@ final class Tile {
         kept.intoArray(kept_ET, at);
         count = count.add(kept);
       }
-      if (t + WIDTH > tokens) {
-        count = count.blend(0.0, SPECIES.indexInRange(t, tokens).not());
-      }
-      most = most.blend(count, count.compare(VectorOperators.GT, most));
+      count.intoArray(count_T, t);
     }
-    return most.compare(VectorOperators.GT, 1).anyTrue();
   }
 
   /** {@code weight = exp(logit - max)}, zero where masked, and one over their sum. */
@@ -266,8 +273,36 @@ final class Tile {
    * argmax(logit_i - ln e_i)} without a logarithm.
    */
   void race(Draws draws, int round) {
+    if (masked && rivals * ONE_BY_ONE < tokens * experts) {
+      raceOneByOne(draws, round);
+      return;
+    }
     draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
     loopRace();
+  }
+
+  /** {@link #race} with the draws of the few that have a choice: making all takes longer. */
+  private void raceOneByOne(Draws draws, int round) {
+    for (int t = 0; t < tokens; t++) {
+      chosen_T[t] = best_T[t];
+      if (count_T[t] == 1) {
+        continue;
+      }
+      double weight = 0;
+      double draw = 1;
+      for (int e = 0; e < experts; e++) {
+        int at = e * capacity + t;
+        if (kept_ET[at] == 0) {
+          continue;
+        }
+        double d = draws.exponential(firstToken + t, e, round);
+        if (weight_ET[at] * draw > weight * d) {
+          weight = weight_ET[at];
+          draw = d;
+          chosen_T[t] = e;
+        }
+      }
+    }
   }
 
   private void loopRace() {

@@ -158,6 +158,19 @@ class CudaDeviceTest {
   }
 
   @Test
+  void shouldAskNothingMoreOfAGpuThatHangs() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.hangs(true);
+    assertThrows(DeviceException.class, tensor::toDoubles);
+    int calls = cuda.calls().size();
+    // Even to free something may take for ever.
+    tensor.close();
+    device.close();
+    assertEquals(calls, cuda.calls().size(), cuda.calls().toString());
+  }
+
+  @Test
   void shouldSayWhoWantedHowMuchWhenMemoryIsUsedUp() {
     CudaDevice device = open();
     Tensor held = device.allocate(1 << 14, 1 << 14);

@@ -289,6 +289,10 @@ public final class CudaDevice implements Device {
    */
   @Override
   public void close() {
+    if (gpu.hangs()) {
+      LOG.warn("{} left as it is: it hangs", name());
+      return;
+    }
     try {
       gpu.synchronize();
     } catch (CudaException e) {

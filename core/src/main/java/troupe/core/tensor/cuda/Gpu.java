@@ -275,7 +275,10 @@ final class Gpu implements AutoCloseable {
         });
   }
 
-  private static void freeing(Runnable work) {
+  private void freeing(Runnable work) {
+    if (waits.gaveUp()) {
+      return;
+    }
     try {
       work.run();
     } catch (CudaException e) {
@@ -294,6 +297,11 @@ final class Gpu implements AutoCloseable {
       driver.enablePeerAccess(context);
       driver.sharePool(pool, peer.handle);
     }
+  }
+
+  /** Whether a wait was given up, and nothing has ended since. */
+  boolean hangs() {
+    return waits.gaveUp();
   }
 
   /** Waits for all work. */

@@ -59,6 +59,11 @@ public final class Waits implements AutoCloseable {
     }
   }
 
+  /** Whether the last wait was given up: any call of the driver's may wait, and for ever. */
+  public boolean gaveUp() {
+    return gaveUp;
+  }
+
   /**
    * Waits for everything before an event. One that was never recorded counts as done.
    *
