@@ -95,17 +95,20 @@ class FindingsFilesTest {
             "lab.seeds=3",
             "lab.toy.steps=400",
             "lab.arms=[switch, \"<b>sparsemixer</b>: gate.type=sparsemixer gate.mask=none\"]");
-    ToyLab.Result result = ToyLab.run(config, line -> {});
-    FindingsFiles.write(ToyFindings.of(config, result, Map.of()), folder);
-    assertWhole(2);
+    Map<ClusterTask.Sizes, ToyLab.Result> results = ToyLab.run(config, line -> {});
+    FindingsFiles.write(ToyFindings.of(config, results, Map.of()), folder);
+    assertWhole(4);
     assertFalse(read(FindingsFiles.PAGE).contains("<b>sparsemixer"));
-    for (ToyLab.Method method : result.methods()) {
-      for (ToyLab.Run run : method.runs()) {
-        assertTrue(run.loss() < 0.7 * run.curve()[0], method.name() + ": " + run.loss());
+    for (ToyLab.Result result : results.values()) {
+      for (ToyLab.Method method : result.methods()) {
+        for (ToyLab.Run run : method.runs()) {
+          assertTrue(run.loss() < 0.7 * run.curve()[0], method.name() + ": " + run.loss());
+        }
       }
     }
     // The same again: nothing depends on threads.
-    assertEquals(result.json(), ToyLab.run(config, line -> {}).json());
+    Map<ClusterTask.Sizes, ToyLab.Result> again = ToyLab.run(config, line -> {});
+    results.forEach((sizes, result) -> assertEquals(result.json(), again.get(sizes).json()));
   }
 
   @Test

@@ -6,7 +6,7 @@ import troupe.router.gate.Routing;
 
 /** How long a gate takes on the host for a token, forward and backward, experts not included. */
 final class GateClock {
-  private static final int WARM_UP_PASSES = 60;
+  private static final int WARM_UP_PASSES = 200;
   private static final int ROUNDS = 7;
   private static final int PASSES = 20;
 

@@ -1,6 +1,5 @@
 package troupe.coordinator.lab;
 
-import troupe.router.gate.GateInput;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 
@@ -26,8 +25,7 @@ final class Meter {
     int experts = problem.experts();
     double[] p_TE = softmax(problem.logits_TE(), experts);
     double[] whole = problem.parameters(Objective.gradient(problem, p_TE, contender.gated()));
-    GateInput evaluation = contender.input(problem, null, false);
-    double[] ownP_TE = contender.gate().route(evaluation).p_TE();
+    double[] ownP_TE = ownProbabilities(problem, contender);
     double[] own = problem.parameters(Objective.gradient(problem, ownP_TE, contender.gated()));
     double wholeNorm = Math.sqrt(square(whole));
 
@@ -63,6 +61,16 @@ final class Meter {
     ownDifference += distance(mean, own) - problemNoise;
     meanTimesWhole += Objective.dot(mean, whole);
     meanTimesOwn += Objective.dot(mean, own);
+  }
+
+  /** What the gate draws from: the softmax over the experts that its mask keeps. */
+  private static double[] ownProbabilities(Problem problem, Contender contender) {
+    boolean[] kept_TE = contender.gate().route(contender.input(problem, null, false)).kept_TE();
+    double[] logits_TE = problem.logits_TE().clone();
+    for (int i = 0; kept_TE != null && i < kept_TE.length; i++) {
+      logits_TE[i] = kept_TE[i] ? logits_TE[i] : Double.NEGATIVE_INFINITY;
+    }
+    return softmax(logits_TE, problem.experts());
   }
 
   private void count(Routing routing) {

@@ -3,15 +3,17 @@ package troupe.coordinator.lab;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.LabToy;
 
 /**
- * Trains every arm on one task from many starts. The task is that of {@code seed}; starts and draws
+ * Trains every arm on two tasks from many starts. Tasks are those of {@code seed}; starts and draws
  * are those of {@code seed} and the numbers after it, the same for all arms.
  */
 final class ToyLab {
@@ -70,10 +72,19 @@ final class ToyLab {
     }
   }
 
-  static Result run(RunConfig config, Consumer<String> out) {
+  /** Every arm on each task. */
+  static Map<ClusterTask.Sizes, Result> run(RunConfig config, Consumer<String> out) {
+    Map<ClusterTask.Sizes, Result> results = new EnumMap<>(ClusterTask.Sizes.class);
+    for (ClusterTask.Sizes sizes : ClusterTask.Sizes.values()) {
+      results.put(sizes, run(config, sizes, out));
+    }
+    return results;
+  }
+
+  private static Result run(RunConfig config, ClusterTask.Sizes sizes, Consumer<String> out) {
     LabToy toy = config.lab().toy();
     ClusterTask task =
-        ClusterTask.random(toy.points(), toy.experts(), toy.noise(), config.seed());
+        ClusterTask.random(toy.points(), toy.experts(), sizes, toy.noise(), config.seed());
     double[] curveStep = curveStep(toy.steps());
     List<Method> methods = new ArrayList<>();
     for (Arm arm : Arm.parse("lab.arms", config.lab().arms())) {
@@ -88,7 +99,8 @@ final class ToyLab {
       out.accept(
           String.format(
               Locale.ROOT,
-              "trained    %s: median loss %.4f of %d starts",
+              "trained    %s clusters, %s: median loss %.4f of %d starts",
+              sizes.name().toLowerCase(Locale.ROOT),
               arm.name(),
               Statistics.median(methods.getLast().losses()),
               runs.size()));

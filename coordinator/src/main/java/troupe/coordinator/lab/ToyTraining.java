@@ -18,8 +18,9 @@ import troupe.router.gate.Routing;
 /**
  * A linear router and linear experts on a {@link ClusterTask}, trained through a gate of the project
  * with all points in every step. Outputs, gradients and the gate's feedback are formed as a layer
- * does it; every point is a sequence of its own. A point whose expert has no room gives nothing to
- * learn from but what its estimator makes of it.
+ * does it; every point is a sequence of its own. A point whose expert has no room is skipped: it is left
+ * out of the loss, as in Kool, Maddison and Mnih, not predicted by nothing, as a token that passes
+ * by is.
  */
 final class ToyTraining {
   private static final double ROUTER_DEVIATION = 0.1;
@@ -82,7 +83,7 @@ final class ToyTraining {
         }
       }
     }
-    Feedback feedback = GatePass.feedback(gate, routing, loss_T, s_S);
+    Feedback feedback = feedback(routing, loss_T, s_S);
     double[] dLogits_TE = new double[points * experts];
     routing.backward(dLogits_TE, feedback);
     if (balance > 0) {
@@ -91,6 +92,41 @@ final class ToyTraining {
     routerAdam.step(router_DE, routerGradient(dLogits_TE));
     expertAdam.step(expert_ED, dExpert_ED);
     changeState(routing, feedback);
+  }
+
+  /**
+   * As of a layer, but for skipped points: they weigh nothing, and as their loss is not known,
+   * baselines see the mean of the others in its place.
+   */
+  private Feedback feedback(Routing routing, double[] loss_T, double[] s_S) {
+    Feedback all = GatePass.feedback(gate, routing, loss_T, s_S);
+    if (all.losses() == null) {
+      return all;
+    }
+    int points = task.points();
+    double sum = 0;
+    int kept = 0;
+    for (int t = 0; t < points; t++) {
+      sum += isKept(routing, t) ? loss_T[t] : 0;
+      kept += isKept(routing, t) ? 1 : 0;
+    }
+    double[] mean_T = loss_T.clone();
+    double[] weight_T = new double[points];
+    for (int t = 0; t < points; t++) {
+      mean_T[t] = isKept(routing, t) ? loss_T[t] : sum / Math.max(1, kept);
+      weight_T[t] = isKept(routing, t) ? 1.0 / points : 0;
+    }
+    return new Feedback(
+        s_S, new Feedback.Losses(mean_T, weight_T, 1), all.load_E(), all.tokens());
+  }
+
+  private static boolean isKept(Routing routing, int t) {
+    for (int slot = routing.firstSlot_T1()[t]; slot < routing.firstSlot_T1()[t + 1]; slot++) {
+      if (routing.isPlaced(slot)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void changeState(Routing routing, Feedback feedback) {
