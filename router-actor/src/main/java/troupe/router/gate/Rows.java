@@ -1,6 +1,11 @@
 package troupe.router.gate;
 
-/** What gates do with one row, {@code [from, to)} of a row-major matrix. */
+import troupe.core.math.Exp;
+
+/**
+ * What gates do with one row, {@code [from, to)} of a row-major matrix. {@link Tile} does it faster,
+ * for many rows.
+ */
 final class Rows {
   private Rows() {}
 
@@ -58,13 +63,11 @@ final class Rows {
 
   /** {@code p = softmax(logits)} of a row whose largest logit is {@code max}. */
   static void softmax(double[] p_TE, double[] logits_TE, double max, int from, int to) {
-    double sum = 0;
     for (int i = from; i < to; i++) {
-      double weight = Math.exp(logits_TE[i] - max);
-      p_TE[i] = weight;
-      sum += weight;
+      p_TE[i] = logits_TE[i] - max;
     }
-    divide(p_TE, sum, from, to);
+    Exp.of(p_TE, p_TE, from, to);
+    divideBySum(p_TE, from, to);
   }
 
   /**
@@ -72,18 +75,19 @@ final class Rows {
    */
   static void softmaxKept(
       double[] p_TE, double[] logits_TE, boolean[] kept_TE, double max, int from, int to) {
-    double sum = 0;
     for (int i = from; i < to; i++) {
       if (kept_TE[i]) {
-        double weight = Math.exp(logits_TE[i] - max);
-        p_TE[i] = weight;
-        sum += weight;
+        p_TE[i] = Exp.of(logits_TE[i] - max);
       }
     }
-    divide(p_TE, sum, from, to);
+    divideBySum(p_TE, from, to);
   }
 
-  private static void divide(double[] p_TE, double sum, int from, int to) {
+  private static void divideBySum(double[] p_TE, int from, int to) {
+    double sum = 0;
+    for (int i = from; i < to; i++) {
+      sum += p_TE[i];
+    }
     double scale = 1 / sum;
     for (int i = from; i < to; i++) {
       p_TE[i] *= scale;
