@@ -9,10 +9,40 @@ import org.junit.jupiter.api.Test;
 
 class ExpTest {
   private static final double[] EDGES = {
-    0, -0.0, 1, -1, Double.MIN_VALUE, -Double.MIN_VALUE, 1e-300, 1e-17, -1e-17, Math.log(2) / 2,
-    -Math.log(2) / 2, 707.99, 708, -708, 709.78, 709.782712893384, 709.7827128933841, 709.8, 746,
-    747, 1e300, Double.POSITIVE_INFINITY, -708.39, -708.4, -720.123, -744.9, -745.13321910194122,
-    -745.13321910194125, -745.2, -746, -1000, -1e300, Double.NEGATIVE_INFINITY, Double.NaN
+    0,
+    -0.0,
+    1,
+    -1,
+    Double.MIN_VALUE,
+    -Double.MIN_VALUE,
+    1e-300,
+    1e-17,
+    -1e-17,
+    Math.log(2) / 2,
+    -Math.log(2) / 2,
+    707.99,
+    708,
+    -708,
+    709.78,
+    709.782712893384,
+    709.7827128933841,
+    709.8,
+    746,
+    747,
+    1e300,
+    Double.POSITIVE_INFINITY,
+    -708.39,
+    -708.4,
+    -720.123,
+    -744.9,
+    -745.13321910194122,
+    -745.13321910194125,
+    -745.2,
+    -746,
+    -1000,
+    -1e300,
+    Double.NEGATIVE_INFINITY,
+    Double.NaN
   };
 
   @Test

@@ -9,10 +9,29 @@ import org.junit.jupiter.api.Test;
 
 class LogTest {
   private static final double[] EDGES = {
-    1, Math.nextUp(1.0), Math.nextDown(1.0), 1 - 0x1p-33, 0x1p-33, 0.5, 2, Math.sqrt(0.5),
-    Math.nextUp(Math.sqrt(0.5)), Math.nextDown(Math.sqrt(0.5)), Math.sqrt(2), Math.E, 1e300,
-    Double.MAX_VALUE, Double.POSITIVE_INFINITY, Double.MIN_NORMAL, Double.MIN_VALUE,
-    Math.nextDown(Double.MIN_NORMAL), 0, -0.0, -1, Double.NEGATIVE_INFINITY, Double.NaN
+    1,
+    Math.nextUp(1.0),
+    Math.nextDown(1.0),
+    1 - 0x1p-33,
+    0x1p-33,
+    0.5,
+    2,
+    Math.sqrt(0.5),
+    Math.nextUp(Math.sqrt(0.5)),
+    Math.nextDown(Math.sqrt(0.5)),
+    Math.sqrt(2),
+    Math.E,
+    1e300,
+    Double.MAX_VALUE,
+    Double.POSITIVE_INFINITY,
+    Double.MIN_NORMAL,
+    Double.MIN_VALUE,
+    Math.nextDown(Double.MIN_NORMAL),
+    0,
+    -0.0,
+    -1,
+    Double.NEGATIVE_INFINITY,
+    Double.NaN
   };
 
   @Test

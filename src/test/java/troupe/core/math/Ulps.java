@@ -1,5 +1,7 @@
 package troupe.core.math;
+
 import static org.junit.jupiter.api.Assertions.assertTrue;
+
 /** Distance of doubles in units in the last place of the expected one. */
 final class Ulps {
   private Ulps() {}

@@ -1,5 +1,6 @@
 package troupe.coordinator.simulate;
 
+import troupe.core.math.Log;
 import troupe.core.random.Philox;
 
 /**
@@ -22,22 +23,23 @@ final class GumbelRow {
   private final long seed;
   private final int columns;
   private final int blocks;
-  private final int[] words;
+  private final long[] words;
 
   GumbelRow(long seed, int columns) {
     this.seed = seed;
     this.columns = columns;
     this.blocks = Math.ceilDiv(columns, 4);
-    this.words = new int[4];
+    this.words = new long[4 * blocks];
   }
 
   /** {@code out[from + c] = noise} for every column. */
   void fill(double[] out, int from, long step, int layer, int purpose, int index) {
-    for (int block = 0; block < blocks; block++) {
-      Philox.block(seed, block, index, layer << 16 | purpose << 8, (int) step, words, 0);
-      for (int w = 0; w < 4 && w * blocks + block < columns; w++) {
-        out[from + w * blocks + block] = -Math.log(-Math.log(Philox.uniform(words[w])));
-      }
+    Philox.words(seed, 0, index, layer << 16 | purpose << 8, (int) step, blocks, words);
+    // Word w of block b is column w * blocks + b, so words are in the order of columns.
+    Philox.exponentials(out, from, words, 0, columns);
+    Log.of(out, out, from, from + columns);
+    for (int i = from; i < from + columns; i++) {
+      out[i] = -out[i];
     }
   }
 }

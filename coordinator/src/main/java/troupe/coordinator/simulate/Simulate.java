@@ -34,7 +34,10 @@ public final class Simulate {
    * @throws UserException if something is wrong with the config, the trace or the heap
    */
   public static String run(RunConfig config, Listener listener) {
-    Speeds speeds = Speeds.of(config);
+    Speeds speeds =
+        config.simulate().cluster().measure()
+            ? Calibration.measure(config, listener::notice)
+            : Speeds.of(config);
     SimulationResult result =
         Simulation.run(
             config,
@@ -45,6 +48,8 @@ public final class Simulate {
     try {
       Files.createDirectories(folder);
       AtomicFile.write(folder.resolve(JSON_NAME), SimulationJson.of(result));
+      String name = folder.toAbsolutePath().normalize().getFileName().toString();
+      AtomicFile.write(folder.resolve(PAGE_NAME), SimulationPage.of(result, name));
     } catch (IOException e) {
       throw new UserException(
           folder + " cannot be written to: " + e, "run.dir=ANOTHER writes elsewhere", e);

@@ -1,5 +1,6 @@
 package troupe.coordinator.simulate;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -19,6 +20,10 @@ final class SimulationTable {
     table.head(result);
     for (SimulationResult.OfRouter router : result.routers()) {
       table.router(result, router);
+    }
+    String trace = result.config().simulate().trace();
+    if (!trace.isBlank()) {
+      RunItself.of(Path.of(trace), result.stepNumbers()).ifPresent(table::runItself);
     }
     return table.text.toString();
   }
@@ -108,6 +113,13 @@ final class SimulationTable {
           tooMuch(result, factor));
     }
     times(router.factors());
+  }
+
+  private void runItself(RunItself run) {
+    line("");
+    line(
+        "the run itself, %s with capacity factor %s: %.3f %% dropped, %s ms a step (median)",
+        run.router(), Names.ofFactor(run.factor()), 100 * run.dropRate(), size(run.stepMs()));
   }
 
   private static String tooMuch(SimulationResult result, SimulationResult.OfFactor factor) {

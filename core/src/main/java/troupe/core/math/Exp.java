@@ -24,6 +24,7 @@ public final class Exp {
   // Adding it rounds to a whole number, which is then in the lowest bits.
   private static final double ROUNDER = 0x1.8p52;
   private static final int MANTISSA_BITS = 52;
+
   /** Arguments less than this from zero have normal numbers as results, in range. */
   public static final double ORDINARY = 708;
 

@@ -95,7 +95,9 @@ public final class Log {
     return Math.fma(n, LN2_HIGH, f - (half - low));
   }
 
-  /** {@code ln x} of lanes that are all positive normal numbers; the bits of {@link #of(double)}. */
+  /**
+   * {@code ln x} of lanes that are all positive normal numbers; the bits of {@link #of(double)}.
+   */
   public static DoubleVector ordinary(DoubleVector x) {
     LongVector above = x.reinterpretAsLongs().sub(ROOT_HALF);
     // Biased so as not to be negative: there is no arithmetic shift of 64 bits before AVX-512.

@@ -63,8 +63,7 @@ public final class Philox {
    * The four words of each of {@code count} blocks, as numbers that are not negative: {@code
    * words[w * count + i]} is word w of block {@code (c0 + i, c1, c2, c3)}.
    */
-  public static void words(
-      long key, int c0, int c1, int c2, int c3, int count, long[] words) {
+  public static void words(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
     int i = PhiloxVectors.words(key, c0, c1, c2, c3, count, words);
     if (i == count) {
       return;
@@ -78,7 +77,10 @@ public final class Philox {
     }
   }
 
-  /** {@link #uniform} of {@code count} words: {@code out[at + i]} is that of {@code words[from + i]}. */
+  /**
+   * {@link #uniform} of {@code count} words: {@code out[at + i]} is that of {@code words[from +
+   * i]}.
+   */
   public static void uniforms(double[] out, int at, long[] words, int from, int count) {
     int i = PhiloxVectors.uniforms(out, at, words, from, count);
     for (; i < count; i++) {

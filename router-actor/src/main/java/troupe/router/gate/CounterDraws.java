@@ -150,7 +150,9 @@ public final class CounterDraws implements Draws {
     }
   }
 
-  /** Whether the low 32 bits of these tokens start over: then their blocks have no word in common. */
+  /**
+   * Whether the low 32 bits of these tokens start over: then their blocks have no word in common.
+   */
   private boolean carries(int firstToken, int tokens) {
     long global = this.firstToken + firstToken;
     return global >>> 32 != global + tokens >>> 32;
@@ -161,8 +163,7 @@ public final class CounterDraws implements Draws {
       words = new long[4 * tokens];
     }
     long global = firstToken + this.firstToken;
-    Philox.words(
-        seed, (int) global, step, place(purpose, global), group, tokens, words);
+    Philox.words(seed, (int) global, step, place(purpose, global), group, tokens, words);
   }
 
   private int place(int purpose, long global) {
@@ -181,7 +182,9 @@ public final class CounterDraws implements Draws {
     return Philox.uniform(block[index & 3]);
   }
 
-  /** Draws of one number are made for {@link #AHEAD} tokens at once: they are asked for in order. */
+  /**
+   * Draws of one number are made for {@link #AHEAD} tokens at once: they are asked for in order.
+   */
   private double single(int token, int purpose) {
     Window window = windows[purpose - EXPONENTIAL];
     if (window == null) {

@@ -87,8 +87,7 @@ interface MaskRule {
 
     @Override
     public VectorMask<Double> keeps(DoubleVector logit, DoubleVector max) {
-      return max.sub(logit)
-          .compare(VectorOperators.LE, max.abs().add(logit.abs()).mul(epsilon));
+      return max.sub(logit).compare(VectorOperators.LE, max.abs().add(logit.abs()).mul(epsilon));
     }
   }
 }

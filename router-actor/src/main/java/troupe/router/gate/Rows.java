@@ -3,8 +3,8 @@ package troupe.router.gate;
 import troupe.core.math.Exp;
 
 /**
- * What gates do with one row, {@code [from, to)} of a row-major matrix. {@link Tile} does it faster,
- * for many rows.
+ * What gates do with one row, {@code [from, to)} of a row-major matrix. {@link Tile} does it
+ * faster, for many rows.
  */
 final class Rows {
   private Rows() {}

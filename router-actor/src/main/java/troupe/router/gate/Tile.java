@@ -8,9 +8,9 @@ import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
 
 /**
- * The logits of some tokens, expert by expert, and what gates make of them: a lane is a token.
- * Rows of eight experts are too short for vectors along them, and there the order of a sum would
- * depend on how wide vectors are. Here a token's sum is over experts in order, on any machine.
+ * The logits of some tokens, expert by expert, and what gates make of them: a lane is a token. Rows
+ * of eight experts are too short for vectors along them, and there the order of a sum would depend
+ * on how wide vectors are. Here a token's sum is over experts in order, on any machine.
  *
  * <p>Scratch of one thread, for one tile after the other: {@link #load} or {@link #loadJittered},
  * {@link #findBest}, perhaps {@link #mask}, {@link #weigh}, perhaps {@link #race}, and then the
@@ -251,8 +251,8 @@ final class Tile {
 
   /**
    * Chooses an expert for each token by its weight: the first of exponential clocks that run at the
-   * rates of the weights, {@code argmin e_i / w_i}. That is the Gumbel maximum {@code argmax(logit_i
-   * - ln e_i)} without a logarithm.
+   * rates of the weights, {@code argmin e_i / w_i}. That is the Gumbel maximum {@code
+   * argmax(logit_i - ln e_i)} without a logarithm.
    */
   void race(Draws draws, int round) {
     draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
