@@ -10,6 +10,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import troupe.coordinator.bench.Median;
 import troupe.coordinator.bench.TrainBench;
 import troupe.coordinator.run.ModelDevice;
 import troupe.core.UserException;
@@ -172,6 +173,6 @@ final class Calibration {
                 "simulate.steps=1",
                 "faults.expert_throws=[]"));
     double[] stepMs = TrainBench.timed(small, CONTROL_WARM_UP, CONTROL_STEPS);
-    return LeastSquares.median(stepMs) / 1e3 * config.experts().count() / experts;
+    return Median.of(stepMs) / 1e3 * config.experts().count() / experts;
   }
 }

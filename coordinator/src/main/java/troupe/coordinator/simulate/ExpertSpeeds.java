@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import troupe.coordinator.bench.Median;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.FeedForward;
 import troupe.core.tensor.AdamWStep;
@@ -134,8 +135,8 @@ record ExpertSpeeds(
       double[][] times =
           IntStream.range(0, REPEATS * TURNS).mapToObj(i -> time(rows)).toArray(double[][]::new);
       return new double[] {
-        LeastSquares.median(Arrays.stream(times).mapToDouble(time -> time[0]).toArray()),
-        LeastSquares.median(Arrays.stream(times).mapToDouble(time -> time[1]).toArray())
+        Median.of(Arrays.stream(times).mapToDouble(time -> time[0]).toArray()),
+        Median.of(Arrays.stream(times).mapToDouble(time -> time[1]).toArray())
       };
     }
 
@@ -159,7 +160,7 @@ record ExpertSpeeds(
         }
         seconds[i] = (System.nanoTime() - began) / 1e9;
       }
-      return LeastSquares.median(seconds) / TURNS / states.getFirst().parameters().flat().size();
+      return Median.of(seconds) / TURNS / states.getFirst().parameters().flat().size();
     }
 
     @Override

@@ -1,17 +1,8 @@
 package troupe.coordinator.simulate;
 
-import java.util.Arrays;
-
-/** What becomes of measured times: a median, and the line through several. */
+/** The line through measured times. */
 final class LeastSquares {
   private LeastSquares() {}
-
-  static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    int middle = sorted.length / 2;
-    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  }
 
   /**
    * Intercept and slope of the line that is nearest to the points relative to their height, neither

@@ -3,6 +3,7 @@ package troupe.coordinator.simulate;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
+import troupe.coordinator.bench.Median;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
@@ -60,7 +61,7 @@ record RankSpeeds(
       for (int piece = 0; piece < median.length; piece++) {
         int of = piece;
         median[piece] =
-            LeastSquares.median(Arrays.stream(seconds).mapToDouble(pieces -> pieces[of]).toArray());
+            Median.of(Arrays.stream(seconds).mapToDouble(pieces -> pieces[of]).toArray());
       }
       double tokens = pass.tokens();
       double layers = config.model().moeLayers().size();

@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import troupe.coordinator.bench.Median;
 import troupe.coordinator.metrics.MetricsFile;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.StepMetrics;
@@ -58,7 +59,7 @@ record RunItself(String router, double factor, Ledger ledger, double stepMs) {
             Names.of(config.gate().type()),
             config.experts().capacityFactor(),
             ledger,
-            LeastSquares.median(found.stream().mapToDouble(StepMetrics::stepTimeMs).toArray())));
+            Median.of(found.stream().mapToDouble(StepMetrics::stepTimeMs).toArray())));
   }
 
   double dropRate() {
