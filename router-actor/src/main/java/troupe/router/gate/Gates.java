@@ -25,17 +25,19 @@ public final class Gates {
       case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
       case BALANCED -> new BalancedGate();
+      case SOFTMAX_TOPK -> new SoftmaxTopKGate(config.topK());
+      case GSHARD -> new GshardGate(config.gshard());
+      case HASH -> new HashGate();
+      // What tells XMoE from these is how its logits are made.
+      case XMOE ->
+          config.topK() == 1 ? new SwitchGate(Jitter.NONE) : new SoftmaxTopKGate(config.topK());
+      case DEEPSEEK_V3 -> new DeepseekGate(config.deepseek(), config.topK());
+      case RELU -> new ReluGate(config.relu(), config.topK());
       case SPARSEMIXER_V2,
           SPARSEMIXER_ODE,
-          SOFTMAX_TOPK,
-          GSHARD,
           EXPERT_CHOICE,
           BASE,
           SINKHORN,
-          HASH,
-          XMOE,
-          DEEPSEEK_V3,
-          RELU,
           DENSE,
           STRAIGHT_THROUGH,
           ST_GUMBEL,

@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
 
 /**
@@ -7,6 +9,9 @@ import troupe.core.math.Exp;
  * faster, for many rows.
  */
 final class Rows {
+  private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
+  private static final int WIDTH = SPECIES.length();
+
   private Rows() {}
 
   /**
@@ -92,5 +97,31 @@ final class Rows {
     for (int i = from; i < to; i++) {
       p_TE[i] *= scale;
     }
+  }
+
+  /** {@code d -= c p} of a row. */
+  static void subtract(double[] d_TE, double c, double[] p_TE, int from, int to) {
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      vector(d_TE, i).sub(vector(p_TE, i).mul(c)).intoArray(d_TE, i);
+    }
+    for (; i < to; i++) {
+      d_TE[i] -= p_TE[i] * c;
+    }
+  }
+
+  /** {@code d -= c p u} of a row. */
+  static void subtract(double[] d_TE, double c, double[] p_TE, double[] u_TE, int from, int to) {
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      vector(d_TE, i).sub(vector(p_TE, i).mul(c).mul(vector(u_TE, i))).intoArray(d_TE, i);
+    }
+    for (; i < to; i++) {
+      d_TE[i] -= p_TE[i] * c * u_TE[i];
+    }
+  }
+
+  private static DoubleVector vector(double[] values_TE, int at) {
+    return DoubleVector.fromArray(SPECIES, values_TE, at);
   }
 }

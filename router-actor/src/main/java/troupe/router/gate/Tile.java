@@ -24,6 +24,8 @@ final class Tile {
   private static final int ELEMENTS = 512;
   private static final int MIN_TOKENS = 16;
   private static final int MAX_TOKENS = 64;
+  // A draw by itself takes as long as so many of many.
+  private static final int ONE_BY_ONE = 8;
   // Experts of a token that are moved between rows and columns at once: a line of the cache.
   private static final int BLOCK = 8;
 
@@ -38,11 +40,17 @@ final class Tile {
   private final double[] chosen_T;
   // One or zero; made with the first mask.
   private double[] kept_ET;
+  // How many are kept.
+  private double[] count_T;
+  // How many are kept of the tokens that have more than one.
+  private int rivals;
   private boolean masked;
   // Whether no logit is so far below its row's largest that its weight is no normal number.
   private boolean ordinary;
   private int firstToken;
   private int tokens;
+  // Tokens up to the end of a vector.
+  private int lanes;
 
   Tile(int experts) {
     this.experts = experts;
@@ -111,6 +119,7 @@ final class Tile {
   private void begin(int firstToken, int tokens) {
     this.firstToken = firstToken;
     this.tokens = tokens;
+    lanes = Math.ceilDiv(tokens, WIDTH) * WIDTH;
     masked = false;
     if (tokens < capacity) {
       // Lanes without a token compute what nobody reads, of numbers that are finite.
@@ -124,10 +133,16 @@ final class Tile {
    * @throws NonFiniteLogitsException for any NaN or infinity
    */
   void findBest() {
+    if (!loopBest()) {
+      throw nonFinite();
+    }
+  }
+
+  private boolean loopBest() {
     // Zero in the lanes of tokens whose logits are all finite.
     DoubleVector poison = DoubleVector.zero(SPECIES);
     DoubleVector widest = DoubleVector.zero(SPECIES);
-    for (int t = 0; t < capacity; t += WIDTH) {
+    for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, x_ET, t);
       DoubleVector min = max;
       DoubleVector best = DoubleVector.zero(SPECIES);
@@ -145,10 +160,8 @@ final class Tile {
       max.intoArray(max_T, t);
       best.intoArray(best_T, t);
     }
-    if (!poison.compare(VectorOperators.EQ, 0).allTrue()) {
-      throw nonFinite();
-    }
     ordinary = widest.compare(VectorOperators.LT, Exp.ORDINARY).allTrue();
+    return poison.compare(VectorOperators.EQ, 0).allTrue();
   }
 
   private NonFiniteLogitsException nonFinite() {
@@ -172,9 +185,18 @@ final class Tile {
     masked = true;
     if (kept_ET == null) {
       kept_ET = new double[experts * capacity];
+      count_T = new double[capacity];
     }
-    DoubleVector most = DoubleVector.zero(SPECIES);
-    for (int t = 0; t < capacity; t += WIDTH) {
+    loopMask(rule);
+    rivals = 0;
+    for (int t = 0; t < tokens; t++) {
+      rivals += count_T[t] > 1 ? (int) count_T[t] : 0;
+    }
+    return rivals > 0;
+  }
+
+  private void loopMask(MaskRule rule) {
+    for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
       DoubleVector count = DoubleVector.zero(SPECIES);
       for (int at = t; at < experts * capacity; at += capacity) {
@@ -184,29 +206,25 @@ final class Tile {
         kept.intoArray(kept_ET, at);
         count = count.add(kept);
       }
-      if (t + WIDTH > tokens) {
-        count = count.blend(0.0, SPECIES.indexInRange(t, tokens).not());
-      }
-      most = most.blend(count, count.compare(VectorOperators.GT, most));
+      count.intoArray(count_T, t);
     }
-    return most.compare(VectorOperators.GT, 1).anyTrue();
   }
 
   /** {@code weight = exp(logit - max)}, zero where masked, and one over their sum. */
   void weigh() {
     if (ordinary) {
       if (masked) {
-        weighKept();
+        loopWeighKept();
       } else {
-        weighAll();
+        loopWeigh();
       }
     } else {
       weighOneByOne();
     }
   }
 
-  private void weighAll() {
-    for (int t = 0; t < capacity; t += WIDTH) {
+  private void loopWeigh() {
+    for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
       DoubleVector sum = DoubleVector.zero(SPECIES);
       for (int at = t; at < experts * capacity; at += capacity) {
@@ -218,8 +236,8 @@ final class Tile {
     }
   }
 
-  private void weighKept() {
-    for (int t = 0; t < capacity; t += WIDTH) {
+  private void loopWeighKept() {
+    for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
       DoubleVector sum = DoubleVector.zero(SPECIES);
       for (int at = t; at < experts * capacity; at += capacity) {
@@ -238,7 +256,7 @@ final class Tile {
   }
 
   private void weighOneByOne() {
-    for (int t = 0; t < capacity; t++) {
+    for (int t = 0; t < tokens; t++) {
       double sum = 0;
       for (int at = t; at < experts * capacity; at += capacity) {
         double weight = masked && kept_ET[at] == 0 ? 0 : Exp.of(x_ET[at] - max_T[t]);
@@ -255,8 +273,40 @@ final class Tile {
    * argmax(logit_i - ln e_i)} without a logarithm.
    */
   void race(Draws draws, int round) {
+    if (masked && rivals * ONE_BY_ONE < tokens * experts) {
+      raceOneByOne(draws, round);
+      return;
+    }
     draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
-    for (int t = 0; t < capacity; t += WIDTH) {
+    loopRace();
+  }
+
+  /** {@link #race} with the draws of the few that have a choice: making all takes longer. */
+  private void raceOneByOne(Draws draws, int round) {
+    for (int t = 0; t < tokens; t++) {
+      chosen_T[t] = best_T[t];
+      if (count_T[t] == 1) {
+        continue;
+      }
+      double weight = 0;
+      double draw = 1;
+      for (int e = 0; e < experts; e++) {
+        int at = e * capacity + t;
+        if (kept_ET[at] == 0) {
+          continue;
+        }
+        double d = draws.exponential(firstToken + t, e, round);
+        if (weight_ET[at] * draw > weight * d) {
+          weight = weight_ET[at];
+          draw = d;
+          chosen_T[t] = e;
+        }
+      }
+    }
+  }
+
+  private void loopRace() {
+    for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector weight = DoubleVector.zero(SPECIES);
       DoubleVector draw = DoubleVector.broadcast(SPECIES, 1);
       DoubleVector chosen = DoubleVector.zero(SPECIES);
