@@ -9,6 +9,7 @@ import troupe.router.gate.Draws;
 import troupe.router.gate.Feedback;
 import troupe.router.gate.Gate;
 import troupe.router.gate.Gates;
+import troupe.router.trace.RouterTrace;
 
 /**
  * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that
@@ -26,6 +27,7 @@ public final class MoeLayer {
   private final Device device;
   private final Kernels kernels;
   private final TokenRouter router;
+  private final RouterTrace trace;
   private final RouterHead head;
   private final int experts;
   private final Tensor state;
@@ -43,6 +45,7 @@ public final class MoeLayer {
         DeviceRouter.serves(device, config)
             ? new DeviceRouter(device, config)
             : new HostRouter(device, config);
+    this.trace = RouterTrace.of(config, layer);
     String prefix = TrunkParameters.prefix(layer);
     this.head = RouterHead.of(device, config, prefix, parameters, gradients);
     this.experts = config.experts().count();
@@ -69,6 +72,9 @@ public final class MoeLayer {
     Tensor input_TD = jittered == null ? saved.norm2_TD : jittered.input_TD();
     Tensor logits_TE = device.allocate(micro.tokens(), experts);
     head.forward(logits_TE, input_TD);
+    if (training && trace != null) {
+      trace.write(logits_TE, micro.batch().tokens_T(), state, draws);
+    }
     saved.moe =
         new MoeActivations(
             router.route(logits_TE, micro.batch().tokens_T(), state, draws, training),
