@@ -93,7 +93,6 @@ final class LabCommandTest {
   @CsvSource({"estimators,ESTIMATORS", "kool-toy,TOY", "sparsemixer-ablation,ABLATION"})
   void shouldShipConfigs(String name, String kind) {
     assertEquals(
-        kind,
-        ConfigLoader.load(CONFIGS.resolve(name + ".conf"), List.of()).lab().kind().name());
+        kind, ConfigLoader.load(CONFIGS.resolve(name + ".conf"), List.of()).lab().kind().name());
   }
 }

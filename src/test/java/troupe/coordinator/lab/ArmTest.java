@@ -34,23 +34,20 @@ class ArmTest {
   @ParameterizedTest
   @ValueSource(strings = {": gate.type=switch", "a: switch", "a: =switch"})
   void shouldRefuseWhatIsNeither(String text) {
-    UserException refused =
-        assertThrows(UserException.class, () -> Arm.parse("lab.arms", text));
+    UserException refused = assertThrows(UserException.class, () -> Arm.parse("lab.arms", text));
     assertTrue(refused.getMessage().contains("expected: NAME: KEY=VALUE"), refused.getMessage());
   }
 
   @Test
   void shouldRefuseTwoOfOneName() {
     assertThrows(
-        UserException.class,
-        () -> Arm.parse("lab.arms", List.of("a: seed=1", "a: seed=2")));
+        UserException.class, () -> Arm.parse("lab.arms", List.of("a: seed=1", "a: seed=2")));
   }
 
   @Test
   void shouldSayInWhichArmAKeyIsWrong() {
     Arm arm = Arm.parse("lab.arms", "typo: gate.typ=switch gate.jitter=x");
-    UserException refused =
-        assertThrows(UserException.class, () -> arm.config(BASE, List.of()));
+    UserException refused = assertThrows(UserException.class, () -> arm.config(BASE, List.of()));
     assertEquals(
         2,
         refused.getMessage().lines().filter(line -> line.startsWith("\"typo\": gate.")).count(),

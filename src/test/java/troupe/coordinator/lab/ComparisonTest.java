@@ -38,8 +38,7 @@ class ComparisonTest {
   @Test
   void shouldCountStepsToTheBaseline() {
     Comparison comparison =
-        compare(
-            Examples.ablation(), falling(40, 0), falling(30, 0), falling(30, 1));
+        compare(Examples.ablation(), falling(40, 0), falling(30, 0), falling(30, 1));
     Row baseline = comparison.rows().get(0);
     assertTrue(baseline.isBaseline());
     // Flat from step 41 on, so the last twenty are flat after step 60.

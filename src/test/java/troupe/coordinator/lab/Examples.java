@@ -10,7 +10,10 @@ import troupe.core.config.RunConfig;
 final class Examples {
   private Examples() {}
 
-  /** An ablation of Switch and SparseMixer with one seed each, and of SparseMixer with another jitter. */
+  /**
+   * An ablation of Switch and SparseMixer with one seed each, and of SparseMixer with another
+   * jitter.
+   */
   static RunConfig ablation(String... overrides) {
     List<String> all =
         new ArrayList<>(
@@ -28,7 +31,9 @@ final class Examples {
     return Trial.all(config, folder);
   }
 
-  /** A result whose training loss is {@code curve} and whose validation loss ends at {@code last}. */
+  /**
+   * A result whose training loss is {@code curve} and whose validation loss ends at {@code last}.
+   */
   static TrialResult result(Trial trial, double last, double... curve) {
     return new TrialResult(
         trial.hash(),

@@ -27,7 +27,8 @@ class FindingsFilesTest {
   private static final Pattern LOADS =
       Pattern.compile("(?i)<(?!html|head|title|body)[a-z]+[^>]*\\b(src|href|srcset|data)\\s*=");
   private static final Pattern DATA =
-      Pattern.compile("<script id=\"data\" type=\"application/json\">(.*?)</script>", Pattern.DOTALL);
+      Pattern.compile(
+          "<script id=\"data\" type=\"application/json\">(.*?)</script>", Pattern.DOTALL);
 
   @TempDir private Path folder;
 
@@ -81,7 +82,14 @@ class FindingsFilesTest {
     JsonArray charts = assertWhole(4 * 6 + 2);
     assertEquals(
         "[2,4]",
-        charts.get(0).getAsJsonObject().getAsJsonArray("series").get(0).getAsJsonObject().get("x").toString());
+        charts
+            .get(0)
+            .getAsJsonObject()
+            .getAsJsonArray("series")
+            .get(0)
+            .getAsJsonObject()
+            .get("x")
+            .toString());
     assertTrue(read(FindingsFiles.MARKDOWN).contains("| sparsemixer | 1.00 |"));
     assertTrue(read(FindingsFiles.PAGE).contains("<th scope=\"row\">a</th><td>b</td>"));
     assertTrue(out.contains("measured   24 of 24"), out.toString());
@@ -128,7 +136,8 @@ class FindingsFilesTest {
     assertEquals(List.of(), result.failures());
     assertWhole(4);
     String table = read(FindingsFiles.MARKDOWN);
-    assertTrue(table.contains("| switch | 8 | 2 | 3.1167 +- 0.0000 | 2.0000 +- 0.0000 | - |"), table);
+    assertTrue(
+        table.contains("| switch | 8 | 2 | 3.1167 +- 0.0000 | 2.0000 +- 0.0000 | - |"), table);
     assertTrue(table.contains("| 1.5000 +- 0.0000 | -0.5000 +- 0.0000 |"), table);
   }
 

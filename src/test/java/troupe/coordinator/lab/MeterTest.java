@@ -44,13 +44,9 @@ class MeterTest {
     Problem problem = FixtureProblem.of(golden);
     keys.forEach(
         (gate, key) -> {
-          Contender contender =
-              contender(gate, problem.experts(), golden.number("jitter_eps"));
+          Contender contender = contender(gate, problem.experts(), golden.number("jitter_eps"));
           assertMean(
-              golden + " " + gate,
-              golden.child("expectation").doubles(key),
-              contender,
-              problem);
+              golden + " " + gate, golden.child("expectation").doubles(key), contender, problem);
         });
   }
 
@@ -68,8 +64,7 @@ class MeterTest {
     for (int i = 0; i < expected.length; i++) {
       double mean = sum[i] / DRAWS;
       double error = Math.sqrt(Math.max(0, squares[i] / DRAWS - mean * mean) / DRAWS);
-      assertEquals(
-          expected[i], mean, STANDARD_ERRORS * error + 1e-12, what + " logit " + i);
+      assertEquals(expected[i], mean, STANDARD_ERRORS * error + 1e-12, what + " logit " + i);
     }
   }
 
@@ -114,8 +109,7 @@ class MeterTest {
 
   private static Measurement measure(String gate, Problem.Kind kind) {
     Meter meter = new Meter();
-    meter.add(
-        Problem.random(kind, 64, 4, Activation.GELU, 1), contender(gate, 4, 0.1), 2000, 1);
+    meter.add(Problem.random(kind, 64, 4, Activation.GELU, 1), contender(gate, 4, 0.1), 2000, 1);
     return meter.measurement(gate, kind.name(), 4, 0.1);
   }
 }

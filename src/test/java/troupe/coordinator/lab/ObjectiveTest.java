@@ -31,8 +31,7 @@ class ObjectiveTest {
   void shouldMatchFiniteDifferences(Problem.Kind kind) {
     Problem problem = Problem.random(kind, 3, 4, Activation.GELU, 1);
     for (boolean gated : new boolean[] {true, false}) {
-      double[] exact =
-          Objective.gradient(problem, Meter.softmax(problem.logits_TE(), 4), gated);
+      double[] exact = Objective.gradient(problem, Meter.softmax(problem.logits_TE(), 4), gated);
       for (int i = 0; i < exact.length; i++) {
         double difference = (value(problem, i, STEP, gated) - value(problem, i, -STEP, gated));
         assertEquals(difference / (2 * STEP), exact[i], DIFFERENCE_TOLERANCE, kind + " " + i);

@@ -46,14 +46,12 @@ class StatisticsTest {
   void shouldReachTheOwnEndAtTheEnd() {
     double[] losses = {0.9, 0.7, 0.1 + 0.2, 0.3};
     double goal = Statistics.meanOfLast(losses, 2);
-    assertEquals(
-        OptionalLong.of(4), Statistics.stepsTo(goal, new long[] {1, 2, 3, 4}, losses, 2));
+    assertEquals(OptionalLong.of(4), Statistics.stepsTo(goal, new long[] {1, 2, 3, 4}, losses, 2));
   }
 
   @Test
   void shouldAverageStretches() {
-    assertArrayEquals(
-        new double[] {5.5, 3.5, 1.5}, Statistics.bucketMeans(FALLING, 2));
+    assertArrayEquals(new double[] {5.5, 3.5, 1.5}, Statistics.bucketMeans(FALLING, 2));
     assertArrayEquals(new double[] {4.5, 1.5}, Statistics.bucketMeans(FALLING, 4));
   }
 }

@@ -78,7 +78,9 @@ final class AblationFindings {
             best ->
                 tiles.add(
                     new Findings.Tile(
-                        "Best validation loss", format("%.4f", validation(best)), best.arm().name())));
+                        "Best validation loss",
+                        format("%.4f", validation(best)),
+                        best.arm().name())));
     comparison.rows().stream()
         .filter(row -> !row.isBaseline())
         .min(Comparator.comparingDouble(AblationFindings::difference))
@@ -96,7 +98,9 @@ final class AblationFindings {
             any ->
                 tiles.add(
                     new Findings.Tile(
-                        "Run on", any.where().split(",")[0], any.where().replaceFirst("^[^,]*, ", ""))));
+                        "Run on",
+                        any.where().split(",")[0],
+                        any.where().replaceFirst("^[^,]*, ", ""))));
     return tiles;
   }
 
@@ -183,7 +187,8 @@ final class AblationFindings {
       String name = name(sweep);
       double[] at = sweep.stream().mapToDouble(x).toArray();
       losses.add(
-          banded(name, at, sweep.stream().map(r -> r.values(TrialResult::finalValidation)).toList()));
+          banded(
+              name, at, sweep.stream().map(r -> r.values(TrialResult::finalValidation)).toList()));
       if (!sweep.getFirst().isBaseline()) {
         differences.add(
             banded(
@@ -291,8 +296,7 @@ final class AblationFindings {
     for (int i = 0; i < count; i++) {
       int at = from + i;
       x[i] = any.curveSteps()[at];
-      values.add(
-          curves.stream().filter(c -> c.length > at).mapToDouble(c -> c[at]).toArray());
+      values.add(curves.stream().filter(c -> c.length > at).mapToDouble(c -> c[at]).toArray());
     }
     Series banded = banded(row.arm().name(), x, values);
     return curves.size() > 1 ? banded : Series.of(banded.name(), banded.x(), banded.y());

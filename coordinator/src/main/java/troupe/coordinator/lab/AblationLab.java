@@ -27,12 +27,10 @@ final class AblationLab {
     List<Trial> trials = Trial.all(config, folder);
     try (ResultsFile results = ResultsFile.open(folder)) {
       List<String> failures =
-          new Trials(
-                  trials, results, trainer, config.lab().parallel(), out, System::nanoTime)
+          new Trials(trials, results, trainer, config.lab().parallel(), out, System::nanoTime)
               .run();
       Comparison comparison = Comparison.of(trials, results);
-      return new Result(
-          AblationFindings.of(config, comparison, trials.size(), values), failures);
+      return new Result(AblationFindings.of(config, comparison, trials.size(), values), failures);
     }
   }
 }

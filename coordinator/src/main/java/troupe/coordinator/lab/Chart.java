@@ -9,13 +9,7 @@ import java.util.List;
  * @param dots whether each series is a row of dots rather than a curve
  */
 record Chart(
-    String id,
-    String title,
-    String note,
-    Axis x,
-    Axis y,
-    boolean dots,
-    List<Series> series) {
+    String id, String title, String note, Axis x, Axis y, boolean dots, List<Series> series) {
   /**
    * An axis.
    *

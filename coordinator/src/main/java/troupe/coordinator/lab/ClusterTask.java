@@ -8,8 +8,8 @@ import java.util.SplittableRandom;
  * divide the points without a rest; whether experts of even capacity can is a matter of {@link
  * Sizes}.
  *
- * <p>A task of this project's own, in the spirit of the experiment of Kool, Maddison and Mnih (arXiv
- * 2109.11817), whose own data nobody has published.
+ * <p>A task of this project's own, in the spirit of the experiment of Kool, Maddison and Mnih
+ * (arXiv 2109.11817), whose own data nobody has published.
  *
  * @param x_TD coordinates of the points, and a one for the bias
  */

@@ -62,8 +62,7 @@ final class Comparison {
         TrialResult other = isBaseline() ? result : baseline.results.get(result.seed());
         if (other != null) {
           OptionalLong reached =
-              Statistics.stepsTo(
-                  goal(other), result.curveSteps(), result.curve(), result.window());
+              Statistics.stepsTo(goal(other), result.curveSteps(), result.curve(), result.window());
           reached.ifPresent(step -> steps.add((double) step));
         }
       }
@@ -140,16 +139,15 @@ final class Comparison {
   List<List<Row>> sweeps(String key, ToDoubleFunction<Row> value) {
     Map<Set<String>, List<Row>> byRest = new LinkedHashMap<>();
     for (Row row : rows) {
-      byRest
-          .computeIfAbsent(row.arm.overridesWithout(key), rest -> new ArrayList<>())
-          .add(row);
+      byRest.computeIfAbsent(row.arm.overridesWithout(key), rest -> new ArrayList<>()).add(row);
     }
     return byRest.values().stream()
         .filter(sweep -> sweep.stream().mapToDouble(value).distinct().count() > 1)
         .map(
             sweep ->
                 sweep.stream()
-                    .sorted((a, b) -> Double.compare(value.applyAsDouble(a), value.applyAsDouble(b)))
+                    .sorted(
+                        (a, b) -> Double.compare(value.applyAsDouble(a), value.applyAsDouble(b)))
                     .toList())
         .toList();
   }

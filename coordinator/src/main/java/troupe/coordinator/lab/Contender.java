@@ -76,7 +76,7 @@ record Contender(Gate gate, boolean gated, Capacity capacity) {
   GateInput input(Problem problem, Draws draws, boolean training) {
     GateInput input =
         GateInput.of(problem.logits_TE(), problem.tokens(), problem.experts(), draws, training)
-            .with(capacity);
+            .with(training ? capacity : Capacity.DROPLESS);
     GateState state = gate.state();
     if (state == null) {
       return input;

@@ -51,8 +51,7 @@ final class EstimatorFindings {
           new Findings.Section(
               HEADINGS.get(problem),
               NOTES.get(problem)
-                  + format(
-                      " Table: %d experts, jitter %s.", lab.baseExperts(), lab.baseJitter()),
+                  + format(" Table: %d experts, jitter %s.", lab.baseExperts(), lab.baseJitter()),
               table(problem),
               charts(problem)));
     }
@@ -123,10 +122,38 @@ final class EstimatorFindings {
     return List.of(
         chart(problem, "bias-n", "Bias", atJitter, n, "|E g - own| / |own|", Measurement::ownBias),
         chart(problem, "bias-r", "Bias", atExperts, r, "|E g - own| / |own|", Measurement::ownBias),
-        chart(problem, "cosine-n", "Cosine to the whole gradient", atJitter, n, "cosine of E g", Measurement::wholeCosine),
-        chart(problem, "cosine-r", "Cosine to the whole gradient", atExperts, r, "cosine of E g", Measurement::wholeCosine),
-        chart(problem, "variance-n", "Variance", atJitter, n, "E |g - E g|^2 / |whole|^2", Measurement::variance),
-        chart(problem, "variance-r", "Variance", atExperts, r, "E |g - E g|^2 / |whole|^2", Measurement::variance));
+        chart(
+            problem,
+            "cosine-n",
+            "Cosine to the whole gradient",
+            atJitter,
+            n,
+            "cosine of E g",
+            Measurement::wholeCosine),
+        chart(
+            problem,
+            "cosine-r",
+            "Cosine to the whole gradient",
+            atExperts,
+            r,
+            "cosine of E g",
+            Measurement::wholeCosine),
+        chart(
+            problem,
+            "variance-n",
+            "Variance",
+            atJitter,
+            n,
+            "E |g - E g|^2 / |whole|^2",
+            Measurement::variance),
+        chart(
+            problem,
+            "variance-r",
+            "Variance",
+            atExperts,
+            r,
+            "E |g - E g|^2 / |whole|^2",
+            Measurement::variance));
   }
 
   private Chart chart(
@@ -152,8 +179,7 @@ final class EstimatorFindings {
       }
     }
     boolean log = id.startsWith("variance");
-    return Chart.lines(
-        problem + "-" + id, title, note, x, new Chart.Axis(y, log), series);
+    return Chart.lines(problem + "-" + id, title, note, x, new Chart.Axis(y, log), series);
   }
 
   private Findings.Section cost() {

@@ -13,8 +13,8 @@ import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.LabEstimators;
 
 /**
- * Measures estimators of the router's gradient against the gradient that enumeration gives: for each
- * problem over numbers of experts at one jitter, and over jitters at one number of experts.
+ * Measures estimators of the router's gradient against the gradient that enumeration gives: for
+ * each problem over numbers of experts at one jitter, and over jitters at one number of experts.
  */
 final class EstimatorLab {
   private static final int CLOCK_TOKENS = 512;
@@ -71,8 +71,7 @@ final class EstimatorLab {
                   int count = done.incrementAndGet();
                   if (count % 50 == 0 || count == points.size()) {
                     progress.accept(
-                        String.format(
-                            Locale.ROOT, "measured   %d of %d", count, points.size()));
+                        String.format(Locale.ROOT, "measured   %d of %d", count, points.size()));
                   }
                   return measurement;
                 })
@@ -93,8 +92,7 @@ final class EstimatorLab {
           }
         }
         for (double jitter : lab.jitters()) {
-          boolean known =
-              jitter == lab.baseJitter() && lab.experts().contains(lab.baseExperts());
+          boolean known = jitter == lab.baseJitter() && lab.experts().contains(lab.baseExperts());
           if (Contender.usesJitter(gate) && !known) {
             points.add(new Point(arm, kind, lab.baseExperts(), jitter));
           }
@@ -110,10 +108,10 @@ final class EstimatorLab {
     Meter meter = new Meter();
     for (int i = 0; i < config.lab().seeds(); i++) {
       long seed = config.seed() + i;
-      meter.add(problem(point.kind, point.experts, lab.tokens(), seed), contender, lab.samples(), seed);
+      meter.add(
+          problem(point.kind, point.experts, lab.tokens(), seed), contender, lab.samples(), seed);
     }
-    return meter.measurement(
-        point.arm.name(), name(point.kind), point.experts, point.jitter);
+    return meter.measurement(point.arm.name(), name(point.kind), point.experts, point.jitter);
   }
 
   private Problem problem(Problem.Kind kind, int experts, int tokens, long seed) {
@@ -145,8 +143,7 @@ final class EstimatorLab {
   static List<Measurement> overExperts(
       Result result, LabEstimators lab, String gate, String problem) {
     return lab.experts().stream()
-        .flatMap(
-            experts -> find(result, gate, problem, experts, lab.baseJitter()).stream())
+        .flatMap(experts -> find(result, gate, problem, experts, lab.baseJitter()).stream())
         .toList();
   }
 

@@ -66,11 +66,7 @@ final class FindingsFiles {
         text.append(section.table().markdown()).append('\n');
       }
       for (Chart chart : section.charts()) {
-        text.append("![")
-            .append(chart.title())
-            .append("](")
-            .append(chart.id())
-            .append(".svg)\n\n");
+        text.append("![").append(chart.title()).append("](").append(chart.id()).append(".svg)\n\n");
       }
     }
     return text.toString();

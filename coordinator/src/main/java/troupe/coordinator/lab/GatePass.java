@@ -26,8 +26,7 @@ record GatePass(Routing routing, double[] loss_T, Feedback feedback, double[] dL
       double[] g_D = problem.loss_T()[t].gradient(y_D);
       for (int slot = routing.firstSlot_T1()[t]; slot < routing.firstSlot_T1()[t + 1]; slot++) {
         if (routing.isPlaced(slot)) {
-          s_S[slot] =
-              Objective.dot(g_D, problem.f_TED()[t][routing.expert_S()[slot]]) / tokens;
+          s_S[slot] = Objective.dot(g_D, problem.f_TED()[t][routing.expert_S()[slot]]) / tokens;
         }
       }
     }

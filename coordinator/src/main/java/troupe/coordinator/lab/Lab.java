@@ -63,13 +63,19 @@ public final class Lab {
       RunConfig config, Path folder, JavaCommand java, Consumer<String> out, List<String> failures)
       throws InterruptedException {
     try (TrialProcess trainer = new TrialProcess(java)) {
-      Thread hook = new Thread(trainer::close, "interrupt");
+      Thread hook = new Thread(() -> end(trainer, out), "interrupt");
       Runtime.getRuntime().addShutdownHook(hook);
       AblationLab.Result result = AblationLab.run(config, folder, trainer, values(config), out);
       Runtime.getRuntime().removeShutdownHook(hook);
       failures.addAll(result.failures());
       return result.findings();
     }
+  }
+
+  private static void end(TrialProcess trainer, Consumer<String> out) {
+    trainer.close();
+    out.accept(
+        "interrupted: trainings that ended are kept; the same command goes on with the others");
   }
 
   private static String kind(RunConfig config) {

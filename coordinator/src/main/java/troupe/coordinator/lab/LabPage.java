@@ -40,10 +40,14 @@ final class LabPage {
     for (Findings.Section section : findings.sections()) {
       html.append("<section>\n  <h2>").append(Page.escape(section.heading())).append("</h2>\n");
       if (!section.note().isEmpty()) {
-        html.append("  <p class=\"subtitle\">").append(Page.escape(section.note())).append("</p>\n");
+        html.append("  <p class=\"subtitle\">")
+            .append(Page.escape(section.note()))
+            .append("</p>\n");
       }
       if (section.table() != null) {
-        html.append("  <div class=\"card scroll\">").append(section.table().html()).append("</div>\n");
+        html.append("  <div class=\"card scroll\">")
+            .append(section.table().html())
+            .append("</div>\n");
       }
       if (!section.charts().isEmpty()) {
         html.append("  <div class=\"grid\">\n");

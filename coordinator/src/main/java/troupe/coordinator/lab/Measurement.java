@@ -3,8 +3,8 @@ package troupe.coordinator.lab;
 import com.google.gson.JsonObject;
 
 /**
- * How good an estimator is, over several problems together. Norms are those of all parameters of all
- * problems; g is the estimate, E its mean over draws.
+ * How good an estimator is, over several problems together. Norms are those of all parameters of
+ * all problems; g is the estimate, E its mean over draws.
  *
  * <p>The <em>own</em> objective is that of the probabilities that the gate draws from, its mask
  * taken as given; the <em>whole</em> one is that of the softmax over all experts. For gates without

@@ -3,7 +3,9 @@ package troupe.coordinator.lab;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 
-/** Draws a gate's estimate many times, on several problems, and compares its mean with the truth. */
+/**
+ * Draws a gate's estimate many times, on several problems, and compares its mean with the truth.
+ */
 final class Meter {
   private double wholeSquare;
   private double ownSquare;

@@ -59,7 +59,9 @@ record Problem(double[] logits_TE, double[][][] f_TED, SmoothLoss[] loss_T, doub
     return new Problem(Gaussians.vector(tokens * experts, 1, random), f_TED, loss_T, null);
   }
 
-  /** Weights are such that logits, what is inside the experts, and their outputs are near N(0, 1). */
+  /**
+   * Weights are such that logits, what is inside the experts, and their outputs are near N(0, 1).
+   */
   private static Problem layer(
       int tokens, int experts, Activation activation, SplittableRandom random) {
     double[][] x_TD = Gaussians.matrix(tokens, LAYER_WIDTH, 1, random);

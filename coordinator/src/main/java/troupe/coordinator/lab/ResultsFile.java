@@ -40,7 +40,8 @@ final class ResultsFile implements AutoCloseable {
       Map<String, TrialResult> known = new LinkedHashMap<>();
       if (Files.exists(file)) {
         LineLog.read(
-            file, line -> TrialResult.parse(line).ifPresent(found -> known.put(found.hash(), found)));
+            file,
+            line -> TrialResult.parse(line).ifPresent(found -> known.put(found.hash(), found)));
       }
       ResultsFile results =
           new ResultsFile(

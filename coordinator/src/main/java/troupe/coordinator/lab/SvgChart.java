@@ -8,7 +8,9 @@ import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import troupe.coordinator.metrics.Page;
 
-/** A chart as an SVG drawing, for documentation: the same colours as on the page of an experiment. */
+/**
+ * A chart as an SVG drawing, for documentation: the same colours as on the page of an experiment.
+ */
 final class SvgChart {
   private static final List<String> COLORS =
       List.of(
@@ -49,15 +51,15 @@ final class SvgChart {
         chart.series().stream()
             .flatMap(s -> s.hasBand() ? Stream.of(s.y(), s.low(), s.high()) : Stream.of(s.y()));
     Scale y = Scale.of(chart.y(), values, TOP + PLOT_HEIGHT, TOP);
-    int height =
-        Math.max(TOP + PLOT_HEIGHT + 54, TOP + 20 + LEGEND_ROW * chart.series().size());
+    int height = Math.max(TOP + PLOT_HEIGHT + 54, TOP + 20 + LEGEND_ROW * chart.series().size());
     open(height);
     verticalGrid(x, TOP, TOP + PLOT_HEIGHT);
     for (double tick : y.ticks()) {
       line(LEFT, y.at(tick), LEFT + PLOT_WIDTH, y.at(tick), "#e3e6eb", 1);
       text(LEFT - 8, y.at(tick) + 4, "end", "#667080", 12, label(tick));
     }
-    text(LEFT + PLOT_WIDTH / 2.0, TOP + PLOT_HEIGHT + 42, "middle", "#667080", 12, chart.x().name());
+    text(
+        LEFT + PLOT_WIDTH / 2.0, TOP + PLOT_HEIGHT + 42, "middle", "#667080", 12, chart.x().name());
     text(12, TOP - 8, "start", "#667080", 12, chart.y().name());
     for (Series series : chart.series()) {
       band(series, x, y);
@@ -69,12 +71,7 @@ final class SvgChart {
       svg.append(
           format(
               "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2.5\"%s/>\n",
-              LEFT + PLOT_WIDTH + 20,
-              at,
-              LEFT + PLOT_WIDTH + 44,
-              at,
-              color(series),
-              dash(series)));
+              LEFT + PLOT_WIDTH + 20, at, LEFT + PLOT_WIDTH + 44, at, color(series), dash(series)));
       text(LEFT + PLOT_WIDTH + 50, at + 4, "start", "#1c2128", 12, series.name());
     }
     return svg.append("</svg>\n").toString();
@@ -83,8 +80,7 @@ final class SvgChart {
   private String dots() {
     int left = 220;
     int bottom = TOP + ROW * chart.series().size();
-    Scale x =
-        Scale.of(chart.y(), chart.series().stream().map(Series::y), left + 10, WIDTH - 30);
+    Scale x = Scale.of(chart.y(), chart.series().stream().map(Series::y), left + 10, WIDTH - 30);
     open(bottom + 54);
     verticalGrid(x, TOP, bottom);
     text((left + WIDTH) / 2.0, bottom + 42, "middle", "#667080", 12, chart.y().name());
@@ -234,22 +230,33 @@ final class SvgChart {
       return log ? logTicks() : linearTicks();
     }
 
-    /** Powers of ten, or of two where there are few of those. */
+    /** Powers of two between such, else powers of ten, with 2 and 5 between them if that is few. */
     private List<Double> logTicks() {
-      boolean tens = most / least > 300;
-      double base = tens ? 10 : 2;
+      boolean twos = isPowerOfTwo(least) && isPowerOfTwo(most);
+      double[] digits = twos || most / least > 300 ? new double[] {1} : new double[] {1, 2, 5};
+      double base = twos ? 2 : 10;
       List<Double> ticks = new ArrayList<>();
-      int first = (int) Math.ceil(Math.log(least) / Math.log(base) - 1e-9);
+      int first = (int) Math.floor(Math.log(least) / Math.log(base));
       for (int n = first; Math.pow(base, n) <= most * (1 + 1e-9); n++) {
-        ticks.add(Math.pow(base, n));
+        for (double digit : digits) {
+          double tick = digit * Math.pow(base, n);
+          if (tick >= least * (1 - 1e-9) && tick <= most * (1 + 1e-9)) {
+            ticks.add(tick);
+          }
+        }
       }
       return ticks;
+    }
+
+    private static boolean isPowerOfTwo(double value) {
+      return value >= 1 && value == Math.rint(value) && Long.bitCount((long) value) == 1;
     }
 
     private List<Double> linearTicks() {
       double raw = (most - least) / 6;
       double power = Math.pow(10, Math.floor(Math.log10(raw)));
-      double step = power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
+      double step =
+          power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
       List<Double> ticks = new ArrayList<>();
       for (long n = (long) Math.ceil(least / step - 1e-9); n * step <= most + 1e-9 * step; n++) {
         ticks.add(n * step);

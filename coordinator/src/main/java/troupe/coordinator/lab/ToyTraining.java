@@ -16,11 +16,11 @@ import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 
 /**
- * A linear router and linear experts on a {@link ClusterTask}, trained through a gate of the project
- * with all points in every step. Outputs, gradients and the gate's feedback are formed as a layer
- * does it; every point is a sequence of its own. A point whose expert has no room is skipped: it is left
- * out of the loss, as in Kool, Maddison and Mnih, not predicted by nothing, as a token that passes
- * by is.
+ * A linear router and linear experts on a {@link ClusterTask}, trained through a gate of the
+ * project with all points in every step. Outputs, gradients and the gate's feedback are formed as a
+ * layer does it; every point is a sequence of its own. A point whose expert has no room is skipped:
+ * it is left out of the loss, as in Kool, Maddison and Mnih, not predicted by nothing, as a token
+ * that passes by is.
  */
 final class ToyTraining {
   private static final double ROUTER_DEVIATION = 0.1;
@@ -40,7 +40,9 @@ final class ToyTraining {
   private final Adam expertAdam;
   private int step;
 
-  /** A training with the gate and capacity of {@code config}; {@code seed} is of start and draws. */
+  /**
+   * A training with the gate and capacity of {@code config}; {@code seed} is of start and draws.
+   */
   ToyTraining(ClusterTask task, RunConfig config, long seed) {
     this.task = task;
     this.gate = Gates.of(config.gate());
@@ -116,8 +118,7 @@ final class ToyTraining {
       mean_T[t] = isKept(routing, t) ? loss_T[t] : sum / Math.max(1, kept);
       weight_T[t] = isKept(routing, t) ? 1.0 / points : 0;
     }
-    return new Feedback(
-        s_S, new Feedback.Losses(mean_T, weight_T, 1), all.load_E(), all.tokens());
+    return new Feedback(s_S, new Feedback.Losses(mean_T, weight_T, 1), all.load_E(), all.tokens());
   }
 
   private static boolean isKept(Routing routing, int t) {

@@ -13,12 +13,15 @@ import troupe.core.config.RunConfig;
  */
 record Trial(Arm arm, long seed, RunConfig config) {
   /**
-   * All trials: every arm with the first seed, then with the next. So what is there early is a whole
-   * comparison, and a machine that gets slower favours no arm.
+   * All trials: every arm with the first seed, then with the next. So what is there early is a
+   * whole comparison, and a machine that gets slower favours no arm.
    *
    * @param folder of the experiment
    */
   static List<Trial> all(RunConfig base, Path folder) {
+    int cores = Runtime.getRuntime().availableProcessors();
+    int given = base.cluster().threads();
+    int threads = given > 0 ? given : Math.max(1, cores / base.lab().parallel());
     List<Arm> arms = Arm.parse("lab.arms", base.lab().arms());
     List<Trial> trials = new ArrayList<>();
     for (int i = 0; i < base.lab().seeds(); i++) {
@@ -26,7 +29,13 @@ record Trial(Arm arm, long seed, RunConfig config) {
       for (Arm arm : arms) {
         String run = folder.resolve("runs").resolve(fileName(arm.name(), seed)).toString();
         List<String> set =
-            List.of("seed=" + seed, "run.dir=" + run, "run.resume=false", "lab.kind=estimators", "lab.arms=[]");
+            List.of(
+                "seed=" + seed,
+                "run.dir=" + run,
+                "run.resume=false",
+                "cluster.threads=" + threads,
+                "lab.kind=estimators",
+                "lab.arms=[]");
         trials.add(new Trial(arm, seed, arm.config(base, set)));
       }
     }

@@ -45,6 +45,10 @@ final class TrialProcess implements TrialTrainer, AutoCloseable {
       long before = System.nanoTime();
       int code = run(config, log.toFile());
       double seconds = (System.nanoTime() - before) / 1e9;
+      if (closed) {
+        // It did not fail: it was ended.
+        throw new InterruptedException();
+      }
       if (code != 0) {
         throw failure(trial, code, log);
       }
@@ -97,11 +101,12 @@ final class TrialProcess implements TrialTrainer, AutoCloseable {
   }
 
   private static String where(RunConfig config) {
-    int cores = Runtime.getRuntime().availableProcessors();
-    int threads = config.cluster().threads();
     return "%s, %d of %d cores, %d at once"
         .formatted(
-            config.device(), threads == 0 ? cores : threads, cores, config.lab().parallel());
+            config.device(),
+            config.cluster().threads(),
+            Runtime.getRuntime().availableProcessors(),
+            config.lab().parallel());
   }
 
   /** Ends all that run; their results are lost. */

@@ -61,10 +61,7 @@ final class TrialReader {
         entropy(last),
         last.stream().mapToDouble(StepMetrics::dropped).average().orElse(Double.NaN),
         Statistics.median(
-            steps.stream()
-                .skip(steps.size() / 10)
-                .mapToDouble(StepMetrics::stepTimeMs)
-                .toArray()),
+            steps.stream().skip(steps.size() / 10).mapToDouble(StepMetrics::stepTimeMs).toArray()),
         seconds,
         where);
   }

@@ -63,7 +63,8 @@ final class Trials {
         "trainings  %d: %d are done, %d to do, %d at once"
             .formatted(trials.size(), done, todo.size(), parallel));
     ExecutorService threads =
-        Executors.newFixedThreadPool(parallel, Thread.ofPlatform().daemon().name("trial-", 0).factory());
+        Executors.newFixedThreadPool(
+            parallel, Thread.ofPlatform().daemon().name("trial-", 0).factory());
     try {
       CompletionService<TrialResult> ended = new ExecutorCompletionService<>(threads);
       todo.forEach(trial -> ended.submit(() -> trainer.train(trial)));

@@ -1024,8 +1024,8 @@ public record RunConfig(
   /**
    * An experiment of {@code troupe lab}.
    *
-   * @param seeds estimators: random problems; toy and ablation: runs of each method, with seeds from
-   *     {@code seed} on
+   * @param seeds estimators: random problems; toy and ablation: runs of each method, with seeds
+   *     from {@code seed} on
    * @param parallel runs of an ablation side by side, each in a process of its own with {@code
    *     cluster.threads}
    * @param arms what toy and ablation compare, each {@code NAME: KEY=VALUE KEY=VALUE ...}
@@ -1085,7 +1085,8 @@ public record RunConfig(
       experts = List.copyOf(experts);
       jitters = List.copyOf(jitters);
       new Expect("lab.estimators")
-          .that(!gates.isEmpty(), "gates", gates, "at least one gate.type or \"NAME: KEY=VALUE ...\"")
+          .that(
+              !gates.isEmpty(), "gates", gates, "at least one gate.type or \"NAME: KEY=VALUE ...\"")
           .that(
               !experts.isEmpty() && experts.stream().allMatch(n -> n >= 2),
               "experts",
