@@ -75,7 +75,7 @@ final class SparseMixerGate implements Gate {
   }
 
   /** Gumbel-max over the kept experts of a row: {@code argmax(logit - ln e)} has the law of p. */
-  private static int sample(
+  static int sample(
       double[] logits_TE, boolean[] kept_TE, Draws draws, int token, int from, int to) {
     int winner = -1;
     double highest = 0;
