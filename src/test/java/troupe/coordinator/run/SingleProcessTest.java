@@ -55,6 +55,16 @@ final class SingleProcessTest {
         "train.ranks=2 gate.type=switch experts.capacity_factor=0.5 experts.min_capacity=1",
         "gate.type=sparsemixer-inf model.layers=4 model.moe_every=2 model.activation=swiglu",
         "gate.type=switch gate.jitter_on=input gate.z_coefficient=0.01 gate.omega=false",
+        "train.steps=3 gate.type=expert-choice gate.allow_leak=true gate.top_k=2",
+        "train.steps=3 gate.type=expert-choice gate.allow_leak=true gate.expert_choice.softmax=tokens",
+        "train.steps=3 gate.type=base",
+        "train.steps=3 gate.type=base train.ranks=1 train.micro_batches=8 model.seq=6",
+        "train.steps=3 gate.type=sinkhorn",
+        "train.steps=3 gate.type=sinkhorn gate.top_k=2 experts.capacity_factor=0.5 experts.min_capacity=1",
+        "train.steps=3 gate.type=skip experts.capacity_factor=0.5 experts.min_capacity=1",
+        "train.steps=3 gate.type=skip gate.reinforce.gated=true gate.reinforce.baseline=ema",
+        "train.steps=3 gate.type=gumbel-matching",
+        "train.steps=3 gate.type=gumbel-matching train.micro_batches=4 model.seq=6 gate.reinforce.baseline=ema",
         "device=reference train.ranks=2",
         "device=nd4j train.ranks=2 train.steps=3"
       })
@@ -71,6 +81,7 @@ final class SingleProcessTest {
         assertEquals(expected.balance(), heard.steps.get(i).balance(), "balance " + i);
         assertEquals(expected.z(), heard.steps.get(i).z(), "z " + i);
         assertEquals(expected.loss(), heard.steps.get(i).loss(), "loss " + i);
+        assertTrue(Double.isFinite(expected.loss()), "loss " + i);
         assertEquals(expected.gradNorm(), heard.steps.get(i).gradNorm(), "grad_norm " + i);
       }
       assertEquals(alone.steps().size(), heard.steps.size());
