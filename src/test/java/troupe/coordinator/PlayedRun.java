@@ -148,7 +148,11 @@ final class PlayedRun implements AutoCloseable {
     }
 
     Host.Failed failed(int epoch, String message) {
-      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true");
+      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true", false);
+    }
+
+    Host.Failed mistaken(int epoch, String message) {
+      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true", true);
     }
 
     boolean hasRank() {

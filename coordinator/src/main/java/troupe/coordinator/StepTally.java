@@ -189,7 +189,7 @@ final class StepTally {
   }
 
   private static double[] load(LayerStats total) {
-    return BalanceLoss.fraction(total.routed_E(), total.tokens(), 0);
+    return BalanceLoss.fraction(total.balanced_E(), total.tokens(), 0);
   }
 
   StepReport report(double learningRate, long stepTimeNs) {
@@ -225,7 +225,7 @@ final class StepTally {
         gradNorm(),
         tokens,
         stepTimeNs,
-        all.dropped() / (double) all.routed(),
+        all.dropped() / (double) Math.max(1, all.routed()),
         alive / ((double) tokens * stats_LR.size()),
         ledger,
         load);

@@ -180,7 +180,7 @@ final class SingleProcess {
           total = total.plus(stats);
         }
         double[] load_E =
-            Arrays.stream(total.routed_E()).mapToDouble(n -> n / (double) tokens).toArray();
+            Arrays.stream(total.balanced_E()).mapToDouble(n -> n / (double) tokens).toArray();
         double sum = 0;
         for (int e = 0; e < load_E.length; e++) {
           sum += load_E[e] * (total.sumP_E()[e] / tokens);

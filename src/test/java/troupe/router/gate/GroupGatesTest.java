@@ -16,10 +16,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import troupe.Closeness;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.Baseline;
 import troupe.core.config.RunConfig.DropOrder;
 import troupe.core.config.RunConfig.Overflow;
-import troupe.core.config.RunConfig.Reinforce;
 import troupe.core.config.RunConfig.Rounding;
 import troupe.core.config.RunConfig.SoftmaxOver;
 
@@ -35,10 +33,10 @@ class GroupGatesTest {
     BASE(new BaseGate(), false),
     SINKHORN(new SinkhornGate(1, new RunConfig.Sinkhorn(1e-4, 1000)), false),
     SINKHORN_2(new SinkhornGate(2, new RunConfig.Sinkhorn(1e-4, 1000)), false),
-    SKIP(new SkipGate(reinforce(false)), true),
-    SKIP_GATED(new SkipGate(reinforce(true)), true),
-    GUMBEL_MATCHING(new GumbelMatchingGate(reinforce(false)), true),
-    GUMBEL_MATCHING_GATED(new GumbelMatchingGate(reinforce(true)), true);
+    SKIP(new SkipGate(new ConstantBaseline(0.5), false), true),
+    SKIP_GATED(new SkipGate(new ConstantBaseline(0.5), true), true),
+    GUMBEL_MATCHING(new GumbelMatchingGate(new ConstantBaseline(0.5), false), true),
+    GUMBEL_MATCHING_GATED(new GumbelMatchingGate(new ConstantBaseline(0.5), true), true);
 
     private final Gate gate;
     private final boolean samples;
@@ -47,10 +45,6 @@ class GroupGatesTest {
       this.gate = gate;
       this.samples = samples;
     }
-  }
-
-  private static Reinforce reinforce(boolean gated) {
-    return new Reinforce(Baseline.CONSTANT, 0.5, 0, gated);
   }
 
   private static double[] random(long seed, int n) {
@@ -67,11 +61,11 @@ class GroupGatesTest {
         s_S, Feedback.Losses.of(random(seed + 1, tokens), 1, tokens), new double[0], tokens);
   }
 
-  /** Draws that travel with the tokens; those that belong to no token stay. */
+  /** Draws that travel with the tokens. */
   private record Moved(Draws draws, int[] from_T) implements Draws {
     @Override
     public double exponential(int token, int expert, int round) {
-      return draws.exponential(round == 0 ? from_T[token] : token, expert, round);
+      return draws.exponential(from_T[token], expert, round);
     }
 
     @Override

@@ -6,20 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.Closeness;
 import troupe.Golden;
-import troupe.core.config.RunConfig.Baseline;
-import troupe.core.config.RunConfig.Reinforce;
 
 /** Balanced sampling: the assignment, and with what probability it was to be that one. */
+@Tag("golden")
 class KoolBalancedGoldenTest {
   /** Paths are sums of several differences. */
   private static final double TOLERANCE = 1e-9;
-
-  private static final Reinforce UNGATED = new Reinforce(Baseline.CONSTANT, 0, 0, false);
 
   static Stream<Golden> cases() {
     return Golden.cases("kool_balanced");
@@ -81,7 +79,8 @@ class KoolBalancedGoldenTest {
     int k = golden.integer("num_experts");
     Draws draws = draws(k, exponentials(golden.doubles("gumbel")));
     Routing routing =
-        new GumbelMatchingGate(UNGATED).route(golden.doubles("log_p"), n, k, draws, true);
+        new GumbelMatchingGate(new ConstantBaseline(0), false)
+            .route(golden.doubles("log_p"), n, k, draws, true);
     assertArrayEquals(golden.ints("assignment"), routing.expert_S());
     assertClose(golden, "iw", routing.backwardMultiplier_S());
 
@@ -115,7 +114,8 @@ class KoolBalancedGoldenTest {
         exponential_TE[token * k + e] = draws.exponential(100 + sample, e, 0);
       }
       Routing routing =
-          new GumbelMatchingGate(UNGATED).route(logits, n, k, draws(k, exponential_TE), true);
+          new GumbelMatchingGate(new ConstantBaseline(0), false)
+              .route(logits, n, k, draws(k, exponential_TE), true);
       int z = routing.expert_S()[token];
       count_E[z]++;
       double q = routing.p_TE()[token * k + z] / routing.backwardMultiplier_S()[token];

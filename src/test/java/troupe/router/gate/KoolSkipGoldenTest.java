@@ -7,21 +7,19 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Closeness;
 import troupe.Golden;
-import troupe.core.config.RunConfig.Baseline;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.Reinforce;
 
 /**
  * The skip estimator, over all draws there are: unbiased as it is, biased without its weight, with
  * another one, or when it keeps those who come first.
  */
+@Tag("golden")
 class KoolSkipGoldenTest {
-  private static final Reinforce UNGATED = new Reinforce(Baseline.CONSTANT, 0, 0, false);
-
   static Stream<Golden> cases() {
     return Golden.cases("kool_skip");
   }
@@ -87,7 +85,7 @@ class KoolSkipGoldenTest {
       Capacity most =
           limited ? new Capacity(1e-9, capacity, DropOrder.POSITION) : Capacity.DROPLESS;
       GateInput input = GateInput.of(logits, n, k, new Chosen(expert_T, priority_T), true);
-      return new SkipGate(UNGATED).route(input.with(most));
+      return new SkipGate(new ConstantBaseline(0), false).route(input.with(most));
     }
 
     /** One of the assignments: the digits of its number. */

@@ -6,6 +6,7 @@ import com.typesafe.config.ConfigValue;
 import com.typesafe.config.ConfigValueType;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.math.BigDecimal;
@@ -94,7 +95,7 @@ final class RecordBinder {
     Object raw = value.unwrapped();
     return switch (value.valueType()) {
       case STRING, NUMBER, BOOLEAN -> convertScalar(type, raw);
-      case LIST -> type instanceof Class<?> ? Optional.empty() : convertList((List<?>) raw);
+      case LIST -> type instanceof Class<?> ? Optional.empty() : convertList(type, (List<?>) raw);
       case OBJECT, NULL -> Optional.empty();
     };
   }
@@ -137,15 +138,27 @@ final class RecordBinder {
     }
   }
 
-  private static Optional<List<String>> convertList(List<?> raw) {
+  private static Optional<List<?>> convertList(Type type, List<?> raw) {
+    if (isNumbers(type)) {
+      List<Optional<Number>> numbers =
+          raw.stream().map(element -> convertNumber(double.class, element.toString())).toList();
+      return numbers.stream().allMatch(Optional::isPresent)
+          ? Optional.of(numbers.stream().map(number -> number.orElseThrow().doubleValue()).toList())
+          : Optional.empty();
+    }
     return raw.stream().allMatch(element -> element instanceof String)
         ? Optional.of(raw.stream().map(String.class::cast).toList())
         : Optional.empty();
   }
 
+  private static boolean isNumbers(Type type) {
+    return type instanceof ParameterizedType list
+        && list.getActualTypeArguments()[0] == Double.class;
+  }
+
   private static String expected(Type type) {
     if (!(type instanceof Class<?> target)) {
-      return "a list of strings";
+      return isNumbers(type) ? "a list of numbers" : "a list of strings";
     }
     if (target.isEnum()) {
       return "one of " + Keys.names(enumType(target));

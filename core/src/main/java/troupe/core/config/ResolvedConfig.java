@@ -25,6 +25,7 @@ public final class ResolvedConfig {
       Set.of(
           "run",
           "cuda",
+          "gate.trace",
           "train.log_every",
           "evaluate",
           "generate",
@@ -33,7 +34,8 @@ public final class ResolvedConfig {
           "placement",
           "replicate",
           "transport",
-          "faults");
+          "faults",
+          "simulate");
 
   private static final String ABSENT = "nothing";
 
@@ -74,8 +76,9 @@ public final class ResolvedConfig {
   /**
    * SHA-256, in hex, of the keys and values that decide the parameters of a run. Two configs of the
    * same hash give the same bits on the same kind of device; it leaves out {@code run}, {@code
-   * train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint}, {@code cluster},
-   * {@code placement}, {@code replicate}, {@code transport} and {@code faults}.
+   * gate.trace}, {@code train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint},
+   * {@code cluster}, {@code placement}, {@code replicate}, {@code transport}, {@code faults} and
+   * {@code simulate}.
    */
   public static String hash(RunConfig config) {
     String canonical =

@@ -80,7 +80,9 @@ final class ExpertChoiceGate implements Gate {
         multiplier_S,
         multiplier_S,
         null,
-        overTokens ? ExpertChoiceGate::addGradientOverTokens : SlotSoftmax.GRADIENT);
+        overTokens
+            ? ExpertChoiceGate::addGradientOverTokens
+            : new Shares(Shares.Score.SOFTMAX, Divisor.ONE, 1, p_TE, firstSlot_T1, expert_S));
   }
 
   private TopSelection[] select(double[] liking_TE, int tokens, int experts) {

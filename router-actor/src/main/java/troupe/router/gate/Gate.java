@@ -32,4 +32,17 @@ public interface Gate {
   default GateState state() {
     return null;
   }
+
+  /** Whether the balance loss counts the first choice of each token alone. */
+  default boolean balancesFirstChoices() {
+    return false;
+  }
+
+  /**
+   * Whether the gate looks experts up by {@link GateInput#ids_T}, in a table that it gets as {@link
+   * GateInput#state}, and the router has no weights.
+   */
+  default boolean hashes() {
+    return false;
+  }
 }

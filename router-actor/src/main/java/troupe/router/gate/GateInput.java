@@ -6,7 +6,8 @@ package troupe.router.gate;
  * @param logits_TE router logits, row-major; the routing keeps them, nobody copies them
  * @param ids_T the vocabulary's number of each token, {@code null} where nobody knows: only a gate
  *     that hashes asks
- * @param state what {@link Gate#state} says the gate keeps; empty for most
+ * @param state what {@link Gate#state} says the gate keeps, or the table of one that {@link
+ *     Gate#hashes hashes}; empty for most
  * @param capacity how many rows an expert takes
  * @param draws may be {@code null} outside of training
  */
@@ -41,5 +42,10 @@ public record GateInput(
   /** The same tokens with what the gate keeps from step to step. */
   public GateInput with(double[] otherState) {
     return new GateInput(logits_TE, tokens, experts, ids_T, otherState, capacity, draws, training);
+  }
+
+  /** The same tokens with their numbers in the vocabulary. */
+  public GateInput withIds(int[] otherIds_T) {
+    return new GateInput(logits_TE, tokens, experts, otherIds_T, state, capacity, draws, training);
   }
 }

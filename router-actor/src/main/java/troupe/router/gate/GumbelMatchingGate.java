@@ -1,7 +1,6 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig;
 
 /**
  * The second of the two estimators of Kool, Maddison and Mnih (arXiv 2109.11817): assignments are
@@ -15,8 +14,8 @@ import troupe.core.config.RunConfig;
  *   dLogits_j = w (loss - b) share (1[j = z] - p_j)  and w times what experts get, see {@link WeightedScore}
  * </pre>
  *
- * Every expert gets T / E tokens; where that is no whole number, T mod E experts drawn by lot get
- * one more, and with less tokens than experts each has room for one. {@code
+ * Every expert gets T / E tokens; where that is no whole number, T mod E neighbours drawn by lot
+ * get one more, and with less tokens than experts each has room for one. {@code
  * experts.capacity_factor} and what goes with it are not used. No code of the authors is public:
  * the formulas are the abstract's idea worked out anew, q being checked against brute force.
  *
@@ -32,13 +31,15 @@ import troupe.core.config.RunConfig;
  */
 final class GumbelMatchingGate implements Gate {
   private static final double LEAST_LOG_P = -1e6;
+  private static final long TWO_TO_53 = 1L << 53;
 
+  private final Gate bestExpert = new SwitchGate(Jitter.NONE);
+  private final LossBaseline baseline;
   private final boolean gated;
-  private final ScoreBaseline baseline;
 
-  GumbelMatchingGate(RunConfig.Reinforce config) {
-    this.gated = config.gated();
-    this.baseline = new ScoreBaseline(config);
+  GumbelMatchingGate(LossBaseline baseline, boolean gated) {
+    this.baseline = baseline;
+    this.gated = gated;
   }
 
   @Override
@@ -53,25 +54,13 @@ final class GumbelMatchingGate implements Gate {
 
   @Override
   public Routing route(GateInput input) {
+    Routing best = bestExpert.route(input);
+    if (!input.training()) {
+      return gated ? best : Ungated.of(best, Estimator.NONE);
+    }
     int tokens = input.tokens();
     int experts = input.experts();
-    double[] logits_TE = input.logits_TE();
-    double[] p_TE = new double[logits_TE.length];
-    double[] logP_TE = new double[logits_TE.length];
-    int[] best_T = new int[tokens];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
-      Rows.softmax(p_TE, logits_TE, logits_TE[best], from, from + experts);
-      double logOfBest = Math.log(p_TE[best]);
-      for (int i = from; i < from + experts; i++) {
-        logP_TE[i] = Math.max(LEAST_LOG_P, logits_TE[i] - logits_TE[best] + logOfBest);
-      }
-      best_T[t] = best - from;
-    }
-    if (!input.training()) {
-      return BestExpert.routing(input, p_TE, best_T, gated);
-    }
+    double[] logP_TE = logProbabilities(input.logits_TE(), best);
     double[] value_TE = logP_TE.clone();
     for (int i = 0; i < value_TE.length; i++) {
       value_TE[i] -= Math.log(input.draws().exponential(i / experts, i % experts, 0));
@@ -80,23 +69,42 @@ final class GumbelMatchingGate implements Gate {
         new BalancedAssignment(value_TE, capacities(tokens, experts, input.draws()));
     double[] weight_T = weights(logP_TE, assignment, experts);
     return new WeightedScore(weight_T, baseline, input.state(), gated)
-        .routing(input, p_TE, assignment.expert_N(), null);
+        .routing(input, best.p_TE(), assignment.expert_N(), null);
   }
 
-  /** Rows of each expert; the lot is round 1 of token 0, so it knows nothing of the noise. */
+  private static double[] logProbabilities(double[] logits_TE, Routing best) {
+    double[] logP_TE = new double[logits_TE.length];
+    int experts = best.experts();
+    for (int t = 0; t < best.tokens(); t++) {
+      int at = t * experts + best.wanted_S()[t];
+      double logOfBest = Math.log(best.p_TE()[at]);
+      for (int i = t * experts; i < (t + 1) * experts; i++) {
+        logP_TE[i] = Math.max(LEAST_LOG_P, logits_TE[i] - logits_TE[at] + logOfBest);
+      }
+    }
+    return logP_TE;
+  }
+
   private static int[] capacities(int tokens, int experts, Draws draws) {
     int[] capacity_E = new int[experts];
     Arrays.fill(capacity_E, Math.max(1, tokens / experts));
     int more = tokens < experts ? 0 : tokens % experts;
-    if (more > 0) {
-      double[] lot_E = new double[experts];
-      Arrays.setAll(lot_E, e -> draws.exponential(0, e, 1));
-      int[] byLot_E = IndexSort.ascending(lot_E);
-      for (int i = 0; i < more; i++) {
-        capacity_E[byLot_E[i]]++;
-      }
+    int first = more > 0 ? lot(tokens, experts, draws) : 0;
+    for (int i = 0; i < more; i++) {
+      capacity_E[(first + i) % experts]++;
     }
     return capacity_E;
+  }
+
+  /**
+   * An expert by lot: the priorities of all tokens, in whatever order, know nothing of the noise.
+   */
+  private static int lot(int tokens, int experts, Draws draws) {
+    long sum = 0;
+    for (int t = 0; t < tokens; t++) {
+      sum += (long) (draws.priority(t) * TWO_TO_53);
+    }
+    return (int) ((sum & TWO_TO_53 - 1) / (double) TWO_TO_53 * experts);
   }
 
   /** {@code p / q} of each token at its expert, in logarithms: either may be zero in a double. */

@@ -13,6 +13,17 @@ public final class Load {
     return routed_E;
   }
 
+  /** Rows that each expert was the first choice for, before capacity. */
+  public static int[] firstChoices(Routing routing) {
+    int[] first_E = new int[routing.experts()];
+    for (int t = 0; t < routing.tokens(); t++) {
+      if (routing.firstSlot_T1()[t] < routing.firstSlot_T1()[t + 1]) {
+        first_E[routing.wanted_S()[routing.firstSlot_T1()[t]]]++;
+      }
+    }
+    return first_E;
+  }
+
   /** {@code sumP_E = sum over tokens of p_TE}, in token order. */
   public static double[] sumP(Routing routing) {
     int experts = routing.experts();

@@ -24,11 +24,27 @@ record Places(int[] expert_S, boolean[] placed_S) {
    * @param p_TE what the token likes
    */
   static Places of(GateInput input, int[] firstSlot_T1, int[] wanted_S, double[] p_TE) {
+    double slotsPerToken = (double) wanted_S.length / Math.max(1, input.tokens());
+    return of(input, firstSlot_T1, wanted_S, p_TE, slotsPerToken);
+  }
+
+  /**
+   * As above, with room for another number of slots a token than there are.
+   *
+   * @param slotsPerToken what capacity is reckoned from
+   */
+  static Places of(
+      GateInput input, int[] firstSlot_T1, int[] wanted_S, double[] p_TE, double slotsPerToken) {
     Capacity capacity = input.capacity();
     if (capacity.isDropless() || wanted_S.length == 0) {
       return new Places(wanted_S, null);
     }
-    return new Round(input, firstSlot_T1, wanted_S, p_TE).places();
+    return new Round(input, firstSlot_T1, wanted_S, p_TE, slotsPerToken).places();
+  }
+
+  /** Whether a slot has room. */
+  boolean has(int slot) {
+    return placed_S == null || placed_S[slot];
   }
 
   /** One giving out of places. */
@@ -44,7 +60,8 @@ record Places(int[] expert_S, boolean[] placed_S) {
     private final boolean[] placed_S;
     private int[] expert_S;
 
-    Round(GateInput input, int[] firstSlot_T1, int[] wanted_S, double[] p_TE) {
+    Round(
+        GateInput input, int[] firstSlot_T1, int[] wanted_S, double[] p_TE, double slotsPerToken) {
       this.input = input;
       this.capacity = input.capacity();
       this.experts = input.experts();
@@ -56,7 +73,6 @@ record Places(int[] expert_S, boolean[] placed_S) {
       for (int t = 0; t < input.tokens(); t++) {
         Arrays.fill(tokenOf_S, firstSlot_T1[t], firstSlot_T1[t + 1], t);
       }
-      double slotsPerToken = (double) wanted_S.length / input.tokens();
       long rows = capacity.rows(input.tokens(), experts, slotsPerToken);
       this.room_G = new long[capacity.groups() == 0 ? experts : capacity.groups()];
       for (int e = 0; e < experts; e++) {

@@ -52,9 +52,13 @@ final class SinkhornGate implements Gate {
     }
     int slots = Math.min(k, experts);
     int[] wanted_S = best(p_TE, factor_E, tokens, slots);
-    return slots == 1
-        ? ChosenSigmoid.routing(input, p_TE, wanted_S)
-        : softmaxRouting(input, p_TE, wanted_S, slots);
+    if (slots == 1) {
+      return ChosenSigmoid.routing(input, p_TE, wanted_S);
+    }
+    int[] firstSlot_T1 = Routing.evenSlots(tokens, slots);
+    Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
+    return new Shares(Shares.Score.SOFTMAX, Divisor.ONE, 1, p_TE, firstSlot_T1, places.expert_S())
+        .routing(input, firstSlot_T1, p_TE, wanted_S, places);
   }
 
   private static int[] best(double[] p_TE, double[] factor_E, int tokens, int slots) {
@@ -68,31 +72,5 @@ final class SinkhornGate implements Gate {
       System.arraycopy(selection.drainBestFirst(), 0, wanted_S, t * slots, slots);
     }
     return wanted_S;
-  }
-
-  private static Routing softmaxRouting(GateInput input, double[] p_TE, int[] wanted_S, int slots) {
-    int[] firstSlot_T1 = Routing.evenSlots(input.tokens(), slots);
-    Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
-    double[] one_S = new double[wanted_S.length];
-    Arrays.fill(one_S, 1);
-    double[] multiplier_S = new double[wanted_S.length];
-    for (int slot = 0; slot < multiplier_S.length; slot++) {
-      multiplier_S[slot] = p_TE[slot / slots * input.experts() + places.expert_S()[slot]];
-    }
-    return new Routing(
-        input.tokens(),
-        input.experts(),
-        firstSlot_T1,
-        input.logits_TE(),
-        p_TE,
-        null,
-        wanted_S,
-        places.expert_S(),
-        places.placed_S(),
-        one_S,
-        multiplier_S,
-        multiplier_S,
-        null,
-        SlotSoftmax.GRADIENT);
   }
 }

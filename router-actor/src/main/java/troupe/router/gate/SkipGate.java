@@ -1,7 +1,6 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.DropOrder;
 import troupe.core.config.RunConfig.Overflow;
 
@@ -32,12 +31,13 @@ import troupe.core.config.RunConfig.Overflow;
  * <p>Costs one expert evaluation for a token that is kept. In evaluation the best expert, no draws.
  */
 final class SkipGate implements Gate {
+  private final Gate sampler = new SparseMixerGate(MaskRule.NONE, ScaleRule.FIRST_ORDER, 1);
+  private final LossBaseline baseline;
   private final boolean gated;
-  private final ScoreBaseline baseline;
 
-  SkipGate(RunConfig.Reinforce config) {
-    this.gated = config.gated();
-    this.baseline = new ScoreBaseline(config);
+  SkipGate(LossBaseline baseline, boolean gated) {
+    this.baseline = baseline;
+    this.gated = gated;
   }
 
   @Override
@@ -52,43 +52,24 @@ final class SkipGate implements Gate {
 
   @Override
   public Routing route(GateInput input) {
-    int tokens = input.tokens();
-    int experts = input.experts();
-    double[] logits_TE = input.logits_TE();
-    double[] p_TE = new double[logits_TE.length];
-    int[] expert_T = new int[tokens];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int to = from + experts;
-      int best = Rows.argmaxFinite(logits_TE, from, to);
-      Rows.softmax(p_TE, logits_TE, logits_TE[best], from, to);
-      int chosen =
-          input.training()
-              ? SparseMixerGate.sample(logits_TE, null, input.draws(), t, from, to)
-              : best;
-      expert_T[t] = chosen - from;
-    }
     if (!input.training()) {
-      return BestExpert.routing(input, p_TE, expert_T, gated);
+      Routing best = sampler.route(input);
+      return gated ? best : Ungated.of(best, Estimator.NONE);
     }
-    boolean[] placed_T = places(input, expert_T, p_TE);
-    double[] weight_T = weights(input, expert_T, placed_T);
+    Routing sampled = sampler.route(input.with(shuffled(input.capacity())));
+    double[] weight_T = weights(input, sampled.wanted_S(), sampled.placed_S());
     return new WeightedScore(weight_T, baseline, input.state(), gated)
-        .routing(input, p_TE, expert_T, placed_T);
+        .routing(input, sampled.p_TE(), sampled.wanted_S(), sampled.placed_S());
   }
 
-  private static boolean[] places(GateInput input, int[] expert_T, double[] p_TE) {
-    Capacity set = input.capacity();
-    Capacity shuffled =
-        new Capacity(
-            set.factor(),
-            set.minimum(),
-            set.rounding(),
-            DropOrder.SHUFFLED,
-            Overflow.DROP,
-            set.groups());
-    int[] firstSlot_T1 = Routing.evenSlots(input.tokens(), 1);
-    return Places.of(input.with(shuffled), firstSlot_T1, expert_T, p_TE).placed_S();
+  private static Capacity shuffled(Capacity set) {
+    return new Capacity(
+        set.factor(),
+        set.minimum(),
+        set.rounding(),
+        DropOrder.SHUFFLED,
+        Overflow.DROP,
+        set.groups());
   }
 
   private static double[] weights(GateInput input, int[] expert_T, boolean[] placed_T) {
@@ -97,8 +78,8 @@ final class SkipGate implements Gate {
       Arrays.fill(weight_T, 1);
       return weight_T;
     }
-    int[] drawn_G = new int[input.experts()];
-    int[] kept_G = new int[input.experts()];
+    int[] drawn_G = new int[Math.max(input.experts(), input.capacity().groups())];
+    int[] kept_G = new int[drawn_G.length];
     for (int t = 0; t < expert_T.length; t++) {
       int group = input.capacity().group(expert_T[t], input.experts());
       drawn_G[group]++;

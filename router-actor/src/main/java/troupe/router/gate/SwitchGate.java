@@ -20,25 +20,25 @@ final class SwitchGate implements Gate {
     int tokens = input.tokens();
     int experts = input.experts();
     double[] logits_TE = input.logits_TE();
-    Draws draws = input.draws();
     boolean jittered = input.training() && logitJitter.epsilon() > 0;
     double[] u_TE = jittered ? new double[tokens * experts] : null;
     double[] used_TE = jittered ? new double[tokens * experts] : logits_TE;
     double[] p_TE = new double[tokens * experts];
     int[] expert_T = new int[tokens];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int to = from + experts;
+    Tile tile = new Tile(experts);
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
       if (jittered) {
-        for (int i = from; i < to; i++) {
-          double u = logitJitter.factor(draws.noise(t, i - from));
-          u_TE[i] = u;
-          used_TE[i] = logits_TE[i] * u;
-        }
+        tile.loadJittered(logits_TE, from, count, logitJitter, input.draws(), u_TE, used_TE);
+      } else {
+        tile.load(logits_TE, from, count);
       }
-      int best = Rows.argmaxFinite(used_TE, from, to);
-      Rows.softmax(p_TE, used_TE, used_TE[best], from, to);
-      expert_T[t] = best - from;
+      tile.findBest();
+      tile.weigh();
+      tile.storeProbabilities(p_TE);
+      for (int t = 0; t < count; t++) {
+        expert_T[from + t] = tile.best(t);
+      }
     }
     return TopOne.routing(input, used_TE, p_TE, null, expert_T, TopOne.FULL, u_TE, 1);
   }

@@ -89,14 +89,10 @@ final class TopOne {
         double before = dLogits_TE[chosen];
         double own = c * (1 - p_TE[chosen]);
         if (u_TE == null) {
-          for (int i = from; i < from + experts; i++) {
-            dLogits_TE[i] -= c * p_TE[i];
-          }
+          Rows.subtract(dLogits_TE, c, p_TE, from, from + experts);
           dLogits_TE[chosen] = before + own;
         } else {
-          for (int i = from; i < from + experts; i++) {
-            dLogits_TE[i] -= c * p_TE[i] * u_TE[i];
-          }
+          Rows.subtract(dLogits_TE, c, p_TE, u_TE, from, from + experts);
           dLogits_TE[chosen] = before + own * u_TE[chosen];
         }
       }

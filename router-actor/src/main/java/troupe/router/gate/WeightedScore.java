@@ -15,7 +15,7 @@ import java.util.Arrays;
  * @param weight_T zero for tokens that were skipped
  * @param state of the baseline when the routing was made
  */
-record WeightedScore(double[] weight_T, ScoreBaseline baseline, double[] state, boolean gated)
+record WeightedScore(double[] weight_T, LossBaseline baseline, double[] state, boolean gated)
     implements Estimator {
 
   /**
@@ -60,7 +60,7 @@ record WeightedScore(double[] weight_T, ScoreBaseline baseline, double[] state, 
     int experts = routing.experts();
     double[] p_TE = routing.p_TE();
     Feedback.Losses losses = feedback.losses();
-    double[] b_T = baseline.each(losses, state);
+    double[] b_T = baseline.perToken(losses, state);
     for (int t = 0; t < routing.tokens(); t++) {
       if (weight_T[t] == 0) {
         continue;
@@ -70,9 +70,7 @@ record WeightedScore(double[] weight_T, ScoreBaseline baseline, double[] state, 
       double score = (losses.mean_T()[t] - b_T[t]) * losses.weight_T()[t];
       double pathwise = gated ? feedback.s_S()[t] * p_TE[chosen] : 0;
       double c = weight_T[t] * (score + pathwise);
-      for (int i = from; i < from + experts; i++) {
-        dLogits_TE[i] -= c * p_TE[i];
-      }
+      Rows.subtract(dLogits_TE, c, p_TE, from, from + experts);
       dLogits_TE[chosen] += c;
     }
   }

@@ -60,7 +60,7 @@ public final class HostRoutedTokens implements RoutedTokens {
 
   @Override
   public LayerStats stats() {
-    return LayerStats.of(routing, plan);
+    return LayerStats.of(routing, plan, gate.balancesFirstChoices());
   }
 
   @Override

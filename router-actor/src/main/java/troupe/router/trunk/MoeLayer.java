@@ -9,31 +9,31 @@ import troupe.router.gate.Draws;
 import troupe.router.gate.Feedback;
 import troupe.router.gate.Gate;
 import troupe.router.gate.Gates;
+import troupe.router.trace.RouterTrace;
 
 /**
  * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that
  * experts return:
  *
  * <pre>
- *   route            logits = h Wr + br; experts and multipliers by the gate
+ *   route            logits = head(h), most often h Wr + br; experts and multipliers by the gate
  *   dispatch         rows of h sorted by expert
  *   combine          x[t] = mid[t] + multiplier * omega * f[t]                      (a dropped token passes by)
  *   combineBackward  df = multiplier * omega * g;  s = sum_d g omega f              (g: gradient of x)
- *   routeBackward    dLogits by estimator, balance loss and z-loss; dh = dLogits Wr^T + rows that experts return
+ *   routeBackward    dLogits by estimator, balance loss and z-loss; dh = back through the head + rows that experts return
  * </pre>
  */
 public final class MoeLayer {
   private final Device device;
   private final Kernels kernels;
   private final TokenRouter router;
-  private final Tensor w_DE;
-  private final Tensor b_1E;
+  private final RouterTrace trace;
+  private final RouterHead head;
+  private final int experts;
   private final Tensor state;
   private final Tensor dState;
   private final boolean needsLosses;
   private final Tensor omega_1D;
-  private final Tensor dW_DE;
-  private final Tensor dB_1E;
   private final Tensor dOmega_1D;
 
   /** The gate of {@code layer} over these parameters. */
@@ -45,15 +45,15 @@ public final class MoeLayer {
         DeviceRouter.serves(device, config)
             ? new DeviceRouter(device, config)
             : new HostRouter(device, config);
+    this.trace = RouterTrace.of(config, layer);
     String prefix = TrunkParameters.prefix(layer);
-    this.w_DE = parameters.get(prefix + "router.w");
-    this.b_1E = parameters.get(prefix + "router.b");
-    this.dW_DE = gradients.get(prefix + "router.w");
-    this.dB_1E = gradients.get(prefix + "router.b");
+    this.head = RouterHead.of(device, config, prefix, parameters, gradients);
+    this.experts = config.experts().count();
     Gate gate = Gates.of(config.gate());
     this.needsLosses = gate.needsLosses();
     boolean keeps = gate.state() != null;
-    this.state = keeps ? parameters.get(prefix + "router.state") : null;
+    String kept = gate.hashes() ? TrunkParameters.HASH_TABLE : prefix + "router.state";
+    this.state = keeps || gate.hashes() ? parameters.get(kept) : null;
     this.dState = keeps ? gradients.get(prefix + "router.state") : null;
     boolean omega = config.gate().omega();
     this.omega_1D = omega ? parameters.get(prefix + "omega") : null;
@@ -70,13 +70,16 @@ public final class MoeLayer {
     LayerActivations saved = micro.layer(layer);
     TokenRouter.Jittered jittered = training ? router.jitter(saved.norm2_TD, draws) : null;
     Tensor input_TD = jittered == null ? saved.norm2_TD : jittered.input_TD();
-    Tensor logits_TE = device.allocate(micro.tokens(), w_DE.columns());
-    kernels.linear(logits_TE, input_TD, w_DE, b_1E, null);
+    Tensor logits_TE = device.allocate(micro.tokens(), experts);
+    head.forward(logits_TE, input_TD);
+    if (training && trace != null) {
+      trace.write(logits_TE, micro.batch().tokens_T(), state, draws);
+    }
     saved.moe =
         new MoeActivations(
             router.route(logits_TE, micro.batch().tokens_T(), state, draws, training),
             jittered,
-            w_DE.columns());
+            experts);
     return saved.moe;
   }
 
@@ -122,8 +125,7 @@ public final class MoeLayer {
       moe.routed.logitsGradient(dLogits_TE, dState, losses, load_E, tokens);
       boolean jittered = moe.jittered != null;
       Tensor input_TD = jittered ? moe.jittered.input_TD() : saved.norm2_TD;
-      kernels.weightGradient(dW_DE, dB_1E, input_TD, dLogits_TE, true);
-      kernels.matmul(dH_TD, dLogits_TE, false, w_DE, true, false);
+      head.backward(dH_TD, dLogits_TE, input_TD);
       if (jittered) {
         kernels.multiply(dH_TD, dH_TD, moe.jittered.factor_TD());
       }

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
 import troupe.core.optim.OwnedParameters;
@@ -33,15 +34,24 @@ public final class RankState implements AutoCloseable {
   private long gradientStep = -1;
   private final Incarnations incarnations = new Incarnations();
 
-  /** A rank whose trunk starts from the seed of {@code config}. */
+  /** A rank whose trunk starts from the seed of {@code config}, whatever the text is. */
   public RankState(Device device, RunConfig config, int rank) {
+    this(device, config, rank, TokenCounts.UNKNOWN);
+  }
+
+  /**
+   * A rank whose trunk starts from the seed of {@code config}.
+   *
+   * @param counts of the text that the run trains on
+   */
+  public RankState(Device device, RunConfig config, int rank, TokenCounts counts) {
     this.rank = rank;
     this.device = device;
     this.config = config;
     ParameterLayout layout = TrunkParameters.layout(config);
     this.slices = new Slices(layout.size(), config.train().ranks());
     this.segments = new Segments(layout, slices, TrunkParameters.finalAfter(config));
-    this.parameters = Parameters.initialised(device, layout, config.seed());
+    this.parameters = TrunkParameters.initialised(device, config, layout, counts);
     this.gradients = new Parameters(device, layout);
     this.sum = slices.ranks() == 1 ? null : device.allocate(1, slices.count(rank));
     this.owned =

@@ -14,6 +14,7 @@ final class Lanes implements AutoCloseable {
   private static final int LANES = 4;
 
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final long main;
   private final long[] streams = new long[LANES];
   private final long[] ends = new long[LANES];
@@ -32,11 +33,24 @@ final class Lanes implements AutoCloseable {
   Lanes(Driver driver, long main) {
     this.driver = driver;
     this.main = main;
-    this.forkEvent = driver.createEvent(false);
-    for (int i = 0; i < LANES; i++) {
-      streams[i] = driver.createStream();
-      ends[i] = driver.createEvent(false);
+    try {
+      this.forkEvent = createEvent();
+      for (int i = 0; i < LANES; i++) {
+        long stream = driver.createStream();
+        resources.onClose(() -> driver.destroyStream(stream));
+        streams[i] = stream;
+        ends[i] = createEvent();
+      }
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
     }
+  }
+
+  private long createEvent() {
+    long event = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(event));
+    return event;
   }
 
   /** The stream for what the calling thread asks for next. */
@@ -95,13 +109,9 @@ final class Lanes implements AutoCloseable {
     enabled = on;
   }
 
+  /** Frees them; nothing may be under way. */
   @Override
   public void close() {
-    for (int i = 0; i < LANES; i++) {
-      driver.synchronize(streams[i]);
-      driver.destroyStream(streams[i]);
-      driver.destroyEvent(ends[i]);
-    }
-    driver.destroyEvent(forkEvent);
+    resources.close();
   }
 }
