@@ -357,8 +357,7 @@ class RoutersTest {
       x[3 * t + 1] = 1.2;
       x[3 * t + 2] = 0.7;
     }
-    Routing routing =
-        gshard(second, Normalise.AFTER_DROP).route(x, samples, 3, draws(13), true);
+    Routing routing = gshard(second, Normalise.AFTER_DROP).route(x, samples, 3, draws(13), true);
     double g1 = routing.p_TE()[0];
     double g2 = routing.p_TE()[1];
     int[] count_E = Load.routed(routing);
@@ -430,8 +429,7 @@ class RoutersTest {
     double[] dLogits = new double[6];
     routing.backward(dLogits, feedback);
     // lambda = 0.5 * 2^2; times E / (k T) = 3 / 4, times the load of each expert.
-    assertArrayEquals(
-        new double[] {-0.2 + 1.5 * 0.75, 0, 0.3 + 1.5, 0, 0, 0}, dLogits, 1e-15);
+    assertArrayEquals(new double[] {-0.2 + 1.5 * 0.75, 0, 0.3 + 1.5, 0, 0, 0}, dLogits, 1e-15);
 
     assertEquals(2.5, 2 - change(gate, routing, load_E), 1e-15);
     assertEquals(2.0, 2 - change(gate, routing, new double[] {0.25, 0.25, 0.5}), 1e-15);
