@@ -55,6 +55,17 @@ final class SingleProcessTest {
         "train.ranks=2 gate.type=switch experts.capacity_factor=0.5 experts.min_capacity=1",
         "gate.type=sparsemixer-inf model.layers=4 model.moe_every=2 model.activation=swiglu",
         "gate.type=switch gate.jitter_on=input gate.z_coefficient=0.01 gate.omega=false",
+        "gate.type=sparsemixer-v2 gate.top_k=2 train.steps=3",
+        "gate.type=sparsemixer-v2 gate.top_k=3 gate.mask=none experts.capacity_factor=1 train.steps=3",
+        "gate.type=sparsemixer-ode gate.ode.rule=gauss-2 train.steps=3",
+        "gate.type=sparsemixer-ode gate.ode.rule=simpson gate.ode.full_best=false train.steps=3",
+        "gate.type=dense train.steps=3",
+        "gate.type=straight-through gate.mask=none train.steps=3",
+        "gate.type=st-gumbel gate.mask=none gate.temperature=0.5 train.steps=3",
+        "gate.type=reinmax gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.reinforce.baseline=ema gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.reinforce.gated=true gate.reinforce.baseline=constant train.steps=3",
         "gate.type=softmax-topk gate.top_k=2 train.steps=3",
         "gate.type=softmax-topk gate.top_k=3 experts.capacity_factor=0.75 experts.min_capacity=0",
         "gate.type=gshard train.steps=3",
@@ -85,6 +96,7 @@ final class SingleProcessTest {
         assertEquals(expected.balance(), heard.steps.get(i).balance(), "balance " + i);
         assertEquals(expected.z(), heard.steps.get(i).z(), "z " + i);
         assertEquals(expected.loss(), heard.steps.get(i).loss(), "loss " + i);
+        assertTrue(Double.isFinite(expected.loss()), "loss " + i);
         assertEquals(expected.gradNorm(), heard.steps.get(i).gradNorm(), "grad_norm " + i);
       }
       assertEquals(alone.steps().size(), heard.steps.size());
@@ -103,6 +115,27 @@ final class SingleProcessTest {
     for (int i = 0; i < whole.size(); i++) {
       assertEquals(whole.get(i).loss(), split.get(i).loss(), 1e-9, "loss of step " + (i + 1));
       assertEquals(whole.get(i).gradNorm(), split.get(i).gradNorm(), 1e-9, "norm " + (i + 1));
+    }
+  }
+
+  @Test
+  void shouldAverageTheLossOfEarlierStepsInEveryLayer() {
+    RunConfig config =
+        tiny(
+            "device=reference gate.type=reinforce gate.mask=none gate.reinforce.baseline=ema"
+                + " gate.reinforce.decay=0.75 gate.reinforce.value=1 train.steps=4");
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      List<SingleProcess.Result> steps =
+          new SingleProcess(model, Runs.randomBatches(config), Runs.draws(config)).train(4);
+      double average = 1;
+      for (SingleProcess.Result step : steps) {
+        average = 0.75 * average + 0.25 * step.crossEntropy();
+      }
+      for (String name : List.of("l0.router.state", "l1.router.state")) {
+        double state = model.ranks().getFirst().parameters().get(name).item();
+        assertEquals(average, state, 1e-12, name);
+      }
     }
   }
 

@@ -84,7 +84,12 @@ public record RunConfig(
                 || gate.topK <= experts.count / gate.deepseek.groups * gate.deepseek.topGroups,
             "gate.top_k",
             gate.topK,
-            "at most the experts of gate.deepseek.top_groups groups");
+            "at most the experts of gate.deepseek.top_groups groups")
+        .that(
+            !gate.type.asksAllExperts() || experts.capacityFactor == 0,
+            "experts.capacity_factor",
+            experts.capacityFactor,
+            "0 for gate.type = " + Keys.name(gate.type) + ", where every expert gets every token");
     for (String text : faults.expertThrows) {
       Fault fault = Fault.parse(text);
       expect.that(
@@ -194,7 +199,8 @@ public record RunConfig(
    *     SparseMixer's mask
    * @param balanceCoefficient weight of the load-balancing loss, for gates that have one
    * @param zCoefficient weight of the mean squared log-sum-exp of the logits
-   * @param temperature of the Gumbel-softmax of {@link GateType#ST_GUMBEL}
+   * @param temperature of the Gumbel-softmax of {@link GateType#ST_GUMBEL} and the first of the two
+   *     softmaxes of {@link GateType#REINMAX}
    * @param allowLeak whether a gate may be trained that looks at tokens to come
    * @param trace whether router logits are written to the folder of the run
    */
@@ -218,14 +224,27 @@ public record RunConfig(
       Deepseek deepseek,
       Relu relu,
       Reinforce reinforce) {
+    /** Rounds that have draws of their own. */
+    private static final int MAX_ROUNDS = 16;
+
     public GateConfig {
       new Expect("gate")
           .that(topK >= 1, "top_k", topK, ">= 1")
           .that(topK < 2 || type.hasTopK(), "top_k", topK, "1 for gate.type = " + Keys.name(type))
+          .that(
+              topK <= MAX_ROUNDS || type != GateType.SPARSEMIXER_V2,
+              "top_k",
+              topK,
+              "at most " + MAX_ROUNDS + " rounds of gate.type = sparsemixer-v2")
           .that(jitter >= 0, "jitter", jitter, ">= 0")
           .that(balanceCoefficient >= 0, "balance_coefficient", balanceCoefficient, ">= 0")
           .that(zCoefficient >= 0, "z_coefficient", zCoefficient, ">= 0")
           .that(temperature > 0, "temperature", temperature, "> 0")
+          .that(
+              temperature >= 1 || type != GateType.REINMAX,
+              "temperature",
+              temperature,
+              ">= 1 for gate.type = reinmax")
           .that(
               type != GateType.EXPERT_CHOICE || allowLeak,
               "type",
@@ -233,6 +252,18 @@ public record RunConfig(
               "a gate that decides token by token, for a causal model must not see tokens to come;"
                   + " gate.allow_leak = true trains it all the same")
           .orThrow();
+    }
+
+    /**
+     * Experts that a token is computed by, of {@code experts}: the mean where tokens differ, the most
+     * where a gate may leave one out.
+     */
+    public int expertsPerToken(int experts) {
+      return switch (type) {
+        case DENSE -> experts;
+        case GSHARD -> 2;
+        default -> topK;
+      };
     }
 
     /** Weight of the load-balancing loss: zero for gates that are balanced otherwise. */
@@ -475,11 +506,19 @@ public record RunConfig(
       };
     }
 
+    /** Whether every token goes to every expert, so that there is nothing to drop or to balance. */
+    public boolean asksAllExperts() {
+      return switch (this) {
+        case DENSE, STRAIGHT_THROUGH, ST_GUMBEL, REINMAX -> true;
+        default -> false;
+      };
+    }
+
     /** Whether the load-balancing loss is part of the method. */
     public boolean hasBalanceLoss() {
       return switch (this) {
         case EXPERT_CHOICE, BASE, SINKHORN, HASH, DEEPSEEK_V3, RELU, GUMBEL_MATCHING -> false;
-        default -> true;
+        default -> !asksAllExperts();
       };
     }
   }

@@ -13,7 +13,8 @@ public final class Gates {
 
   /**
    * The gate that a config describes. {@code jitter} is the noise of the Switch gate and the width
-   * of SparseMixer's mask; the Switch gate has no mask, SparseMixer no noise.
+   * of the mask of SparseMixer and of all that sample as it does; the Switch gate has no mask,
+   * SparseMixer no noise.
    */
   public static Gate of(GateConfig config) {
     return switch (config.type()) {
@@ -25,6 +26,24 @@ public final class Gates {
       case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
       case BALANCED -> new BalancedGate();
+      case SPARSEMIXER_V2 ->
+          new GrinGate(
+              mask(config),
+              QuadratureScale.nabla0(Quadrature.of(config.ode().rule()), config.ode().fullBest()),
+              config.topK());
+      case SPARSEMIXER_ODE ->
+          sparseMixer(
+              config,
+              QuadratureScale.total(Quadrature.of(config.ode().rule()), config.ode().fullBest()));
+      case DENSE -> new DenseGate();
+      case STRAIGHT_THROUGH -> new StraightThroughGate(mask(config), Surrogate.PLAIN);
+      case ST_GUMBEL ->
+          new StraightThroughGate(mask(config), Surrogate.gumbel(config.temperature()));
+      case REINMAX ->
+          new StraightThroughGate(mask(config), Surrogate.reinMax(config.temperature()));
+      case REINFORCE ->
+          new ReinforceGate(
+              mask(config), LossBaseline.of(config.reinforce()), config.reinforce().gated());
       case SOFTMAX_TOPK -> new SoftmaxTopKGate(config.topK());
       case GSHARD -> new GshardGate(config.gshard());
       case HASH -> new HashGate();
@@ -33,18 +52,7 @@ public final class Gates {
           config.topK() == 1 ? new SwitchGate(Jitter.NONE) : new SoftmaxTopKGate(config.topK());
       case DEEPSEEK_V3 -> new DeepseekGate(config.deepseek(), config.topK());
       case RELU -> new ReluGate(config.relu(), config.topK());
-      case SPARSEMIXER_V2,
-          SPARSEMIXER_ODE,
-          EXPERT_CHOICE,
-          BASE,
-          SINKHORN,
-          DENSE,
-          STRAIGHT_THROUGH,
-          ST_GUMBEL,
-          REINMAX,
-          REINFORCE,
-          SKIP,
-          GUMBEL_MATCHING ->
+      case EXPERT_CHOICE, BASE, SINKHORN, SKIP, GUMBEL_MATCHING ->
           throw new UnsupportedOperationException("gate.type: " + config.type());
     };
   }
@@ -92,9 +100,10 @@ public final class Gates {
   }
 
   private static Gate sparseMixer(GateConfig config, ScaleRule scaleRule) {
-    return new SparseMixerGate(
-        MaskRule.of(config.mask(), config.jitter()),
-        scaleRule,
-        SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+    return new SparseMixerGate(mask(config), scaleRule, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+  }
+
+  private static MaskRule mask(GateConfig config) {
+    return MaskRule.of(config.mask(), config.jitter());
   }
 }

@@ -46,6 +46,25 @@ public record Routing(
     return firstSlot_T1;
   }
 
+  /** The same decisions under another estimator. */
+  Routing with(Estimator other) {
+    return new Routing(
+        tokens,
+        experts,
+        firstSlot_T1,
+        logits_TE,
+        p_TE,
+        kept_TE,
+        wanted_S,
+        expert_S,
+        placed_S,
+        scale_S,
+        multiplier_S,
+        backwardMultiplier_S,
+        logitScale_TE,
+        other);
+  }
+
   /** Number of slots of all tokens. */
   public int slots() {
     return expert_S.length;

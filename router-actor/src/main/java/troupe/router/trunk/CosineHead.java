@@ -13,10 +13,14 @@ import troupe.core.tensor.Tensor;
  * dimensions and compared with the direction of each expert's embedding,
  *
  * <pre>
- *   z = x P                                     P: D * 16
+ *   z = x P                                               P: D * 16
  *   logit_j = z . u_j,  u_j = e_j / max(|e_j|, 1e-4)      e: E * 16
- *   de_j = (du_j - u_j (u_j . du_j)) / |e_j|,   du_j = sum_t dlogit_tj z_t
+ *   de_j = (du_j - u_j (u_j . du_j)) / |e_j|
  * </pre>
+ *
+ * <p>Both products are linear in x, so devices see one matrix {@code W = P u^T} and treat it as any
+ * router's; what leads to it and back, {@code dP = dW u, du = dW^T P}, is small and done on the
+ * host in double precision.
  *
  * <p>z is not normalised and there is no temperature, unlike what the paper is quoted with. Before
  * every use the released code also sets the norm of each embedding to 1.5, in place. Logits do not
@@ -65,34 +69,65 @@ final class CosineHead implements RouterHead {
 
   @Override
   public void forward(Tensor logits_TE, Tensor x_TD) {
-    try (Tensor z_TW = project(x_TD);
-        Tensor u_EW = device.allocate(e_EW.rows(), WIDTH)) {
-      u_EW.set(directions(e_EW.toDoubles()));
-      kernels.matmul(logits_TE, z_TW, false, u_EW, true, false);
+    try (Tensor w_DE = weights(directions(e_EW.toDoubles()))) {
+      kernels.linear(logits_TE, x_TD, w_DE, null, null);
     }
   }
 
   @Override
   public void backward(Tensor dX_TD, Tensor dLogits_TE, Tensor x_TD) {
-    try (Tensor z_TW = project(x_TD);
-        Tensor dZ_TW = device.allocate(x_TD.rows(), WIDTH);
-        Tensor u_EW = device.allocate(e_EW.rows(), WIDTH);
-        Tensor change_EW = device.allocate(e_EW.rows(), WIDTH)) {
-      double[] e = e_EW.toDoubles();
-      u_EW.set(directions(e));
-      kernels.matmul(change_EW, dLogits_TE, true, z_TW, false, false);
-      change_EW.set(turned(change_EW.toDoubles(), e));
-      kernels.add(dE_EW, change_EW);
-      kernels.matmul(dZ_TW, dLogits_TE, false, u_EW, false, false);
-      kernels.weightGradient(dP_DW, null, x_TD, dZ_TW, true);
-      kernels.matmul(dX_TD, dZ_TW, false, p_DW, true, false);
+    double[] e = e_EW.toDoubles();
+    double[] u = directions(e);
+    try (Tensor w_DE = weights(u);
+        Tensor dW_DE = device.allocate(w_DE.rows(), w_DE.columns())) {
+      kernels.weightGradient(dW_DE, null, x_TD, dLogits_TE, false);
+      kernels.matmul(dX_TD, dLogits_TE, false, w_DE, true, false);
+      addGradients(dW_DE.toDoubles(), u, e);
     }
   }
 
-  private Tensor project(Tensor x_TD) {
-    Tensor z_TW = device.allocate(x_TD.rows(), WIDTH);
-    kernels.matmul(z_TW, x_TD, false, p_DW, false, false);
-    return z_TW;
+  /** {@code W = P u^T}. */
+  private Tensor weights(double[] u) {
+    int experts = e_EW.rows();
+    double[] p = p_DW.toDoubles();
+    double[] w = new double[p_DW.rows() * experts];
+    for (int d = 0; d < p_DW.rows(); d++) {
+      for (int e = 0; e < experts; e++) {
+        double sum = 0;
+        for (int i = 0; i < WIDTH; i++) {
+          sum += p[d * WIDTH + i] * u[e * WIDTH + i];
+        }
+        w[d * experts + e] = sum;
+      }
+    }
+    Tensor w_DE = device.allocate(p_DW.rows(), experts);
+    w_DE.set(w);
+    return w_DE;
+  }
+
+  private void addGradients(double[] dW, double[] u, double[] embeddings) {
+    int experts = e_EW.rows();
+    double[] p = p_DW.toDoubles();
+    double[] dP = new double[p.length];
+    double[] dU = new double[u.length];
+    for (int d = 0; d < p_DW.rows(); d++) {
+      for (int e = 0; e < experts; e++) {
+        double g = dW[d * experts + e];
+        for (int i = 0; i < WIDTH; i++) {
+          dP[d * WIDTH + i] += g * u[e * WIDTH + i];
+          dU[e * WIDTH + i] += g * p[d * WIDTH + i];
+        }
+      }
+    }
+    add(dP_DW, dP);
+    add(dE_EW, turned(dU, embeddings));
+  }
+
+  private void add(Tensor gradient, double[] change) {
+    try (Tensor scratch = device.allocate(gradient.rows(), gradient.columns())) {
+      scratch.set(change);
+      kernels.add(gradient, scratch);
+    }
   }
 
   private static double norm(double[] rows, int from) {

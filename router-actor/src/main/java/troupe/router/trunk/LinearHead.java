@@ -6,7 +6,11 @@ import troupe.core.nn.Parameters;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
-/** {@code logits = x Wr + br}, the router of most. */
+/**
+ * {@code logits = x Wr + br}, the router of most. ReLU routing goes without br, as Megatron-LM's
+ * router does: its penalty would push all biases down, until no token of a layer had an expert and
+ * nothing was left that has a gradient (so seen in a run of 150 steps).
+ */
 final class LinearHead implements RouterHead {
   private final Kernels kernels;
   private final Tensor w_DE;
@@ -14,18 +18,25 @@ final class LinearHead implements RouterHead {
   private final Tensor dW_DE;
   private final Tensor dB_1E;
 
-  LinearHead(Kernels kernels, String prefix, Parameters parameters, Parameters gradients) {
+  LinearHead(
+      Kernels kernels,
+      String prefix,
+      boolean isBiased,
+      Parameters parameters,
+      Parameters gradients) {
     this.kernels = kernels;
     this.w_DE = parameters.get(prefix + "router.w");
-    this.b_1E = parameters.get(prefix + "router.b");
+    this.b_1E = isBiased ? parameters.get(prefix + "router.b") : null;
     this.dW_DE = gradients.get(prefix + "router.w");
-    this.dB_1E = gradients.get(prefix + "router.b");
+    this.dB_1E = isBiased ? gradients.get(prefix + "router.b") : null;
   }
 
-  static List<ParameterSpec> specs(String prefix, int d, int experts) {
-    return List.of(
-        ParameterSpec.matrix(prefix + "router.w", d, experts, TrunkParameters.SMALL_STD),
-        ParameterSpec.vector(prefix + "router.b", experts, 0));
+  static List<ParameterSpec> specs(String prefix, boolean isBiased, int d, int experts) {
+    ParameterSpec w =
+        ParameterSpec.matrix(prefix + "router.w", d, experts, TrunkParameters.SMALL_STD);
+    return isBiased
+        ? List.of(w, ParameterSpec.vector(prefix + "router.b", experts, 0))
+        : List.of(w);
   }
 
   @Override

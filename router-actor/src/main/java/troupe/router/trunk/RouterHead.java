@@ -6,7 +6,6 @@ import troupe.core.nn.ParameterSpec;
 import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
-import troupe.router.gate.Gates;
 
 /** What turns the normed input of a layer into a logit for each expert. */
 interface RouterHead {
@@ -14,7 +13,8 @@ interface RouterHead {
   static RouterHead of(
       Device device, RunConfig config, String prefix, Parameters parameters, Parameters gradients) {
     return switch (kind(config)) {
-      case LINEAR -> new LinearHead(device.kernels(), prefix, parameters, gradients);
+      case BIASED -> new LinearHead(device.kernels(), prefix, true, parameters, gradients);
+      case UNBIASED -> new LinearHead(device.kernels(), prefix, false, parameters, gradients);
       case COSINE -> new CosineHead(device, prefix, parameters, gradients);
       case NONE -> new NoHead(device.kernels());
     };
@@ -25,22 +25,26 @@ interface RouterHead {
     int d = config.model().dModel();
     int experts = config.experts().count();
     return switch (kind(config)) {
-      case LINEAR -> LinearHead.specs(prefix, d, experts);
+      case BIASED -> LinearHead.specs(prefix, true, d, experts);
+      case UNBIASED -> LinearHead.specs(prefix, false, d, experts);
       case COSINE -> CosineHead.specs(prefix, d, experts, projectionStd);
       case NONE -> List.of();
     };
   }
 
   private static Kind kind(RunConfig config) {
-    if (Gates.of(config.gate()).hashes()) {
-      return Kind.NONE;
-    }
-    return config.gate().type() == RunConfig.GateType.XMOE ? Kind.COSINE : Kind.LINEAR;
+    return switch (config.gate().type()) {
+      case HASH -> Kind.NONE;
+      case XMOE -> Kind.COSINE;
+      case RELU -> Kind.UNBIASED;
+      default -> Kind.BIASED;
+    };
   }
 
   /** The heads there are. */
   enum Kind {
-    LINEAR,
+    BIASED,
+    UNBIASED,
     COSINE,
     NONE
   }

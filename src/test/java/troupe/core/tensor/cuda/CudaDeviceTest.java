@@ -158,6 +158,20 @@ class CudaDeviceTest {
   }
 
   @Test
+  void shouldAskNothingMoreOfAGpuThatHangs() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.hangs(true);
+    assertThrows(DeviceException.class, tensor::toDoubles);
+    int before = cuda.calls().size();
+    // Even to free something may take for ever.
+    tensor.close();
+    device.close();
+    List<String> calls = cuda.calls().subList(before, cuda.calls().size());
+    assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
+  }
+
+  @Test
   void shouldSayWhoWantedHowMuchWhenMemoryIsUsedUp() {
     CudaDevice device = open();
     Tensor held = device.allocate(1 << 14, 1 << 14);

@@ -290,6 +290,10 @@ public final class CudaDevice implements Device {
   @Override
   public void close() {
     try {
+      if (gpu.hangs()) {
+        LOG.warn("{} left as it is: it hangs", name());
+        return;
+      }
       gpu.synchronize();
     } catch (CudaException e) {
       LOG.warn("{} left as it is: {}", name(), e.line());

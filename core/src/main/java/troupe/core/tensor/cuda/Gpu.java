@@ -275,9 +275,11 @@ final class Gpu implements AutoCloseable {
         });
   }
 
-  private static void freeing(Runnable work) {
+  private void freeing(Runnable work) {
     try {
-      work.run();
+      if (!waits.gaveUp()) {
+        work.run();
+      }
     } catch (CudaException e) {
       // The memory of a context that is lost is lost with it. Whoever gives memory back does so
       // because of that failure, and has told it.
@@ -294,6 +296,11 @@ final class Gpu implements AutoCloseable {
       driver.enablePeerAccess(context);
       driver.sharePool(pool, peer.handle);
     }
+  }
+
+  /** Whether a wait was given up, and nothing has ended since. */
+  boolean hangs() {
+    return waits.gaveUp();
   }
 
   /** Waits for all work. */
