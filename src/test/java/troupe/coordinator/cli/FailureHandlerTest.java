@@ -1,6 +1,7 @@
 package troupe.coordinator.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -10,6 +11,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.run.RunFailedException;
 import troupe.core.UserException;
+import troupe.expert.Lost;
 
 class FailureHandlerTest {
   private final StringWriter err = new StringWriter();
@@ -29,5 +31,13 @@ class FailureHandlerTest {
   @Test
   void shouldCallAMistakeOne() {
     assertEquals(2, tell(new UserException("used up", "less")));
+  }
+
+  @Test
+  void shouldSayWhatADeviceSaysOfItself() {
+    assertEquals(1, tell(new Lost()));
+    assertTrue(
+        err.toString().startsWith("error: fake:0: it hangs\nHINT: another one; the stack trace is"),
+        err.toString());
   }
 }

@@ -63,7 +63,8 @@ class ResolvedConfigTest {
             "placement {",
             "replicate {",
             "transport {",
-            "faults {"),
+            "faults {",
+            "simulate {"),
         sections);
   }
 
@@ -78,7 +79,9 @@ class ResolvedConfigTest {
         "checkpoint.every=7",
         "cluster.threads=7",
         "transport.mode=udp",
-        "faults.expert_throws=1:0/0:apply"
+        "faults.expert_throws=1:0/0:apply",
+        "gate.trace=true",
+        "simulate.zipf=2"
       })
   void shouldHashAlikeWhenOnlyTheCourseDiffers(String override) {
     assertNotEquals(DEFAULTS, with(override));

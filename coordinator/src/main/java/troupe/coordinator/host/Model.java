@@ -176,10 +176,11 @@ public final class Model implements AutoCloseable {
 
   /** How many parameters one token meets: the trunk's, and those of one expert a layer. */
   public static long activeParameterCount(RunConfig config) {
+    int perToken = config.gate().expertsPerToken(config.experts().count());
     return Stream.concat(
             Stream.of(TrunkParameters.layout(config)),
             ExpertId.all(config).stream()
-                .filter(id -> id.expert() == 0)
+                .filter(id -> id.expert() < perToken)
                 .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
         .mapToLong(ParameterLayout::parameterCount)
         .sum();

@@ -39,6 +39,9 @@ public final class ModelDevice {
           e.getMessage(),
           "not your mistake: please report it with what troupe doctor prints; device=cpu trains",
           e);
+    } catch (RuntimeException e) {
+      group.close();
+      throw e;
     }
   }
 }

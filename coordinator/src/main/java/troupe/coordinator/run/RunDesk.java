@@ -34,6 +34,7 @@ import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.config.ResolvedConfig;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Tokenizer;
+import troupe.router.gate.Gates;
 
 /**
  * The files of a run and what its user sees, kept where the coordinator is. A desk that takes over
@@ -93,6 +94,7 @@ public final class RunDesk
     if (first) {
       metrics = openMetrics(plan.step());
       observer.placed(plan, coordinatorName);
+      Gates.warnings(config).forEach(observer::notice);
     } else {
       metrics.rollBack(plan.step());
     }

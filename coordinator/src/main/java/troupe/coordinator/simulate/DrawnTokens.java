@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.random.Philox;
 import troupe.router.gate.CounterDraws;
 
@@ -37,7 +38,7 @@ final class DrawnTokens implements Tokens {
   private static final class Scratch {
     private final GumbelRow noise;
     private final double[] passageNoise_E;
-    private int[] block = new int[4];
+    private final int[] block = new int[4];
 
     Scratch(long seed, int experts) {
       noise = new GumbelRow(seed, experts);
@@ -149,6 +150,18 @@ final class DrawnTokens implements Tokens {
   private int id(double u) {
     int vocab = config.model().vocab();
     return Math.min(vocab - 1, (int) (Math.exp(u * Math.log1p(vocab)) - 1));
+  }
+
+  @Override
+  public TokenCounts counts() {
+    return vocab -> {
+      long[] count_V = new long[vocab];
+      for (int id = 0; id < vocab; id++) {
+        count_V[id] =
+            Math.round(simulate.tokens() * Math.log1p(1.0 / (id + 1)) / Math.log1p(vocab));
+      }
+      return count_V;
+    };
   }
 
   private double uniform(Scratch own, int step, int purpose, int token) {

@@ -25,7 +25,7 @@ record RankSpeeds(
     double dispatchRow,
     double combineRow,
     double returnRow) {
-  private static final long WARM_UP_NS = 1_500_000_000;
+  private static final long WARM_UP_NS = 3_000_000_000L;
   private static final int REPEATS = 15;
 
   static RankSpeeds mean(List<RankSpeeds> lanes) {
@@ -48,8 +48,8 @@ record RankSpeeds(
       Device device, RunConfig config, int lane, Calibration.Barrier barrier) {
     try (RankState state = new RankState(device, config, lane % config.train().ranks())) {
       Pass pass = new Pass(state, lane);
-      long until = System.nanoTime() + WARM_UP_NS;
-      while (System.nanoTime() < until) {
+      long until = LaneClock.nanos() + WARM_UP_NS;
+      while (LaneClock.nanos() < until) {
         pass.run();
       }
       barrier.await();
@@ -125,7 +125,7 @@ record RankSpeeds(
       Trunk trunk = state.trunk();
       int layers = config.model().layers();
       try (MicroBatch micro = new MicroBatch(0, batch, layers)) {
-        last = System.nanoTime();
+        last = LaneClock.nanos();
         device.kernels().fill(state.gradients().flat(), 0);
         trunk.embed(micro);
         for (int layer = 0; layer < layers; layer++) {
@@ -164,7 +164,7 @@ record RankSpeeds(
         rows += moe.rowsFor(expert).rows();
         moe.acceptOutput(expert, copy(moe.rowsFor(expert)));
       }
-      last = System.nanoTime();
+      last = LaneClock.nanos();
       moeLayer.combine(micro, layer);
       lap(COMBINE);
     }
@@ -182,7 +182,7 @@ record RankSpeeds(
       for (int expert = 0; expert < config.experts().count(); expert++) {
         moe.acceptInputGradient(expert, copy(moe.gradientRowsFor(expert)));
       }
-      last = System.nanoTime();
+      last = LaneClock.nanos();
       double[] load_E = new double[config.experts().count()];
       Arrays.fill(load_E, 1.0 / load_E.length);
       try (Tensor dH_TD = moeLayer.routeBackward(micro, layer, load_E, tokens())) {
@@ -199,7 +199,7 @@ record RankSpeeds(
     }
 
     private void lap(int piece) {
-      long now = System.nanoTime();
+      long now = LaneClock.nanos();
       seconds[piece] += (now - last) / 1e9;
       last = now;
     }

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.router.gate.CounterDraws;
 import troupe.router.trace.RouterTrace;
 import troupe.router.trace.TraceFile;
@@ -22,6 +23,7 @@ import troupe.router.trace.TraceRecord;
  * of the run this is what happened, bit by bit.
  */
 final class RecordedTokens implements Tokens {
+  private static final int COUNTED_STEPS = 8;
   private static final String AGAIN = "train it with gate.trace=true";
 
   private final List<TraceFile> files;
@@ -169,6 +171,24 @@ final class RecordedTokens implements Tokens {
         record.ids_T(),
         record.state(),
         new CounterDraws(file.seed(), record.step(), file.layer(), group.firstToken()));
+  }
+
+  /** Of the first steps: what a run knows before it begins is about as much. */
+  @Override
+  public TokenCounts counts() {
+    return vocab -> {
+      long[] count_V = new long[vocab];
+      for (int step = 0; step < Math.min(COUNTED_STEPS, steps.size()); step++) {
+        for (Group group : groups_S.get(step)) {
+          if (group.layer() == 0) {
+            for (int id : see(step, group, null).ids_T()) {
+              count_V[id]++;
+            }
+          }
+        }
+      }
+      return count_V;
+    };
   }
 
   @Override

@@ -11,6 +11,7 @@ import troupe.router.gate.CapacitySweep;
 import troupe.router.gate.Feedback;
 import troupe.router.gate.GateInput;
 import troupe.router.gate.GateState;
+import troupe.router.gate.HashTable;
 import troupe.router.gate.Ledger;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
@@ -54,6 +55,10 @@ final class RouterSweep {
     this.state_L = new double[layers][kept == null ? 0 : kept.size(map.experts())];
     for (double[] state : state_L) {
       Arrays.fill(state, kept == null ? 0 : kept.initial());
+    }
+    if (sweep.gate().hashes()) {
+      int[] table_V = HashTable.of(config, tokens.counts());
+      Arrays.fill(state_L, Arrays.stream(table_V).asDoubleStream().toArray());
     }
     this.totals_F = new StepTally[capacities.size()];
     Arrays.setAll(totals_F, f -> new StepTally(map));

@@ -92,32 +92,24 @@ final class SimulationPage {
   private static String tiles(SimulationResult result) {
     StringBuilder tiles = new StringBuilder();
     for (SimulationResult.OfRouter router : result.routers()) {
-      String name = Names.of(router.type());
       SimulationResult.OfFactor enough = enough(router);
       tiles.append(
           Page.tile(
-              "Capacity for less than 1 % dropped",
-              enough == null ? "none of these" : Names.ofFactor(enough.factor()), "", name));
-      if (enough != null) {
-        tiles.append(
-            Page.tile(
-                "Step at that capacity",
-                SimulationTable.size(enough.time().total() * 1e3),
-                "ms",
-                name + ", predicted"));
-        tiles.append(
-            Page.tile(
-                "Fullest device",
-                SimulationTable.size(enough.memory().total() / 1e9),
-                "GB",
-                name + ", at that capacity"));
-      }
+              Names.of(router.type()) + ": capacity for less than 1 % dropped",
+              enough == null ? "more than these" : Names.ofFactor(enough.factor()),
+              "",
+              enough == null
+                  ? "see simulate.factors"
+                  : format(
+                      "step %s ms, fullest device %s GB",
+                      SimulationTable.size(enough.time().total() * 1e3),
+                      SimulationTable.size(enough.memory().total() / 1e9))));
       tiles.append(
           Page.tile(
-              "Busiest expert",
+              Names.of(router.type()) + ": busiest expert",
               format("%.2f", router.load().imbalance()),
               "x mean",
-              name + format(", %.4g unused in a step", router.load().dead())));
+              format("%.4g of the experts idle in a step", router.load().dead())));
     }
     return tiles.toString();
   }

@@ -23,7 +23,8 @@ final class SimulationTable {
     }
     String trace = result.config().simulate().trace();
     if (!trace.isBlank()) {
-      RunItself.of(Path.of(trace), result.stepNumbers()).ifPresent(table::runItself);
+      RunItself.of(Path.of(trace), result.stepNumbers())
+          .ifPresent(run -> table.runItself(run, result));
     }
     return table.text.toString();
   }
@@ -115,7 +116,7 @@ final class SimulationTable {
     times(router.factors());
   }
 
-  private void runItself(RunItself run) {
+  private void runItself(RunItself run, SimulationResult result) {
     line("");
     line(
         "the run itself, %s with capacity factor %s: %.3f %% dropped, %s ms a step (median)",

@@ -1,6 +1,7 @@
 package troupe.coordinator.simulate;
 
 import java.util.List;
+import troupe.core.data.TokenCounts;
 import troupe.router.gate.Draws;
 
 /** The tokens of a simulation, step by step, in the groups in which they are routed. */
@@ -47,6 +48,9 @@ interface Tokens extends AutoCloseable {
    * @param buffer at least as long as the logits, to be used or not
    */
   Seen see(int step, Group group, double[] buffer);
+
+  /** How often each token of the vocabulary occurs, for a gate that hashes. */
+  TokenCounts counts();
 
   @Override
   void close();

@@ -83,7 +83,7 @@
   function drawOverflow(router) {
     if (router.overflow.length === 0) return;
     const element = page.card(document.getElementById('overflow'), router.name,
-      data.expertsOfRow === 1 ? '' : data.expertsOfRow + ' experts a bar', 240);
+      (data.expertsOfRow === 1 ? '' : data.expertsOfRow + ' experts a bar, ') + 'one factor in front of the other', 240);
     const rows = router.overflow[0][1].map((share, row) => String(row * data.expertsOfRow));
     const option = frame('', true, { xAxis: categories(rows, 'expert') });
     option.grid.bottom = 46;

@@ -255,6 +255,18 @@ public record RunConfig(
           .orThrow();
     }
 
+    /**
+     * Experts that a token is computed by, of {@code experts}: the mean where tokens differ, the most
+     * where a gate may leave one out.
+     */
+    public int expertsPerToken(int experts) {
+      return switch (type) {
+        case DENSE -> experts;
+        case GSHARD -> 2;
+        default -> topK;
+      };
+    }
+
     /** Weight of the load-balancing loss: zero for gates that are balanced otherwise. */
     public double balanceWeight() {
       return type.hasBalanceLoss() ? balanceCoefficient : 0;

@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.List;
+import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.JitterOn;
@@ -52,9 +54,29 @@ public final class Gates {
           config.topK() == 1 ? new SwitchGate(Jitter.NONE) : new SoftmaxTopKGate(config.topK());
       case DEEPSEEK_V3 -> new DeepseekGate(config.deepseek(), config.topK());
       case RELU -> new ReluGate(config.relu(), config.topK());
-      case EXPERT_CHOICE, BASE, SINKHORN, SKIP, GUMBEL_MATCHING ->
-          throw new UnsupportedOperationException("gate.type: " + config.type());
+      case EXPERT_CHOICE -> new ExpertChoiceGate(config.topK(), config.expertChoice().softmax());
+      case BASE -> new BaseGate();
+      case SINKHORN -> new SinkhornGate(config.topK(), config.sinkhorn());
+      case SKIP -> new SkipGate(LossBaseline.of(config.reinforce()), config.reinforce().gated());
+      case GUMBEL_MATCHING ->
+          new GumbelMatchingGate(LossBaseline.of(config.reinforce()), config.reinforce().gated());
     };
+  }
+
+  /** What is worth saying once, before a run with this gate begins; a line each. */
+  public static List<String> warnings(RunConfig config) {
+    RunConfig.Train train = config.train();
+    int experts = config.experts().count();
+    long tokens =
+        (long) train.batch() * config.model().seq() / train.ranks() / train.microBatches();
+    if (config.gate().type() == GateType.GUMBEL_MATCHING && experts > 1 && tokens < 2L * experts) {
+      return List.of(
+          ("gate.type: gumbel-matching with %d tokens a micro-batch for %d experts (expected: >= 2 an"
+                  + " expert; with room for one the variance of its gradient is infinite); HINT: less"
+                  + " experts, ranks or micro-batches, or gate.type = skip")
+              .formatted(tokens, experts));
+    }
+    return List.of();
   }
 
   /** The noise on the router's input that goes with the gate: none except for Switch on input. */

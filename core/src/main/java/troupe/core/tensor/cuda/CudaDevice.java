@@ -289,11 +289,11 @@ public final class CudaDevice implements Device {
    */
   @Override
   public void close() {
-    if (gpu.hangs()) {
-      LOG.warn("{} left as it is: it hangs", name());
-      return;
-    }
     try {
+      if (gpu.hangs()) {
+        LOG.warn("{} left as it is: it hangs", name());
+        return;
+      }
       gpu.synchronize();
     } catch (CudaException e) {
       LOG.warn("{} left as it is: {}", name(), e.line());

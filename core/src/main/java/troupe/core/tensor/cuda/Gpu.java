@@ -276,11 +276,10 @@ final class Gpu implements AutoCloseable {
   }
 
   private void freeing(Runnable work) {
-    if (waits.gaveUp()) {
-      return;
-    }
     try {
-      work.run();
+      if (!waits.gaveUp()) {
+        work.run();
+      }
     } catch (CudaException e) {
       // The memory of a context that is lost is lost with it. Whoever gives memory back does so
       // because of that failure, and has told it.

@@ -10,6 +10,7 @@ import java.lang.invoke.MethodType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -58,6 +59,7 @@ public final class FakeCuda implements Functions {
   private final List<String> calls = new CopyOnWriteArrayList<>();
   private final Map<String, Integer> failing = new ConcurrentHashMap<>();
   private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
+  private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
   private volatile boolean hangs;
 
   /** The driver. */
@@ -73,6 +75,15 @@ public final class FakeCuda implements Functions {
   /** Whether what is queued ends. */
   public void hangs(boolean on) {
     hangs = on;
+  }
+
+  /** Whether what is before an event ends. */
+  public void hangsAt(long event, boolean on) {
+    if (on) {
+      hanging.add(event);
+    } else {
+      hanging.remove(event);
+    }
   }
 
   /** Has all calls of a function fail, or none if the code is 0. */
@@ -130,7 +141,7 @@ public final class FakeCuda implements Functions {
       case "cuModuleGetFunction" -> writeLong(arguments[0], handles.incrementAndGet());
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuEventQuery" -> {
-        return hangs ? NOT_READY : 0;
+        return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
       }
       default -> {}
     }

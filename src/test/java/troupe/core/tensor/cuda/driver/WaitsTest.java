@@ -1,6 +1,7 @@
 package troupe.core.tensor.cuda.driver;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -80,6 +81,17 @@ class WaitsTest {
     assertEquals(gaveUpNs, nowNs);
     cuda.hangs(false);
     waits.forEvent(EVENT);
+  }
+
+  @Test
+  void shouldRememberWhatHangsThoughOtherThingsAreDone() {
+    Waits waits = forever();
+    cuda.hangsAt(EVENT, true);
+    assertThrows(CudaException.class, () -> waits.forEvent(EVENT));
+    waits.forEvent(EVENT + 1);
+    assertTrue(waits.gaveUp());
+    cuda.hangsAt(EVENT, false);
+    assertFalse(waits.gaveUp());
   }
 
   @Test

@@ -33,8 +33,8 @@ public final class Waits implements AutoCloseable {
 
   private final Queue<Long> idleEvents = new ConcurrentLinkedQueue<>();
 
-  /** Set by a wait that was over too late: others need not find out again for themselves. */
-  private volatile boolean gaveUp;
+  /** What was waited for in vain: others need not find out again for themselves. */
+  private volatile BooleanSupplier unended;
 
   /** Waits that take {@code most} each and no longer. */
   public Waits(Driver driver, Duration most) {
@@ -59,9 +59,16 @@ public final class Waits implements AutoCloseable {
     }
   }
 
-  /** Whether the last wait was given up: any call of the driver's may wait, and for ever. */
+  /**
+   * Whether something was waited for in vain and has not ended since: any call of the driver's but
+   * this question may wait, and for ever.
+   */
   public boolean gaveUp() {
-    return gaveUp;
+    BooleanSupplier before = unended;
+    if (before != null && before.getAsBoolean()) {
+      unended = null;
+    }
+    return unended != null;
   }
 
   /**
@@ -92,11 +99,13 @@ public final class Waits implements AutoCloseable {
       // Before the question: a process that was stopped between the two has not waited in vain.
       long waitedNs = nanoTime.getAsLong() - beginNs;
       if (done.getAsBoolean()) {
-        gaveUp = false;
         return;
       }
-      if (gaveUp || waitedNs >= mostNs) {
-        gaveUp = true;
+      boolean hangs = gaveUp();
+      if (hangs || waitedNs >= mostNs) {
+        if (!hangs) {
+          unended = done;
+        }
         throw new CudaException(
             String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
             CudaException.TIMED_OUT);
