@@ -91,6 +91,15 @@
     }
     const ys = chart.series.flatMap(s => s.y.concat(s.low || [], s.high || []));
     option.yAxis = axis(chart.y, ys);
+    const seen = ys.filter(v => v !== null);
+    if (!chart.y.log && seen.length) {
+      // The band is drawn by hand, so ECharts does not know how far it reaches.
+      const margin = 0.04 * (Math.max(...seen) - Math.min(...seen));
+      option.yAxis.min = Math.min(...seen) - (Math.min(...seen) === 0 ? 0 : margin);
+      option.yAxis.max = Math.max(...seen) + margin;
+      option.yAxis.axisLabel.showMinLabel = Math.min(...seen) === 0;
+      option.yAxis.axisLabel.showMaxLabel = false;
+    }
     if (chart.y.log) {
       option.yAxis.min = Math.pow(10, Math.floor(Math.log10(option.yAxis.min)));
       option.yAxis.max = Math.pow(10, Math.ceil(Math.log10(option.yAxis.max)));
@@ -107,9 +116,10 @@
         lineStyle: { width: 1.8, color: colorOf(s.name), type: dashOf(s.name) }, itemStyle: { color: colorOf(s.name) } });
       if (s.low) {
         const outline = s.x.map((x, i) => [x, s.low[i], s.high[i]]).filter(p => ok(p[1]) && ok(p[2]));
-        option.series.push({ name: s.name, type: 'custom', silent: true, tooltip: { show: false }, data: [outline.length],
-          z: 1, itemStyle: { color: colorOf(s.name) }, clip: true,
-          renderItem: (params, api) => params.dataIndex > 0 ? null : ({ type: 'polygon', silent: true,
+        // One element, a point of the band, so that the axes see nothing new.
+        option.series.push({ name: s.name, type: 'custom', silent: true, tooltip: { show: false },
+          data: outline.slice(0, 1).map(p => [p[0], p[1]]), z: 1, itemStyle: { color: colorOf(s.name) }, clip: true,
+          renderItem: (params, api) => ({ type: 'polygon', silent: true,
             shape: { points: outline.map(p => api.coord([p[0], p[1]])).concat(outline.slice().reverse().map(p => api.coord([p[0], p[2]]))) },
             style: { fill: colorOf(s.name), opacity: 0.13 } }) });
       }
