@@ -25,14 +25,24 @@ class ConfigLoaderTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"defaults", "quickstart", "bench-cpu", "golden", "jdk-sources"})
+  @ValueSource(
+      strings = {
+        "defaults",
+        "quickstart",
+        "bench-cpu",
+        "golden",
+        "jdk-sources",
+        "estimators",
+        "kool-toy"
+      })
   void shouldLoadEveryShippedConfig(String name) {
     RunConfig config = ConfigLoader.load(CONFIGS.resolve(name + ".conf"), List.of());
     assertEquals("runs/" + name, config.run().dir());
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"quickstart", "bench-cpu", "golden", "jdk-sources"})
+  @ValueSource(
+      strings = {"quickstart", "bench-cpu", "golden", "jdk-sources", "estimators", "kool-toy"})
   void shouldIncludeDefaultsInEveryShippedConfig(String name) throws IOException {
     assertTrue(
         Files.readString(CONFIGS.resolve(name + ".conf")).contains("include \"defaults.conf\""));

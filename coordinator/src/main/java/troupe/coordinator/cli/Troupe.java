@@ -56,6 +56,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,
+      LabCommand.class,
       BenchCommand.class,
       DoctorCommand.class
     })
