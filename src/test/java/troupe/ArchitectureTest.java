@@ -82,7 +82,10 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideOutsideOfPackages(
-            "troupe.core.tensor..", "troupe.core.math..", "troupe.core.random..", "troupe.router.gate..")
+            "troupe.core.tensor..",
+            "troupe.core.math..",
+            "troupe.core.random..",
+            "troupe.router.gate..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("jdk.incubator.vector..")

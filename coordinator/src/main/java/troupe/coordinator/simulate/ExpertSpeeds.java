@@ -158,8 +158,7 @@ record ExpertSpeeds(
       step++;
       RunConfig.Optimizer optimizer = config.optimizer();
       AdamWStep hyper =
-          new AdamWStep(
-              1e-4, optimizer.beta1(), optimizer.beta2(), optimizer.epsilon(), step, 1);
+          new AdamWStep(1e-4, optimizer.beta1(), optimizer.beta2(), optimizer.epsilon(), step, 1);
       long began = LaneClock.nanos();
       for (ExpertState state : states) {
         state.squaredNorm().values();

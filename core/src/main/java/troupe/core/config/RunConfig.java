@@ -255,8 +255,8 @@ public record RunConfig(
     }
 
     /**
-     * Experts that a token is computed by, of {@code experts}: the mean where tokens differ, the most
-     * where a gate may leave one out.
+     * Experts that a token is computed by, of {@code experts}: the mean where tokens differ, the
+     * most where a gate may leave one out.
      */
     public int expertsPerToken(int experts) {
       return switch (type) {
