@@ -115,8 +115,9 @@ final class OwnedParametersTest {
       expected[i] = start[i] + change[i];
     }
     assertArrayEquals(expected, mixed.parameters().toDoubles(), 1e-15);
+    double[] moment = mixed.firstMoment().toDoubles();
     for (int i = optimized; i < SIZE; i++) {
-      assertEquals(0, mixed.firstMoment().toDoubles()[i]);
+      assertEquals(0, moment[i]);
     }
   }
 

@@ -142,7 +142,7 @@ final class DrawnTokens implements Tokens {
   private void scale(double[] logits_TE, int from, double[] logWeight_E) {
     double sharpness = simulate.sharpness();
     for (int e = 0; e < experts; e++) {
-      logits_TE[from + e] = sharpness * (logWeight_E[e] + logits_TE[from + e]);
+      logits_TE[from + e] = sharpness * (logWeight_E[e] - logits_TE[from + e]);
     }
   }
 

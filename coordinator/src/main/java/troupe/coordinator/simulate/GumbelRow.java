@@ -4,10 +4,10 @@ import troupe.core.math.Log;
 import troupe.core.random.Philox;
 
 /**
- * Rows of independent Gumbel noise {@code -ln(-ln u)}, each a pure function of (seed, step, layer,
- * purpose, index). The argmax of {@code ln w + noise} is i with probability {@code w_i / sum w},
- * and the k largest are k draws without replacement: so logits of this form give every gate that
- * takes the best the very popularity that was asked for.
+ * Rows of independent Gumbel noise {@code g = -ln(-ln u)}, each a pure function of (seed, step,
+ * layer, purpose, index). The argmax of {@code ln w + noise} is i with probability {@code w_i / sum
+ * w}, and the k largest are k draws without replacement: so logits of this form give every gate
+ * that takes the best the very popularity that was asked for.
  *
  * <p>The counter of a block of Philox is {@code (column mod B, index, layer and purpose, step)}
  * with B blocks a row, word {@code column / B}. Purposes stay below those of {@link
@@ -32,14 +32,11 @@ final class GumbelRow {
     this.words = new long[4 * blocks];
   }
 
-  /** {@code out[from + c] = noise} for every column. */
+  /** {@code out[from + c] = -g} for every column: who adds it to something subtracts it. */
   void fill(double[] out, int from, long step, int layer, int purpose, int index) {
     Philox.words(seed, 0, index, layer << 16 | purpose << 8, (int) step, blocks, words);
     // Word w of block b is column w * blocks + b, so words are in the order of columns.
     Philox.exponentials(out, from, words, 0, columns);
     Log.of(out, out, from, from + columns);
-    for (int i = from; i < from + columns; i++) {
-      out[i] = -out[i];
-    }
   }
 }

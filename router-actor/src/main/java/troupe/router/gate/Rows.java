@@ -1,6 +1,7 @@
 package troupe.router.gate;
 
 import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
 
@@ -11,6 +12,9 @@ import troupe.core.math.Exp;
 final class Rows {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
+
+  /** Logits from which on a row is looked through by vectors. */
+  private static final int LONG = 64;
 
   private Rows() {}
 
@@ -39,6 +43,9 @@ final class Rows {
    * @throws NonFiniteLogitsException for any NaN or infinity in the row
    */
   static int argmaxFinite(double[] logits_TE, int from, int to) {
+    if (to - from >= LONG) {
+      return loopArgmax(logits_TE, from, to);
+    }
     int best = from;
     double max = logits_TE[from];
     // Zero unless a logit is not finite: one test a row instead of one a logit.
@@ -53,6 +60,32 @@ final class Rows {
     }
     if (poison != 0) {
       throw nonFinite(logits_TE, from, to);
+    }
+    return best;
+  }
+
+  /** The same for rows that are worth vectors. */
+  private static int loopArgmax(double[] logits_TE, int from, int to) {
+    DoubleVector most = DoubleVector.broadcast(SPECIES, logits_TE[from]);
+    DoubleVector poison = DoubleVector.zero(SPECIES);
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      DoubleVector logits = vector(logits_TE, i);
+      most = most.max(logits);
+      poison = logits.fma(DoubleVector.zero(SPECIES), poison);
+    }
+    double max = most.reduceLanes(VectorOperators.MAX);
+    double poisoned = poison.reduceLanes(VectorOperators.ADD);
+    for (; i < to; i++) {
+      max = Math.max(max, logits_TE[i]);
+      poisoned += logits_TE[i] * 0.0;
+    }
+    if (poisoned != 0) {
+      throw nonFinite(logits_TE, from, to);
+    }
+    int best = from;
+    while (logits_TE[best] != max) {
+      best++;
     }
     return best;
   }
@@ -89,14 +122,32 @@ final class Rows {
   }
 
   private static void divideBySum(double[] p_TE, int from, int to) {
-    double sum = 0;
-    for (int i = from; i < to; i++) {
-      sum += p_TE[i];
-    }
-    double scale = 1 / sum;
+    double scale = 1 / sum(p_TE, from, to);
     for (int i = from; i < to; i++) {
       p_TE[i] *= scale;
     }
+  }
+
+  /**
+   * Four sums side by side: an order that is fixed, and four times as fast as one after another.
+   */
+  private static double sum(double[] p_TE, int from, int to) {
+    double a = 0;
+    double b = 0;
+    double c = 0;
+    double d = 0;
+    int i = from;
+    for (; i <= to - 4; i += 4) {
+      a += p_TE[i];
+      b += p_TE[i + 1];
+      c += p_TE[i + 2];
+      d += p_TE[i + 3];
+    }
+    double sum = (a + b) + (c + d);
+    for (; i < to; i++) {
+      sum += p_TE[i];
+    }
+    return sum;
   }
 
   /** {@code d -= c p} of a row. */
