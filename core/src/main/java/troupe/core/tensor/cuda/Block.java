@@ -15,7 +15,7 @@ final class Block {
   private boolean shadowCurrent;
 
   Block(Gpu gpu, long elements, DType type) {
-    this(gpu, elements, type, gpu.stream());
+    this(gpu, elements, type, gpu.memoryStream());
   }
 
   /** Memory for what comes next in one of the GPU's streams. */

@@ -33,6 +33,7 @@ public final class CudaDevice implements Device {
   private final GpuTimeline timeline;
   private final Launcher launcher;
   private final MatrixProducts products;
+  private final GroupedProducts groupedProducts;
   private final Kernels kernels;
   private final RoutingKernels routing;
   private final AtomicLong allocated = new AtomicLong();
@@ -52,6 +53,7 @@ public final class CudaDevice implements Device {
     this.launcher =
         new Launcher(gpu, timeline, KernelSources.compile(libraries.compiler(), gpu.capability()));
     this.products = new MatrixProducts(gpu, timeline, libraries.matrixProducts());
+    this.groupedProducts = GroupedProducts.of(gpu, launcher);
     this.kernels = new CheckedKernels(this, new CudaKernels(this));
     this.routing = new CudaRouting(this);
   }
@@ -93,7 +95,7 @@ public final class CudaDevice implements Device {
 
   private Tensor allocate(int rows, int columns, DType type) {
     Shapes.dimensions(rows, columns);
-    return new CudaTensor(this, block(rows, columns, type, gpu.stream()), rows, columns);
+    return new CudaTensor(this, block(rows, columns, type, gpu.memoryStream()), rows, columns);
   }
 
   private Block block(int rows, int columns, DType type, long stream) {
@@ -155,6 +157,7 @@ public final class CudaDevice implements Device {
 
   @Override
   public void concurrently(int key, Runnable work) {
+    gpu.enter();
     gpu.lanes().run(key, work);
   }
 
@@ -257,13 +260,15 @@ public final class CudaDevice implements Device {
   /** Fills elements with zeros. */
   void zero(long address, long bytes) {
     gpu.enter();
-    timeline.time("zero", () -> gpu.driver().fillBytes(address, 0, bytes, gpu.stream()));
+    long stream = gpu.stream();
+    timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream));
   }
 
   /** Copies within the GPU. */
   void copy(long to, long from, long bytes) {
     gpu.enter();
-    timeline.time("copy", () -> gpu.driver().copy(to, from, bytes, gpu.stream()));
+    long stream = gpu.stream();
+    timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream));
   }
 
   Launcher launcher() {
@@ -300,6 +305,8 @@ public final class CudaDevice implements Device {
 
   @Override
   public void close() {
+    gpu.stream();
+    groupedProducts.close();
     products.close();
     launcher.close();
     timeline.close();

@@ -126,9 +126,15 @@ final class Gpu implements AutoCloseable {
     return explanation.apply(e);
   }
 
+  /** The stream in whose order memory for what comes next is had and given back. */
+  long memoryStream() {
+    enter();
+    return lanes.memory();
+  }
+
   /** Memory for what comes next in the stream. */
   long allocate(long bytes) {
-    return allocate(bytes, stream());
+    return allocate(bytes, memoryStream());
   }
 
   /** Memory for what comes next in one of this GPU's streams. */
@@ -141,7 +147,10 @@ final class Gpu implements AutoCloseable {
         throw e;
       }
     }
-    // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
+    // What was freed behind work that is put off, and what the pool keeps in pieces that do not
+    // fit:
+    // give them back, and ask once more.
+    lanes.joined();
     driver.synchronize(forStream);
     driver.trimPool(pool);
     return driver.allocate(bytes, pool, forStream);
@@ -149,7 +158,8 @@ final class Gpu implements AutoCloseable {
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
-    driver.free(address, stream());
+    enter();
+    lanes.free(address);
   }
 
   /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */

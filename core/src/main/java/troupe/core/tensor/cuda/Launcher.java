@@ -53,7 +53,12 @@ final class Launcher implements AutoCloseable {
    * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Integer}, {@link Float},
    *     {@link Double}, in the kernel's order
    */
-  synchronized void launch(String kernel, Grid grid, Object... arguments) {
+  void launch(String kernel, Grid grid, Object... arguments) {
+    launchIn(gpu.stream(), kernel, grid, arguments);
+  }
+
+  /** Queues a kernel in a stream. */
+  synchronized void launchIn(long stream, String kernel, Grid grid, Object... arguments) {
     gpu.enter();
     long function = function(kernel);
     if (grid.shared() > SHARED_WITHOUT_ASKING
@@ -75,6 +80,7 @@ final class Launcher implements AutoCloseable {
     try {
       timeline.time(
           kernel,
+          stream,
           () ->
               driver.launch(
                   kernel,
@@ -84,7 +90,7 @@ final class Launcher implements AutoCloseable {
                   grid.z(),
                   grid.block(),
                   grid.shared(),
-                  gpu.stream(),
+                  stream,
                   addresses.address()));
     } catch (CudaException e) {
       throw failed(e);

@@ -36,6 +36,15 @@ public final class Driver {
     }
   }
 
+  /** Bytes of a description for the copy engine. */
+  public static final int TENSOR_MAP_BYTES = 128;
+
+  /** Bytes that {@link #encodeTensorMap} needs for itself. */
+  public static final int TENSOR_SCRATCH_BYTES = 5 * Long.BYTES;
+
+  private static final int TENSOR_BF16 = 9;
+  private static final int SWIZZLE_128_BYTES = 3;
+  private static final int PROMOTE_256_BYTES = 3;
   private static final int ALLOCATION_TYPE_PINNED = 1;
   private static final int LOCATION_TYPE_DEVICE = 1;
   private static final int ACCESS_READ_WRITE = 3;
@@ -68,6 +77,7 @@ public final class Driver {
   private final MethodHandle ctxEnablePeerAccess;
   private final MethodHandle streamCreate;
   private final MethodHandle streamSynchronize;
+  private final MethodHandle streamQuery;
   private final MethodHandle streamWaitEvent;
   private final MethodHandle streamDestroy;
   private final MethodHandle eventCreate;
@@ -96,6 +106,9 @@ public final class Driver {
   private final MethodHandle moduleUnload;
   private final MethodHandle funcSetAttribute;
   private final MethodHandle launchKernel;
+  private final MethodHandle memAlloc;
+  private final MethodHandle memFree;
+  private final MethodHandle tensorMapEncodeTiled;
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
 
@@ -115,6 +128,7 @@ public final class Driver {
     ctxEnablePeerAccess = library.function("cuCtxEnablePeerAccess", LONG, INT);
     streamCreate = library.function("cuStreamCreate", LONG, INT);
     streamSynchronize = library.function("cuStreamSynchronize", LONG);
+    streamQuery = library.function("cuStreamQuery", LONG);
     streamWaitEvent = library.function("cuStreamWaitEvent", LONG, LONG, INT);
     streamDestroy = library.function("cuStreamDestroy_v2", LONG);
     eventCreate = library.function("cuEventCreate", LONG, INT);
@@ -145,6 +159,23 @@ public final class Driver {
     launchKernel =
         library.function(
             "cuLaunchKernel", LONG, INT, INT, INT, INT, INT, INT, INT, LONG, LONG, LONG);
+    memAlloc = library.function("cuMemAlloc_v2", LONG, LONG);
+    memFree = library.function("cuMemFree_v2", LONG);
+    tensorMapEncodeTiled =
+        library.function(
+            "cuTensorMapEncodeTiled",
+            LONG,
+            INT,
+            INT,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            INT,
+            INT,
+            INT,
+            INT);
     getErrorName = library.function("cuGetErrorName", INT, LONG);
     getErrorString = library.function("cuGetErrorString", INT, LONG);
     try {
@@ -301,6 +332,19 @@ public final class Driver {
     }
   }
 
+  /** Whether everything in a stream is done. */
+  public boolean isIdle(long stream) {
+    try {
+      int code = (int) streamQuery.invokeExact(stream);
+      if (code != NOT_READY) {
+        check("cuStreamQuery", code);
+      }
+      return code == 0;
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
   /** Has what comes next in a stream wait for an event. */
   public void waitFor(long stream, long event) {
     try {
@@ -435,6 +479,58 @@ public final class Driver {
   public void free(long address, long stream) {
     try {
       check("cuMemFreeAsync", (int) memFreeAsync.invokeExact(address, stream));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /** Memory of the current context's GPU that every stream may use at once. */
+  public long allocateNow(long bytes) {
+    return longOf("cuMemAlloc", result -> (int) memAlloc.invokeExact(result, bytes));
+  }
+
+  /** Frees memory from {@link #allocateNow} that nothing uses any more. */
+  public void freeNow(long address) {
+    try {
+      check("cuMemFree", (int) memFree.invokeExact(address));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  /**
+   * Describes a row-major bf16 matrix to the copy engine, which brings square boxes of it, their
+   * rows of 128 bytes swizzled, zeros beyond its ends.
+   *
+   * @param map {@link #TENSOR_MAP_BYTES} bytes, aligned to 64
+   * @param scratch {@link #TENSOR_SCRATCH_BYTES} bytes that nobody else uses meanwhile
+   * @param box rows and columns of a box
+   */
+  public void encodeTensorMap(
+      MemorySegment map, MemorySegment scratch, long address, int rows, int columns, int box) {
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 0, columns);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 1, rows);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 2, (long) columns * Short.BYTES);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 3, box | (long) box << Integer.SIZE);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 4, 1 | 1L << Integer.SIZE);
+    long at = scratch.address();
+    try {
+      check(
+          "cuTensorMapEncodeTiled",
+          (int)
+              tensorMapEncodeTiled.invokeExact(
+                  map.address(),
+                  TENSOR_BF16,
+                  2,
+                  address,
+                  at,
+                  at + 2 * Long.BYTES,
+                  at + 3 * Long.BYTES,
+                  at + 4 * Long.BYTES,
+                  0,
+                  SWIZZLE_128_BYTES,
+                  PROMOTE_256_BYTES,
+                  0));
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
