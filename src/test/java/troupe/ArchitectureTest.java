@@ -72,8 +72,24 @@ class ArchitectureTest {
         .resideOutsideOfPackage("troupe.core.tensor..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("org.nd4j..", "org.bytedeco..", "jdk.incubator.vector..")
+        .resideInAnyPackage("org.nd4j..", "org.bytedeco..")
         .because("nothing above core.tensor knows which device runs")
+        .check(CLASSES);
+  }
+
+  @Test
+  void shouldKeepVectorsInWhatComputes() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(
+            "troupe.core.tensor..",
+            "troupe.core.math..",
+            "troupe.core.random..",
+            "troupe.router.gate..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("jdk.incubator.vector..")
+        .because("loops on lanes are for devices, gates and their draws")
         .check(CLASSES);
   }
 

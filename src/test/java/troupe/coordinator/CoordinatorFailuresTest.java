@@ -46,6 +46,26 @@ final class CoordinatorFailuresTest {
   }
 
   @Test
+  void shouldTellANodeThatRunsOutOfMemoryWhoseMistakeItIs() throws Exception {
+    play(new PlayedRun("train.steps=40"));
+    run.start(first, second, third);
+    run.enter(1, first.holds(0), second.holds(0), third.holds(0));
+    run.commit(1, 1);
+    run.expectStep(1, 2);
+    run.tell(third.mistaken(1, "out of memory"));
+    assertTrue(((Outcome.Failed) finish(third).outcome()).isMistake());
+    drainTo(first, 2);
+    drainTo(second, 2);
+    first.holds(1).report(2);
+    second.holds(1).report(2);
+    run.prepare(2, first, second);
+    // Those who are left have more to hold.
+    run.tell(first.mistaken(2, "out of memory"));
+    assertEquals(
+        new Outcome.Failed(1, "out of memory", "resume=true", true), run.only(Outcome.class));
+  }
+
+  @Test
   void shouldGoOnWithoutANodeThatFails() throws Exception {
     play(new PlayedRun("train.steps=40"));
     run.start(first, second, third);

@@ -109,7 +109,7 @@ final class CoordinatorTest {
     run.ready(1, 2);
     run.ready(1, 0);
     run.applied(1, 1);
-    run.tell(new Host.Failed(0, 1, host.probe.ref(), "of an epoch that is over", ""));
+    run.tell(new Host.Failed(0, 1, host.probe.ref(), "of an epoch that is over", "", false));
     run.tell(1, new RouterActor.Diverged(0, 1, 1, "layer=9"));
     run.expectNothing();
     run.routed(1, 1, 0, 6, 2);

@@ -148,7 +148,11 @@ final class PlayedRun implements AutoCloseable {
     }
 
     Host.Failed failed(int epoch, String message) {
-      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true");
+      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true", false);
+    }
+
+    Host.Failed mistaken(int epoch, String message) {
+      return new Host.Failed(epoch, node(), probe.ref(), message, "resume=true", true);
     }
 
     boolean hasRank() {
@@ -294,7 +298,15 @@ final class PlayedRun implements AutoCloseable {
             step,
             rank,
             0,
-            new LayerStats(routed_E, new double[] {4, 4}, 2, TOKENS_OF_RANK, 1, 3)));
+            new LayerStats(
+                routed_E,
+                new double[] {4, 4},
+                2,
+                TOKENS_OF_RANK,
+                Arrays.stream(routed_E).sum() - 1,
+                1,
+                0,
+                3)));
   }
 
   void ready(int epoch, long step) {

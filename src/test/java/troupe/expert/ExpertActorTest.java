@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
@@ -17,6 +18,9 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import troupe.core.UserException;
 import troupe.core.config.Fault;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.tensor.Activation;
@@ -385,5 +389,24 @@ final class ExpertActorTest {
       assertNotEquals("", restarted.cause());
     }
     events.expectTerminated(expert);
+  }
+
+  private static List<RuntimeException> hopeless() {
+    return List.of(new UserException("out of memory", "a smaller batch"), new Lost());
+  }
+
+  @ParameterizedTest
+  @MethodSource("hopeless")
+  void shouldStopAtOnceWhenAnotherIncarnationWouldThrowTheSame(RuntimeException failure) {
+    ActorRef<ExpertActor.Command> expert = spawn();
+    expert.tell(forward(0));
+    expert.tell(
+        new ExpertActor.TakeSnapshot(
+            ignored -> {
+              throw failure;
+            }));
+    events.expectTerminated(expert);
+    events.expectNoMessage(Duration.ofMillis(1));
+    assertSame(failure, state.incarnations().lastFailure());
   }
 }

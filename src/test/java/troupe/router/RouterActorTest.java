@@ -18,6 +18,9 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
@@ -25,6 +28,7 @@ import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.Tensor;
+import troupe.expert.Lost;
 import troupe.expert.RecordingTransport;
 import troupe.expert.network.TensorPayload;
 import troupe.router.gate.CounterDraws;
@@ -424,5 +428,22 @@ final class RouterActorTest {
     }
     assertEquals(8, ((RouterActor.Evaluated) event).tokens());
     assertArrayEquals(first.values(), again.values());
+  }
+
+  private static List<RuntimeException> hopeless() {
+    return List.of(new UserException("out of memory", "a smaller batch"), new Lost());
+  }
+
+  @ParameterizedTest
+  @MethodSource("hopeless")
+  void shouldStopAtOnceWhenAnotherIncarnationWouldThrowTheSame(RuntimeException failure) {
+    spawn(NEVER);
+    router.tell(
+        new RouterActor.TakeSnapshot(
+            ignored -> {
+              throw failure;
+            }));
+    events.expectTerminated(router);
+    events.expectNoMessage(Duration.ofMillis(1));
   }
 }

@@ -8,6 +8,7 @@ import troupe.coordinator.host.Model;
 import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.reference.ReferenceDevice;
 import troupe.router.BatchSource;
@@ -32,7 +33,7 @@ final class Member implements AutoCloseable {
   Member(SimulatedCluster cluster, RunConfig config) {
     this.cluster = cluster;
     this.node = cluster.join();
-    this.model = Model.empty(DeviceGroup.of(device), config);
+    this.model = Model.empty(DeviceGroup.of(device), config, TokenCounts.UNKNOWN);
     this.receiver = new NodeReceiver(device, config);
     this.transport = cluster.transport(node, receiver);
   }

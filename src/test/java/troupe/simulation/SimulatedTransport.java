@@ -188,6 +188,7 @@ final class SimulatedTransport implements Transport {
     return new TransportCounters(
         TransportCounters.Traffic.NONE,
         TransportCounters.Traffic.NONE,
+        TransportCounters.Traffic.NONE,
         new TransportCounters.Traffic(batchesSent, bytesSent, batchesReceived, bytesReceived),
         backPressured,
         0,

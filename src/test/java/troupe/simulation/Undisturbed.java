@@ -87,6 +87,7 @@ record Undisturbed(List<String> steps, Set<String> validations, String hash) {
             0,
             report.dropped(),
             report.alive(),
+            report.ledger(),
             new TreeMap<>());
     StringBuilder text = new StringBuilder(numbers.toString());
     report.load().forEach((layer, rows_E) -> text.append(layer).append(Arrays.toString(rows_E)));

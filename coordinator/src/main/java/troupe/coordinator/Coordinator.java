@@ -951,7 +951,8 @@ public final class Coordinator {
     boolean tookPart = group == null || group.nodes().contains(failed.node());
     boolean again = tookPart && failedStep == committedStep + 1;
     if (present.size() == 1 || again) {
-      fail(failed.message(), failed.hint());
+      finish(
+          new Outcome.Failed(committedStep, failed.message(), failed.hint(), failed.isMistake()));
       return;
     }
     if (tookPart) {
@@ -967,7 +968,8 @@ public final class Coordinator {
                 new Outcome.Failed(
                     committedStep,
                     failed.message(),
-                    failed.hint() + "; the run goes on on the other nodes")));
+                    failed.hint() + "; the run goes on on the other nodes",
+                    failed.isMistake())));
     regroup(name + " failed");
   }
 

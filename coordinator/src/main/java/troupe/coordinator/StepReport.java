@@ -1,6 +1,7 @@
 package troupe.coordinator;
 
 import java.util.SortedMap;
+import troupe.router.gate.Ledger;
 
 /**
  * What a committed step was like.
@@ -15,6 +16,7 @@ import java.util.SortedMap;
  * @param stepTimeNs from the step's begin to its commit
  * @param dropped share of rows over capacity
  * @param alive share of tokens with more than one expert kept by the mask, over all layers
+ * @param ledger where the rows went, by layer
  * @param load rows each expert was chosen for, by layer; layers without experts are left out
  */
 public record StepReport(
@@ -29,4 +31,5 @@ public record StepReport(
     long stepTimeNs,
     double dropped,
     double alive,
+    SortedMap<Integer, Ledger> ledger,
     SortedMap<Integer, long[]> load) {}

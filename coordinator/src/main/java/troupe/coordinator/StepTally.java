@@ -12,6 +12,7 @@ import troupe.core.config.RunConfig;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
 import troupe.router.gate.BalanceLoss;
+import troupe.router.gate.Ledger;
 import troupe.router.trunk.LayerStats;
 
 /**
@@ -188,7 +189,7 @@ final class StepTally {
   }
 
   private static double[] load(LayerStats total) {
-    return BalanceLoss.fraction(total.routed_E(), total.tokens(), 0);
+    return BalanceLoss.fraction(total.balanced_E(), total.tokens(), 0);
   }
 
   StepReport report(double learningRate, long stepTimeNs) {
@@ -200,25 +201,20 @@ final class StepTally {
     double crossEntropy = lossSum / tokens;
     double balance = 0;
     double z = 0;
-    long rows = 0;
-    long dropped = 0;
+    SortedMap<Integer, Ledger> ledger = new TreeMap<>();
     long alive = 0;
     SortedMap<Integer, long[]> load = new TreeMap<>();
     for (int layer : stats_LR.keySet()) {
       LayerStats total = total(layer);
       balance += BalanceLoss.value(load(total), total.sumP_E(), total.tokens());
       z += total.sumZ() / total.tokens();
-      for (long routed : total.routed_E()) {
-        rows += routed;
-      }
-      dropped += total.dropped();
+      ledger.put(layer, total.ledger());
       alive += total.alive();
       load.put(layer, total.routed_E());
     }
+    Ledger all = ledger.values().stream().reduce(new Ledger(0, 0, 0, 0), Ledger::plus);
     double loss =
-        crossEntropy
-            + config.gate().balanceCoefficient() * balance
-            + config.gate().zCoefficient() * z;
+        crossEntropy + config.gate().balanceWeight() * balance + config.gate().zCoefficient() * z;
     return new StepReport(
         step,
         loss,
@@ -229,8 +225,9 @@ final class StepTally {
         gradNorm(),
         tokens,
         stepTimeNs,
-        dropped / (double) rows,
+        all.dropped() / (double) Math.max(1, all.routed()),
         alive / ((double) tokens * stats_LR.size()),
+        ledger,
         load);
   }
 }

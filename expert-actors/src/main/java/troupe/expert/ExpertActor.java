@@ -32,6 +32,7 @@ import troupe.transport.Transport;
  *   WORKING: batch                                 -> WORKING   (answers; reports GradientReady when all are in)
  *   WORKING: Apply                                 -> IDLE      (commits the step, reports Applied)
  *   any:     exception                             -> IDLE      (a new incarnation over the committed state, reports Restarted)
+ *   any:     one that another incarnation would meet again -> stopped
  * </pre>
  *
  * The committed state lives outside, in {@link ExpertState}; an incarnation owns only the work of
@@ -176,7 +177,7 @@ public final class ExpertActor {
                   state.expert(),
                   incarnation,
                   state.gradientStep(),
-                  state.incarnations().lastFailure()));
+                  state.incarnations().lastCause()));
       if (state.gradientStep() == state.owned().committedStep() + 1) {
         reportGradient();
       }
@@ -197,8 +198,11 @@ public final class ExpertActor {
       // Experts of a layer have nothing to do with each other.
       state.device().concurrently(state.expert(), () -> handle(command));
     } catch (RuntimeException e) {
-      state.incarnations().failed(e);
-      throw e;
+      if (state.incarnations().failed(e)) {
+        throw e;
+      }
+      LOG.info("layer={} expert={} gives up", state.layer(), state.expert(), e);
+      return Behaviors.stopped();
     }
     return Behaviors.same();
   }

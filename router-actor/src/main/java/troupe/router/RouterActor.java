@@ -266,7 +266,7 @@ public final class RouterActor {
     int incarnation = state.incarnations().begin(settings.epoch());
     if (incarnation > 1) {
       LOG.info("rank={} restarted incarnation={}", state.rank(), incarnation);
-      tell(new Restarted(epoch(), state.rank(), incarnation, state.incarnations().lastFailure()));
+      tell(new Restarted(epoch(), state.rank(), incarnation, state.incarnations().lastCause()));
     }
     return Behaviors.receive(Command.class)
         .onAnyMessage(this::onCommand)
@@ -294,8 +294,11 @@ public final class RouterActor {
       tell(new Diverged(epoch(), pass.step(), state.rank(), e.getMessage()));
       endPass();
     } catch (RuntimeException e) {
-      state.incarnations().failed(e);
-      throw e;
+      if (state.incarnations().failed(e)) {
+        throw e;
+      }
+      LOG.info("rank={} gives up", state.rank(), e);
+      return Behaviors.stopped();
     }
     return Behaviors.same();
   }

@@ -91,10 +91,13 @@ final class TrunkReduction implements AutoCloseable {
     }
   }
 
-  /** Sum of squares of the summed slice. */
+  /** Sum of squares of the summed slice; zero if it holds nothing but what gates keep. */
   Readback squaredNorm() {
-    try (Tensor sum = state.device().allocate(1, 1)) {
-      state.device().kernels().sumSquares(sum, state.gradientSum());
+    try (Tensor sum = state.device().zeros(1, 1)) {
+      Tensor gradient = state.optimizedGradientSum();
+      if (gradient.size() > 0) {
+        state.device().kernels().sumSquares(sum, gradient);
+      }
       return state.device().read(sum);
     }
   }

@@ -46,7 +46,7 @@ class MoeLayerBenchTest {
         ScratchTensors scratch = new ScratchTensors(device)) {
       MoeLayerPass.Inputs inputs = MoeLayerPass.Inputs.draw(device, scratch, SHAPE);
       GateConfig gate =
-          new GateConfig(GateType.SPARSEMIXER, true, 0.1, JitterOn.LOGITS, Mask.CODE, 0.01, 0);
+          GateConfig.topOne(GateType.SPARSEMIXER, true, 0.1, JitterOn.LOGITS, Mask.CODE);
       new MoeLayerPass(device, SHAPE, inputs, gate).run();
       for (Tensor gradient : List.of(inputs.dW_DE(), inputs.dB_1E(), inputs.dOmega_1D())) {
         assertNotZero(gradient);

@@ -55,7 +55,7 @@ final class NodesBenchTest {
         bench("-Dalone=error:error: data.path: nowhere;error:HINT: set data.path;exit:2");
     RunFailedException e = assertThrows(RunFailedException.class, bench::run);
     assertEquals(
-        "pair-1-one: the process could not start (exit code 2)\ndata.path: nowhere",
+        "pair-1-one: the process has something for you to correct (exit code 2)\ndata.path: nowhere",
         e.getMessage());
     assertEquals("set data.path", e.hint());
   }

@@ -14,7 +14,6 @@ import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cpu.CpuDevice;
 import troupe.router.gate.BalanceLoss;
-import troupe.router.gate.Capacity;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.DispatchPlan;
 import troupe.router.gate.Gates;
@@ -36,17 +35,15 @@ final class RoutingDevice implements Device, RoutingKernels {
   final List<Long> steps = new ArrayList<>();
 
   private static final class HostRouted implements Routed, Summary {
-    private final troupe.router.gate.Gate gate;
     private final Routing routing;
     private final DispatchPlan plan;
     private final double[] multiplier_R;
     private double[] s_T;
 
-    HostRouted(troupe.router.gate.Gate gate, Routing routing) {
-      this.gate = gate;
+    HostRouted(Routing routing) {
       this.routing = routing;
-      this.plan = DispatchPlan.of(routing, Capacity.DROPLESS, null);
-      this.multiplier_R = plan.toRows(routing.multiplier_TK());
+      this.plan = DispatchPlan.of(routing);
+      this.multiplier_R = plan.toRows(routing.multiplier_S());
     }
 
     int[] tokens(int expert) {
@@ -111,12 +108,11 @@ final class RoutingDevice implements Device, RoutingKernels {
     steps.add(key.step());
     GateType type = gate.choice() == Choice.BALANCED ? GateType.BALANCED : GateType.SPARSEMIXER;
     GateConfig config =
-        new GateConfig(type, true, gate.epsilon(), JitterOn.LOGITS, RunConfig.Mask.CODE, 0, 0);
+        GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, RunConfig.Mask.CODE);
     troupe.router.gate.Gate host = Gates.of(config);
     CounterDraws draws = new CounterDraws(key.seed(), key.step(), key.layer(), key.firstToken());
     try (logits_TE) {
       return new HostRouted(
-          host,
           host.route(
               logits_TE.toDoubles(), logits_TE.rows(), logits_TE.columns(), draws, training));
     }
@@ -169,7 +165,7 @@ final class RoutingDevice implements Device, RoutingKernels {
       Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
     HostRouted from = (HostRouted) routed;
     double[] dLogits = new double[Math.toIntExact(dLogits_TE.size())];
-    from.gate.backward(dLogits, from.routing, from.s_T);
+    from.routing.backward(dLogits, from.s_T);
     BalanceLoss.addGradient(dLogits, from.routing, load_E, balanceFactor / load_E.length, 1);
     dLogits_TE.set(dLogits);
   }

@@ -62,7 +62,7 @@ class GpuSearchTest {
   @Test
   void shouldCheckTheKernelsOfEveryGpuThatIsNewEnough() {
     for (GpuFindings.Gpu gpu : found.gpus()) {
-      if (gpu.facts().capability() >= GpuExam.LEAST_CAPABILITY) {
+      if (gpu.facts().capability() >= CudaDevices.LEAST_CAPABILITY) {
         assertTrue(gpu.isUsable(), gpu.toString());
         assertTrue(gpu.kernels().get().cases() > 100, gpu.toString());
       }

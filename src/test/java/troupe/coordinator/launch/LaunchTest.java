@@ -119,7 +119,8 @@ final class LaunchTest {
     awaitOut("node-1 | up");
     Files.writeString(run.resolve("metrics.jsonl"), "{\"step\":1}\n");
     Files.createFile(begun);
-    Eventually.await(console, () -> console.err().contains("node-2 could not start"));
+    Eventually.await(
+        console, () -> console.err().contains("node-2 has something for you to correct"));
     Files.createFile(done);
     assertEquals(Exit.DONE, result(ended));
   }

@@ -32,6 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.Placement;
+import troupe.router.gate.Ledger;
 
 class MetricsLogTest {
   private static final Path FULL_DEVICE = Path.of("/dev/full");
@@ -71,6 +72,7 @@ class MetricsLogTest {
             "dropped",
             "alive",
             "imbalance",
+            "ledger",
             "load"),
         List.copyOf(json.keySet()));
     assertEquals(30, json.getAsJsonArray("load").get(1).getAsJsonArray().get(0).getAsLong());
@@ -292,8 +294,9 @@ class MetricsLogTest {
 
   static StepMetrics step(long step, double loss) {
     long[][] load_LE = {{10, 20, 30}, {30, 20, 10}};
+    List<Ledger> ledger_L = List.of(new Ledger(60, 57, 3, 0), new Ledger(60, 60, 0, 2));
     return new StepMetrics(
-        step, loss, loss, 0.01, 0.002, 0.004, 1.5, 11000, 180, 0.05, 0.4, 1.5, load_LE);
+        step, loss, loss, 0.01, 0.002, 0.004, 1.5, 11000, 180, 0.05, 0.4, 1.5, ledger_L, load_LE);
   }
 
   private static List<MetricsRecord> read(Path file, long unreadable) throws IOException {

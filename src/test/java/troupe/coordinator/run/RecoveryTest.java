@@ -16,11 +16,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Model;
+import troupe.core.UserException;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.Tensor;
+import troupe.expert.Lost;
 import troupe.expert.network.ExpertState;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
@@ -58,15 +60,23 @@ final class RecoveryTest {
   /** Throws once, or every time. */
   private static final class Fuse {
     private final boolean once;
+    private final RuntimeException failure;
     private final AtomicBoolean burnt = new AtomicBoolean();
 
     Fuse(boolean once) {
       this.once = once;
+      this.failure = new Injected();
+    }
+
+    /** Throws this, every time. */
+    Fuse(RuntimeException failure) {
+      this.once = false;
+      this.failure = failure;
     }
 
     void burn() {
       if (!burnt.getAndSet(true) || !once) {
-        throw new Injected();
+        throw failure;
       }
     }
   }
@@ -238,5 +248,35 @@ final class RecoveryTest {
       after = Thread.getAllStackTraces().size();
     }
     assertTrue(after <= before + 2, before + " threads before, " + after + " after 30 runs");
+  }
+
+  private static Outcome.Failed failing(RuntimeException failure) throws Exception {
+    RunConfig config = Runs.tiny();
+    Fuse fuse = new Fuse(failure);
+    Trained failed =
+        train(
+            config,
+            new ThrowingBatches(Runs.randomBatches(config), 3, 1, 0, fuse),
+            Runs.draws(config));
+    assertEquals(List.of(), failed.heard().notices);
+    return assertInstanceOf(Outcome.Failed.class, failed.heard().outcome.join());
+  }
+
+  @Test
+  void shouldEndAtOnceWithWhatTheUserHasToCorrect() throws Exception {
+    UserException mistake = new UserException("cuda:0: out of memory", "a smaller train.batch");
+    assertEquals(
+        new Outcome.Failed(2, "cuda:0: out of memory", "a smaller train.batch", true),
+        failing(mistake));
+  }
+
+  @Test
+  void shouldEndAtOnceWhenADeviceIsLost() throws Exception {
+    assertEquals(
+        new Outcome.Failed(
+            2,
+            "router-1: fake:0: it hangs",
+            "another one; resume=true goes on from the last checkpoint"),
+        failing(new Lost()));
   }
 }

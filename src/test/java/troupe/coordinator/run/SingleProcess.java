@@ -180,7 +180,7 @@ final class SingleProcess {
           total = total.plus(stats);
         }
         double[] load_E =
-            Arrays.stream(total.routed_E()).mapToDouble(n -> n / (double) tokens).toArray();
+            Arrays.stream(total.balanced_E()).mapToDouble(n -> n / (double) tokens).toArray();
         double sum = 0;
         for (int e = 0; e < load_E.length; e++) {
           sum += load_E[e] * (total.sumP_E()[e] / tokens);
@@ -201,9 +201,7 @@ final class SingleProcess {
       }
       double crossEntropy = lossSum / tokens;
       double loss =
-          crossEntropy
-              + config.gate().balanceCoefficient() * balance
-              + config.gate().zCoefficient() * z;
+          crossEntropy + config.gate().balanceWeight() * balance + config.gate().zCoefficient() * z;
       return new Result(crossEntropy, balance, z, loss, dropped, gradNorm(), choices);
     }
 
@@ -214,7 +212,7 @@ final class SingleProcess {
           for (int layer : stats_LR.keySet()) {
             MoeActivations moe = micro.layer(layer).moe();
             HostRoutedTokens routed = (HostRoutedTokens) moe.routed();
-            Arrays.stream(routed.routing().expert_TK()).forEach(choices::add);
+            Arrays.stream(routed.routing().expert_S()).forEach(choices::add);
             Arrays.stream(routed.plan().tokenOfRow_R()).forEach(choices::add);
           }
         }
@@ -235,7 +233,7 @@ final class SingleProcess {
     private double gradNorm() {
       double sum = 0;
       for (RankState rank : model.ranks()) {
-        sum += squares(rank.gradientSum());
+        sum += squares(rank.optimizedGradientSum());
       }
       for (ExpertState expert : model.experts()) {
         sum += squares(expert.gradients().flat());

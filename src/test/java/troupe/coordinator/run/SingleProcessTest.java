@@ -55,6 +55,40 @@ final class SingleProcessTest {
         "train.ranks=2 gate.type=switch experts.capacity_factor=0.5 experts.min_capacity=1",
         "gate.type=sparsemixer-inf model.layers=4 model.moe_every=2 model.activation=swiglu",
         "gate.type=switch gate.jitter_on=input gate.z_coefficient=0.01 gate.omega=false",
+        "train.steps=3 gate.type=expert-choice gate.allow_leak=true gate.top_k=2",
+        "train.steps=3 gate.type=expert-choice gate.allow_leak=true gate.expert_choice.softmax=tokens",
+        "train.steps=3 gate.type=base",
+        "train.steps=3 gate.type=base train.ranks=1 train.micro_batches=8 model.seq=6",
+        "train.steps=3 gate.type=sinkhorn",
+        "train.steps=3 gate.type=sinkhorn gate.top_k=2 experts.capacity_factor=0.5 experts.min_capacity=1",
+        "train.steps=3 gate.type=skip experts.capacity_factor=0.5 experts.min_capacity=1",
+        "train.steps=3 gate.type=skip gate.reinforce.gated=true gate.reinforce.baseline=ema",
+        "train.steps=3 gate.type=gumbel-matching",
+        "train.steps=3 gate.type=gumbel-matching train.micro_batches=4 model.seq=6 gate.reinforce.baseline=ema",
+        "gate.type=sparsemixer-v2 gate.top_k=2 train.steps=3",
+        "gate.type=sparsemixer-v2 gate.top_k=3 gate.mask=none experts.capacity_factor=1 train.steps=3",
+        "gate.type=sparsemixer-ode gate.ode.rule=gauss-2 train.steps=3",
+        "gate.type=sparsemixer-ode gate.ode.rule=simpson gate.ode.full_best=false train.steps=3",
+        "gate.type=dense train.steps=3",
+        "gate.type=straight-through gate.mask=none train.steps=3",
+        "gate.type=st-gumbel gate.mask=none gate.temperature=0.5 train.steps=3",
+        "gate.type=reinmax gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.reinforce.baseline=ema gate.mask=none train.steps=3",
+        "gate.type=reinforce gate.reinforce.gated=true gate.reinforce.baseline=constant train.steps=3",
+        "gate.type=softmax-topk gate.top_k=2 train.steps=3",
+        "gate.type=softmax-topk gate.top_k=3 experts.capacity_factor=0.75 experts.min_capacity=0",
+        "gate.type=gshard train.steps=3",
+        "gate.type=gshard gate.gshard.second=random experts.capacity_factor=0.75 experts.overflow=next",
+        "gate.type=gshard gate.gshard.second=threshold gate.gshard.normalise=before-drop",
+        "gate.type=deepseek-v3 gate.top_k=2 gate.deepseek.groups=2 train.ranks=4",
+        "gate.type=deepseek-v3 gate.top_k=2 gate.deepseek.score=softmax train.steps=3",
+        "gate.type=xmoe train.steps=3",
+        "gate.type=xmoe gate.top_k=2 experts.capacity_factor=1 train.steps=3",
+        "gate.type=relu train.ranks=4 train.steps=3",
+        "gate.type=relu gate.top_k=2 gate.relu.coefficient=0.1 experts.capacity_factor=1",
+        "gate.type=hash train.steps=3",
+        "gate.type=hash gate.hash.table=random train.ranks=4 experts.capacity_factor=0.5",
         "device=reference train.ranks=2",
         "device=nd4j train.ranks=2 train.steps=3"
       })
@@ -67,10 +101,12 @@ final class SingleProcessTest {
       assertInstanceOf(Outcome.Completed.class, heard.outcome.join());
       for (int i = 0; i < alone.steps().size(); i++) {
         SingleProcess.Result expected = alone.steps().get(i);
+        assertTrue(Double.isFinite(expected.loss()), "loss " + i);
         assertEquals(expected.crossEntropy(), heard.steps.get(i).crossEntropy(), "ce " + i);
         assertEquals(expected.balance(), heard.steps.get(i).balance(), "balance " + i);
         assertEquals(expected.z(), heard.steps.get(i).z(), "z " + i);
         assertEquals(expected.loss(), heard.steps.get(i).loss(), "loss " + i);
+        assertTrue(Double.isFinite(expected.loss()), "loss " + i);
         assertEquals(expected.gradNorm(), heard.steps.get(i).gradNorm(), "grad_norm " + i);
       }
       assertEquals(alone.steps().size(), heard.steps.size());
@@ -89,6 +125,27 @@ final class SingleProcessTest {
     for (int i = 0; i < whole.size(); i++) {
       assertEquals(whole.get(i).loss(), split.get(i).loss(), 1e-9, "loss of step " + (i + 1));
       assertEquals(whole.get(i).gradNorm(), split.get(i).gradNorm(), 1e-9, "norm " + (i + 1));
+    }
+  }
+
+  @Test
+  void shouldAverageTheLossOfEarlierStepsInEveryLayer() {
+    RunConfig config =
+        tiny(
+            "device=reference gate.type=reinforce gate.mask=none gate.reinforce.baseline=ema"
+                + " gate.reinforce.decay=0.75 gate.reinforce.value=1 train.steps=4");
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      List<SingleProcess.Result> steps =
+          new SingleProcess(model, Runs.randomBatches(config), Runs.draws(config)).train(4);
+      double average = 1;
+      for (SingleProcess.Result step : steps) {
+        average = 0.75 * average + 0.25 * step.crossEntropy();
+      }
+      for (String name : List.of("l0.router.state", "l1.router.state")) {
+        double state = model.ranks().getFirst().parameters().get(name).item();
+        assertEquals(average, state, 1e-12, name);
+      }
     }
   }
 

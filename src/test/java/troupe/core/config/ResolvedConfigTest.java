@@ -29,6 +29,7 @@ class ResolvedConfigTest {
     RunConfig config =
         with(
             "gate.type=" + Keys.name(type),
+            "gate.allow_leak=true",
             "seed=-9223372036854775808",
             "run.dir=a \"b\"\\n#c ${x}",
             "schedule.learning_rate=0.1234567890123456",
@@ -62,7 +63,8 @@ class ResolvedConfigTest {
             "placement {",
             "replicate {",
             "transport {",
-            "faults {"),
+            "faults {",
+            "simulate {"),
         sections);
   }
 
@@ -77,7 +79,9 @@ class ResolvedConfigTest {
         "checkpoint.every=7",
         "cluster.threads=7",
         "transport.mode=udp",
-        "faults.expert_throws=1:0/0:apply"
+        "faults.expert_throws=1:0/0:apply",
+        "gate.trace=true",
+        "simulate.zipf=2"
       })
   void shouldHashAlikeWhenOnlyTheCourseDiffers(String override) {
     assertNotEquals(DEFAULTS, with(override));

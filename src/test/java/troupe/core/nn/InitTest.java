@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class InitTest {
   private static final int COUNT = 200_000;
@@ -46,5 +48,28 @@ final class InitTest {
   @Test
   void shouldRepeatAConstant() {
     assertArrayEquals(new double[] {3, 3}, new Init.Constant(3).values(1, "g", 2));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 16, 20, 64})
+  void shouldMakeRowsOfOneNormInOrthogonalDirections(int rows) {
+    int columns = 16;
+    double[] values =
+        new Init.Orthogonal(columns, 1.5).values(2, "l0.router.embed", rows * columns);
+    double[] again = new Init.Orthogonal(columns, 1.5).values(2, "l0.router.embed", rows * columns);
+    assertArrayEquals(values, again);
+    for (int a = 0; a < rows; a++) {
+      for (int b = 0; b <= a; b++) {
+        double dot = 0;
+        for (int i = 0; i < columns; i++) {
+          dot += values[a * columns + i] * values[b * columns + i];
+        }
+        if (a == b) {
+          assertEquals(1.5 * 1.5, dot, 1e-12, "norm of row " + a);
+        } else if (rows <= columns) {
+          assertEquals(0, dot, 1e-12, "rows " + a + " and " + b);
+        }
+      }
+    }
   }
 }

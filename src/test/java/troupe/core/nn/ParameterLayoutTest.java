@@ -33,6 +33,21 @@ final class ParameterLayoutTest {
   }
 
   @Test
+  void shouldPutWhatNoOptimizerTouchesLast() {
+    ParameterLayout layout =
+        new ParameterLayout(
+            List.of(
+                ParameterSpec.state("s", 5, 2),
+                ParameterSpec.vector("b", 3, 0.5),
+                ParameterSpec.matrix("w", 5, 7, 1)));
+    assertEquals(48, layout.decayed());
+    assertEquals(64, layout.optimized());
+    assertEquals(64, layout.offset("s"));
+    assertEquals(80, layout.size());
+    assertEquals(LAYOUT.size(), LAYOUT.optimized());
+  }
+
+  @Test
   void shouldKeepTheCanonicalOrder() {
     assertEquals(
         List.of("b", "w", "g", "v"), LAYOUT.specs().stream().map(ParameterSpec::name).toList());

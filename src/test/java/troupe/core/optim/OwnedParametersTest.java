@@ -100,6 +100,26 @@ final class OwnedParametersTest {
     assertEquals(CHUNKS, calls);
   }
 
+  @ParameterizedTest
+  @CsvSource({"10, 25", "0, 10", "10, 10", "0, 0", "20, 20"})
+  void shouldAddToWhatNoOptimizerTouches(long decayed, int optimized) {
+    OwnedParameters plain = owned(decayed);
+    OwnedParameters mixed =
+        new OwnedParameters(device, device.of(1, SIZE, start), decayed, optimized, 0.1);
+    plain.apply(gradient, step(1), () -> {});
+    assertThrows(IllegalStateException.class, () -> mixed.apply(gradient, step(1), new ThrowAt(1)));
+    mixed.apply(gradient, step(1), () -> {});
+    double[] expected = plain.parameters().toDoubles();
+    double[] change = gradient.toDoubles();
+    for (int i = optimized; i < SIZE; i++) {
+      expected[i] = start[i] + change[i];
+    }
+    assertArrayEquals(expected, mixed.parameters().toDoubles(), 1e-15);
+    for (int i = optimized; i < SIZE; i++) {
+      assertEquals(0, mixed.firstMoment().toDoubles()[i]);
+    }
+  }
+
   @Test
   void shouldEqualOneKernelCallOverEachPart() {
     OwnedParameters chunked = owned(DECAYED);

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** Known answers of philox4x32-10 from Random123's kat_vectors. */
@@ -48,5 +49,43 @@ class PhiloxTest {
     assertTrue(Philox.uniform(-1) < 1);
     assertEquals(0.0, Philox.uniform53(0, 0));
     assertEquals(1 - 0x1p-53, Philox.uniform53(-1, -1));
+  }
+
+  @Test
+  void shouldGiveTheWordsOfEachBlockWhenManyAreMade() {
+    Random random = new Random(1);
+    // Often enough for the compiler to take over from the interpreter.
+    for (int repeat = 0; repeat < 2000; repeat++) {
+      long key = random.nextLong();
+      int c0 = repeat == 0 ? -3 : random.nextInt();
+      int c1 = random.nextInt();
+      int c2 = random.nextInt();
+      int c3 = random.nextInt();
+      int count = repeat % 41;
+      long[] words = new long[4 * count];
+      Philox.words(key, c0, c1, c2, c3, count, words);
+      double[] uniform = new double[4 * count + 1];
+      Philox.uniforms(uniform, 1, words, 0, 4 * count);
+      double[] exponential = new double[4 * count + 1];
+      Philox.exponentials(exponential, 1, words, 0, 4 * count);
+      double[] fine = new double[count + 1];
+      Philox.uniforms53(fine, 1, words, count);
+      for (int i = 0; i < count; i++) {
+        int[] expected = block(key, c0 + i, c1, c2, c3);
+        for (int w = 0; w < 4; w++) {
+          int at = w * count + i;
+          assertEquals(expected[w] & 0xFFFFFFFFL, words[at]);
+          assertEquals(Philox.uniform(expected[w]), uniform[1 + at]);
+          assertEquals(Philox.exponential(expected[w]), exponential[1 + at]);
+        }
+        assertEquals(Philox.uniform53(expected[0], expected[1]), fine[1 + i]);
+      }
+    }
+  }
+
+  @Test
+  void shouldMakeExponentialsOfTheExtremeWords() {
+    assertEquals(33 * Math.log(2), Philox.exponential(0), 1e-14);
+    assertEquals(0x1p-33, Philox.exponential(-1), 1e-19);
   }
 }

@@ -49,7 +49,7 @@ class BalanceLossGoldenTest {
         BalanceLoss.fraction(Arrays.stream(routed_E).asLongStream().toArray(), tokens, 0);
     double value = BalanceLoss.value(f_E, Load.sumP(routing), tokens);
 
-    assertArrayEquals(golden.ints("top1"), routing.expert_TK());
+    assertArrayEquals(golden.ints("top1"), routing.expert_S());
     assertArrayEquals(golden.ints("counts_top1"), routed_E);
     assertGolden(golden, "p", routing.p_TE());
     assertGolden(golden, "switch_balance_loss", value);

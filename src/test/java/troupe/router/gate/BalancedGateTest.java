@@ -14,10 +14,11 @@ class BalancedGateTest {
   void shouldGiveEveryExpertAsManyTokensWhateverTheLogits() {
     Gate gate = Configs.gate(GateType.BALANCED, 0.1, Mask.CODE);
     for (boolean training : new boolean[] {false, true}) {
-      Routing routing = gate.route(LOGITS, 6, 3, null, training);
-      assertArrayEquals(new int[] {0, 1, 2, 0, 1, 2}, routing.expert_TK());
-      assertArrayEquals(new double[] {1, 1, 1, 1, 1, 1}, routing.multiplier_TK());
-      DispatchPlan plan = DispatchPlan.of(routing, new Capacity(1, 0, DropOrder.POSITION), null);
+      GateInput input = GateInput.of(LOGITS, 6, 3, null, training);
+      Routing routing = gate.route(input.with(new Capacity(1, 0, DropOrder.POSITION)));
+      assertArrayEquals(new int[] {0, 1, 2, 0, 1, 2}, routing.expert_S());
+      assertArrayEquals(new double[] {1, 1, 1, 1, 1, 1}, routing.multiplier_S());
+      DispatchPlan plan = DispatchPlan.of(routing);
       assertArrayEquals(new int[] {0, 2, 4, 6}, plan.offset_E1());
       assertArrayEquals(new int[] {0, 3, 1, 4, 2, 5}, plan.tokenOfRow_R());
     }
@@ -27,7 +28,7 @@ class BalancedGateTest {
   void shouldHaveTheGradientOfAnEvenSoftmax() {
     Gate gate = Configs.gate(GateType.BALANCED, 0.1, Mask.CODE);
     double[] dLogits_TE = new double[4];
-    gate.backward(dLogits_TE, gate.route(new double[4], 2, 2, null, true), new double[] {8, -4});
+    gate.route(new double[4], 2, 2, null, true).backward(dLogits_TE, new double[] {8, -4});
     assertArrayEquals(new double[] {2, -2, 1, -1}, dLogits_TE);
   }
 }

@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.List;
+import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.JitterOn;
@@ -10,11 +12,16 @@ final class Configs {
   private Configs() {}
 
   static GateConfig config(GateType type, double jitter, JitterOn on, Mask mask) {
-    return new GateConfig(type, true, jitter, on, mask, 0.01, 0);
+    return GateConfig.topOne(type, true, jitter, on, mask);
   }
 
   static Gate gate(GateType type, double jitter, Mask mask) {
     return Gates.of(config(type, jitter, JitterOn.LOGITS, mask));
+  }
+
+  /** The gate of a config with these keys, apart by spaces. */
+  static Gate parsed(String overrides) {
+    return Gates.of(ConfigLoader.parse("", List.of(overrides.split(" "))).gate());
   }
 
   /** The gate that the authors call by this name. */

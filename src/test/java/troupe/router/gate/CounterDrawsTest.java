@@ -152,4 +152,35 @@ class CounterDrawsTest {
     assertThrows(IllegalArgumentException.class, () -> new CounterDraws(1, 1, 0, 1L << 40));
     assertThrows(IllegalArgumentException.class, () -> draws().coin(0, 16));
   }
+
+  @Test
+  void shouldMakeManyAsOneByOne() {
+    // Twice over a carry into the upper bits of the token's number, where no two blocks may mix.
+    for (long first : new long[] {0, 5, (1L << 32) - 20, (3L << 32) - 64}) {
+      for (int experts = 1; experts <= 9; experts++) {
+        for (int tokens : new int[] {1, 7, 16, 37, 64}) {
+          compareMany(first, tokens, experts, tokens + 3);
+        }
+      }
+    }
+  }
+
+  private static void compareMany(long first, int tokens, int experts, int stride) {
+    CounterDraws many = new CounterDraws(SEED, 3, 2, first);
+    CounterDraws one = new CounterDraws(SEED, 3, 2, first);
+    double[] exponential = new double[experts * stride];
+    double[] noise = new double[experts * stride];
+    many.exponentials(2, tokens, experts, 1, exponential, stride);
+    many.noises(2, tokens, experts, noise, stride);
+    int[] block = new int[4];
+    for (int t = 0; t < tokens; t++) {
+      for (int e = 0; e < experts; e++) {
+        assertEquals(one.exponential(2 + t, e, 1), exponential[e * stride + t]);
+        assertEquals(one.noise(2 + t, e), noise[e * stride + t]);
+      }
+      long token = first + t;
+      Philox.block(SEED, (int) token, 3, 2 << 16 | 0x91 << 8 | (int) (token >>> 32), 0, block, 0);
+      assertEquals(Philox.uniform53(block[0], block[1]), many.coin(t, 1));
+    }
+  }
 }

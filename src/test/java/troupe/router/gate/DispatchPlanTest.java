@@ -16,20 +16,36 @@ import troupe.core.config.RunConfig.DropOrder;
 class DispatchPlanTest {
   private static final CounterDraws DRAWS = new CounterDraws(5, 0, 0, 0);
 
-  private static Routing routing(int experts, int topK, int... expert_TK) {
+  /** A routing that wants these experts, under this capacity. */
+  private static Routing routing(
+      int experts, int topK, Capacity capacity, Draws draws, int... expert_TK) {
     int tokens = expert_TK.length / topK;
+    GateInput input =
+        GateInput.of(new double[tokens * experts], tokens, experts, draws, true).with(capacity);
+    double[] p_TE = new double[tokens * experts];
+    int[] firstSlot_T1 = Routing.evenSlots(tokens, topK);
+    Places places = Places.of(input, firstSlot_T1, expert_TK, p_TE);
+    double[] one_S = new double[expert_TK.length];
     return new Routing(
         tokens,
         experts,
-        topK,
-        new double[tokens * experts],
-        new double[tokens * experts],
+        firstSlot_T1,
+        input.logits_TE(),
+        p_TE,
         null,
         expert_TK,
-        new double[expert_TK.length],
-        new double[expert_TK.length],
+        places.expert_S(),
+        places.placed_S(),
+        one_S,
+        one_S,
+        one_S,
         null,
-        1);
+        Estimator.NONE);
+  }
+
+  private static DispatchPlan plan(
+      int experts, int topK, Capacity capacity, Draws draws, int... expert_TK) {
+    return DispatchPlan.of(routing(experts, topK, capacity, draws, expert_TK));
   }
 
   private static Capacity capacity(double factor, DropOrder order) {
@@ -38,7 +54,7 @@ class DispatchPlanTest {
 
   @Test
   void shouldSortByExpertAndKeepTokenOrderWhenDropless() {
-    DispatchPlan plan = DispatchPlan.of(routing(4, 1, 2, 0, 2, 3, 0, 2), Capacity.DROPLESS, null);
+    DispatchPlan plan = plan(4, 1, Capacity.DROPLESS, null, 2, 0, 2, 3, 0, 2);
     assertArrayEquals(new int[] {1, 4, 0, 2, 5, 3}, plan.tokenOfRow_R());
     assertArrayEquals(new int[] {1, 4, 0, 2, 5, 3}, plan.slotOfRow_R());
     assertArrayEquals(new int[] {0, 2, 2, 5, 6}, plan.offset_E1());
@@ -50,15 +66,14 @@ class DispatchPlanTest {
 
   @Test
   void shouldMapSlotsToTokensWhenTopTwo() {
-    DispatchPlan plan = DispatchPlan.of(routing(3, 2, 1, 0, 2, 1, 0, 2), Capacity.DROPLESS, null);
+    DispatchPlan plan = plan(3, 2, Capacity.DROPLESS, null, 1, 0, 2, 1, 0, 2);
     assertArrayEquals(new int[] {1, 4, 0, 3, 2, 5}, plan.slotOfRow_R());
     assertArrayEquals(new int[] {0, 2, 0, 1, 1, 2}, plan.tokenOfRow_R());
   }
 
   @Test
   void shouldDropTheLastWhenPlacesGoByPosition() {
-    Routing routing = routing(2, 1, 0, 0, 1, 0, 0, 0);
-    DispatchPlan plan = DispatchPlan.of(routing, capacity(1, DropOrder.POSITION), null);
+    DispatchPlan plan = plan(2, 1, capacity(1, DropOrder.POSITION), null, 0, 0, 1, 0, 0, 0);
     assertArrayEquals(new int[] {0, 1, 3, 2}, plan.tokenOfRow_R());
     assertArrayEquals(new int[] {5, 1}, plan.routed_E());
     assertEquals(2, plan.dropped());
@@ -67,8 +82,7 @@ class DispatchPlanTest {
   @Test
   void shouldKeepTheSmallestPrioritiesWhenShuffled() {
     int tokens = 50;
-    Routing routing = routing(3, 1, new int[tokens]);
-    DispatchPlan plan = DispatchPlan.of(routing, capacity(1, DropOrder.SHUFFLED), DRAWS);
+    DispatchPlan plan = plan(3, 1, capacity(1, DropOrder.SHUFFLED), DRAWS, new int[tokens]);
     int[] expected =
         IntStream.range(0, tokens)
             .boxed()
@@ -83,9 +97,8 @@ class DispatchPlanTest {
 
   @Test
   void shouldBreakTiesOfPriorityByIndex() {
-    Routing routing = routing(1, 1, new int[10]);
-    DispatchPlan plan =
-        DispatchPlan.of(routing, capacity(0.4, DropOrder.SHUFFLED), new ForcedDraws(0, 0, 0));
+    Draws draws = new ForcedDraws(0, 0, 0);
+    DispatchPlan plan = plan(1, 1, capacity(0.4, DropOrder.SHUFFLED), draws, new int[10]);
     assertArrayEquals(new int[] {0, 1, 2, 3}, plan.tokenOfRow_R());
   }
 
@@ -94,11 +107,14 @@ class DispatchPlanTest {
     int steps = 4000;
     int tokens = 20;
     int[] kept_T = new int[tokens];
-    Routing routing = routing(2, 1, new int[tokens]);
     for (int step = 0; step < steps; step++) {
       DispatchPlan plan =
-          DispatchPlan.of(
-              routing, capacity(1, DropOrder.SHUFFLED), new CounterDraws(3, step, 0, 0));
+          plan(
+              2,
+              1,
+              capacity(1, DropOrder.SHUFFLED),
+              new CounterDraws(3, step, 0, 0),
+              new int[tokens]);
       for (int token : plan.tokenOfRow_R()) {
         kept_T[token]++;
       }
@@ -134,12 +150,12 @@ class DispatchPlanTest {
       }
     }
     Capacity capacity = new Capacity(factor, minimum, order);
-    DispatchPlan plan = DispatchPlan.of(routing(experts, topK, expert_TK), capacity, DRAWS);
+    DispatchPlan plan = plan(experts, topK, capacity, DRAWS, expert_TK);
 
     assertEquals(tokens * topK, plan.rows() + plan.dropped());
     assertEquals(tokens * topK, IntStream.of(plan.routed_E()).sum());
     assertEquals(plan.rows(), IntStream.of(plan.slotOfRow_R()).distinct().count());
-    int limit = capacity.rows(tokens, experts);
+    int limit = capacity.rows(tokens, experts, topK);
     for (int e = 0; e < experts; e++) {
       assertEquals(Math.min(limit, plan.routed_E()[e]), plan.rows(e));
       int previous = -1;
@@ -154,8 +170,7 @@ class DispatchPlanTest {
 
   @Test
   void shouldCarryValuesToRowsAndBack() {
-    DispatchPlan plan =
-        DispatchPlan.of(routing(2, 1, 1, 0, 0, 0, 1), capacity(0.8, DropOrder.POSITION), null);
+    DispatchPlan plan = plan(2, 1, capacity(0.8, DropOrder.POSITION), null, 1, 0, 0, 0, 1);
     double[] rows = plan.toRows(new double[] {10, 11, 12, 13, 14});
     assertArrayEquals(new double[] {11, 12, 10, 14}, rows);
     assertArrayEquals(new double[] {10, 11, 12, 0, 14}, plan.toSlots(rows));

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static troupe.router.gate.GoldenTolerance.assertGolden;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -15,19 +14,18 @@ import troupe.Closeness;
 import troupe.Golden;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.Mask;
+import troupe.router.gate.OneToken.Cell;
+import troupe.router.gate.OneToken.Outcome;
 
 /**
- * Exact expectations of the estimators: the gates are driven through every expert and both sides of
- * the coin, and the scale of the integrating one through a quadrature. Estimators that are not
- * among the gates are put together from the same parts: another scale rule or another factor.
- *
- * <p>Not here, as they are no gates of this package: reinforce_plus_pathwise, st_dense_ungated and
- * the second moments of REINFORCE.
+ * Exact expectations of the estimators: the gates are driven through every expert and every side of
+ * the coin, and the scale of the integrating one through a quadrature. Two estimators are not among
+ * the gates and are put together from their parts: SparseMixer's whose only gradient is that of the
+ * gate, and the integrating one without its exception for the best expert.
  */
 @Tag("golden")
 class EstimatorExpectationGoldenTest {
-  private static final double FULL = 0.9;
-  private static final double PART = 0.1;
+  private static final List<Cell> QUARTER = Cell.between(0.75);
 
   /** Weights of the quadrature are good to some 1e-14, and forty of them are summed. */
   private static final double QUADRATURE_FLOOR = 1e-13;
@@ -36,149 +34,140 @@ class EstimatorExpectationGoldenTest {
   private static final ScaleRule INTEGRAL_ALWAYS =
       (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : draws.scale(token, round);
 
-  /** What a gate gave for one token. */
-  private record Outcome(Routing routing, double[] y, double[] gradient) {}
-
   static Stream<Golden> cases() {
     return Golden.cases("estimator_expectation");
-  }
-
-  private static Outcome outcome(Golden golden, Gate gate, Draws draws, boolean training) {
-    int experts = golden.integer("num_experts");
-    Routing routing = gate.route(golden.doubles("logits"), 1, experts, draws, training);
-    double[] f = golden.matrix("expert_out")[routing.expert_TK()[0]];
-    double m = routing.multiplier_TK()[0];
-    double[] y = Arrays.stream(f).map(v -> m * v).toArray();
-    double[] g = ExampleLoss.of(golden).gradient(y);
-    double s = IntStream.range(0, f.length).mapToDouble(i -> g[i] * f[i]).sum();
-    double[] gradient = new double[experts];
-    gate.backward(gradient, routing, new double[] {s});
-    return new Outcome(routing, y, gradient);
-  }
-
-  /**
-   * Mean of the gradients over experts and coin, {@code full} being the chance of a coin of FULL.
-   */
-  private static double[] expectation(Golden golden, Gate gate, double full) {
-    double[] p = golden.doubles("p");
-    double[] mean = new double[p.length];
-    for (int expert = 0; expert < p.length; expert++) {
-      if (p[expert] == 0) {
-        continue;
-      }
-      int forced = expert;
-      double[] fullGradient = gradient(golden, gate, new ForcedDraws(expert, FULL, 0));
-      double[] partGradient =
-          GaussLegendre.integrate(u -> gradient(golden, gate, new ForcedDraws(forced, PART, u)));
-      for (int j = 0; j < p.length; j++) {
-        mean[j] += p[expert] * (full * fullGradient[j] + (1 - full) * partGradient[j]);
-      }
-    }
-    return mean;
-  }
-
-  private static double[] gradient(Golden golden, Gate gate, ForcedDraws draws) {
-    Outcome outcome = outcome(golden, gate, draws, true);
-    assertEquals(draws.expert(), outcome.routing().expert_TK()[0], "forced expert");
-    return outcome.gradient();
-  }
-
-  private static void assertExpectation(Golden golden, String key, double[] actual) {
-    Closeness.assertClose(
-        golden + " " + key,
-        golden.child("expectation").doubles(key),
-        actual,
-        GoldenTolerance.RELATIVE,
-        QUADRATURE_FLOOR);
   }
 
   private static Gate configured(Golden golden, GateType type) {
     return Configs.gate(type, golden.number("jitter_eps"), Mask.CODE);
   }
 
+  private static Gate configured(Golden golden, String overrides) {
+    return Configs.parsed("gate.jitter=" + golden.number("jitter_eps") + " " + overrides);
+  }
+
   private static Gate composed(Golden golden, ScaleRule scaleRule, double factor) {
     return new SparseMixerGate(MaskRule.code(golden.number("jitter_eps")), scaleRule, factor);
   }
 
+  private static Gate v2(Golden golden) {
+    return configured(golden, "gate.type=sparsemixer-v2 gate.ode.rule=heun-published");
+  }
+
+  private static void assertExpectation(
+      Golden golden, String key, Gate gate, List<Cell> coins, List<Cell> scales) {
+    assertExpectation(golden, key, OneToken.of(golden).expectation(gate, coins, scales));
+  }
+
+  private static void assertExpectation(Golden golden, String key, double[] actual) {
+    assertClose(golden + " " + key, golden.child("expectation").doubles(key), actual);
+  }
+
+  private static void assertClose(String what, double[] expected, double[] actual) {
+    Closeness.assertClose(what, expected, actual, GoldenTolerance.RELATIVE, QUADRATURE_FLOOR);
+  }
+
   @ParameterizedTest
   @MethodSource("cases")
-  void shouldMatchExpectationsOfConfiguredGates(Golden golden) {
+  void shouldMatchExpectationsOfSparseMixer(Golden golden) {
     assertExpectation(
-        golden, "sm_first", expectation(golden, configured(golden, GateType.SPARSEMIXER_1ST), 0.5));
+        golden, "sm_first", configured(golden, GateType.SPARSEMIXER_1ST), Cell.EVEN, Cell.ANY);
     assertExpectation(
         golden,
         "sm_second_always",
-        expectation(golden, configured(golden, GateType.SPARSEMIXER_2ND), 0.5));
+        configured(golden, GateType.SPARSEMIXER_2ND),
+        Cell.EVEN,
+        Cell.ANY);
     assertExpectation(
         golden,
         "sm_balanced_author",
-        expectation(golden, configured(golden, GateType.SPARSEMIXER), 0.5));
+        configured(golden, GateType.SPARSEMIXER),
+        Cell.EVEN,
+        Cell.ANY);
     assertExpectation(
         golden,
         "sm_inf_author",
-        expectation(golden, configured(golden, GateType.SPARSEMIXER_INF), 0.5));
+        configured(golden, GateType.SPARSEMIXER_INF),
+        Cell.EVEN,
+        Cell.everywhere());
+    assertExpectation(
+        golden,
+        "sampled_gate_only",
+        composed(golden, ScaleRule.FIRST_ORDER, 1),
+        Cell.ANY,
+        Cell.ANY);
+    assertExpectation(
+        golden, "inf_always", composed(golden, INTEGRAL_ALWAYS, 2), Cell.EVEN, Cell.everywhere());
   }
 
   @ParameterizedTest
   @MethodSource("cases")
-  void shouldMatchExpectationsOfOtherScalesAndFactors(Golden golden) {
-    double[] heun = expectation(golden, composed(golden, partial(1.0 / 3), 1), 0.25);
-    double[] nabla1 = expectation(golden, composed(golden, ScaleRule.FIRST_ORDER, 1), 0.5);
-    double[] both = IntStream.range(0, heun.length).mapToDouble(i -> heun[i] + nabla1[i]).toArray();
-
-    assertExpectation(golden, "sampled_gate_only", nabla1);
-    assertExpectation(golden, "heun_nabla0_exact_thirds_always", heun);
-    assertExpectation(golden, "heun_plus_nabla1_always", both);
-    assertExpectation(
-        golden, "inf_always", expectation(golden, composed(golden, INTEGRAL_ALWAYS, 2), 0.5));
+  void shouldMatchExpectationsOfQuadratures(Golden golden) {
+    String heun = " gate.ode.rule=heun gate.ode.full_best=false";
+    String midpoint = "gate.type=sparsemixer-ode gate.ode.rule=midpoint";
+    assertExpectation(golden, "v2_top1_author", v2(golden), QUARTER, Cell.ANY);
     assertExpectation(
         golden,
-        "v2_top1_author",
-        expectation(golden, composed(golden, exceptBest(partial(0.3333)), 1), 0.25));
+        "heun_nabla0_exact_thirds_always",
+        configured(golden, "gate.type=sparsemixer-v2" + heun),
+        QUARTER,
+        Cell.ANY);
+    assertExpectation(
+        golden,
+        "heun_plus_nabla1_always",
+        configured(golden, "gate.type=sparsemixer-ode" + heun),
+        Cell.EVEN,
+        QUARTER);
+    assertExpectation(
+        golden, "sm_balanced_author", configured(golden, midpoint), Cell.EVEN, Cell.ANY);
+    assertExpectation(
+        golden,
+        "sm_second_always",
+        configured(golden, midpoint + " gate.ode.full_best=false"),
+        Cell.EVEN,
+        Cell.ANY);
   }
 
-  private static ScaleRule partial(double part) {
-    return (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : part;
-  }
-
-  private static ScaleRule exceptBest(ScaleRule rule) {
-    return (best, draws, token, round) -> best ? 1 : rule.scale(false, draws, token, round);
+  @ParameterizedTest
+  @MethodSource("cases")
+  void shouldMatchExpectationsOfOthers(Golden golden) {
+    String reinforce = "gate.type=reinforce gate.reinforce.gated=true gate.reinforce.baseline=";
+    for (String baseline :
+        List.of("constant", "constant gate.reinforce.value=1.7", "leave-one-out")) {
+      assertExpectation(
+          golden,
+          "reinforce_plus_pathwise",
+          configured(golden, reinforce + baseline),
+          Cell.ANY,
+          Cell.ANY);
+    }
+    assertExpectation(
+        golden,
+        "reinforce_plus_pathwise",
+        OneToken.of(golden)
+            .expectation(configured(golden, reinforce + "ema"), Cell.ANY, Cell.ANY, -0.4));
+    assertExpectation(
+        golden,
+        "st_dense_ungated",
+        configured(golden, "gate.type=straight-through"),
+        Cell.ANY,
+        Cell.ANY);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void shouldMatchPlainGradientOfTheBestExpert(Golden golden) {
-    Outcome evaluated = outcome(golden, configured(golden, GateType.SPARSEMIXER), null, false);
-    assertExpectation(golden, "switch_argmax_gate_only", evaluated.gradient());
-
+    for (String type : List.of("sparsemixer", "sparsemixer-v2", "sparsemixer-ode")) {
+      Outcome evaluated =
+          OneToken.of(golden).outcome(configured(golden, "gate.type=" + type), null, false);
+      assertExpectation(golden, "switch_argmax_gate_only", evaluated.gradient());
+    }
     boolean allKept = IntStream.of(golden.ints("masked")).allMatch(masked -> masked == 0);
     if (allKept) {
       Gate noiseless = Configs.gate(GateType.SWITCH, 0, Mask.NONE);
-      Outcome switched = outcome(golden, noiseless, null, true);
+      Outcome switched = OneToken.of(golden).outcome(noiseless, null, true);
       assertExpectation(golden, "switch_argmax_gate_only", switched.gradient());
     }
-  }
-
-  @ParameterizedTest
-  @MethodSource("cases")
-  void shouldBeUnbiasedWhereTheorySaysSo(Golden golden) {
-    double[] truth = golden.doubles("true_grad");
-    double[] midpoint = expectation(golden, configured(golden, GateType.SPARSEMIXER_2ND), 0.5);
-    double[] integral = expectation(golden, composed(golden, INTEGRAL_ALWAYS, 2), 0.5);
-    double[] heun = expectation(golden, composed(golden, partial(1.0 / 3), 1), 0.25);
-    String loss = golden.text("loss");
-
-    assertUnbiased(golden + " integral", truth, integral);
-    if (loss.equals("quadratic")) {
-      assertUnbiased(golden + " mid-point", truth, midpoint);
-    }
-    if (!loss.equals("softplus")) {
-      assertUnbiased(golden + " Heun", golden.doubles("nabla0"), heun);
-    }
-  }
-
-  private static void assertUnbiased(String what, double[] truth, double[] mean) {
-    Closeness.assertClose(what, truth, mean, GoldenTolerance.RELATIVE, QUADRATURE_FLOOR);
   }
 
   @ParameterizedTest
@@ -189,14 +178,12 @@ class EstimatorExpectationGoldenTest {
     for (Golden expected : outcomes) {
       String router = expected.text("router");
       Gate gate =
-          router.equals("v2")
-              ? composed(golden, exceptBest(partial(0.3333)), 1)
-              : Configs.authors(router, golden.number("jitter_eps"));
-      double coin = expected.flag("coin_keep_full") ? FULL : PART;
-      Outcome actual =
-          outcome(golden, gate, new ForcedDraws(expected.integer("sample"), coin, 0), true);
+          router.equals("v2") ? v2(golden) : Configs.authors(router, golden.number("jitter_eps"));
+      double coin = expected.flag("coin_keep_full") ? OneToken.FULL : OneToken.PART;
+      ForcedDraws draws = new ForcedDraws(expected.integer("sample"), coin, 0);
+      Outcome actual = OneToken.of(golden).outcome(gate, draws, true);
 
-      assertEquals(expected.integer("sample"), actual.routing().expert_TK()[0]);
+      assertEquals(expected.integer("sample"), actual.routing().expert_S()[0]);
       assertGolden(expected, "y", actual.y());
       assertGolden(expected, "grad_logits", actual.gradient());
     }
@@ -205,23 +192,31 @@ class EstimatorExpectationGoldenTest {
   @ParameterizedTest
   @MethodSource("cases")
   void shouldMatchSecondMoments(Golden golden) {
-    assertSecondMoment(golden, "second_moment_SparseMixerFirst", "SparseMixerFirst");
-    assertSecondMoment(golden, "second_moment_SparseMixer", "SparseMixer");
+    OneToken token = OneToken.of(golden);
+    Golden expected = golden.child("expectation");
+    double jitter = golden.number("jitter_eps");
+    Gate first = Configs.authors("SparseMixerFirst", jitter);
+    Gate balanced = Configs.authors("SparseMixer", jitter);
+    assertGolden(expected, "second_moment_SparseMixerFirst", token.secondMoment(first, Cell.EVEN));
+    assertGolden(expected, "second_moment_SparseMixer", token.secondMoment(balanced, Cell.EVEN));
+    assertGolden(expected, "second_moment_v2", token.secondMoment(v2(golden), QUARTER));
   }
 
-  private static void assertSecondMoment(Golden golden, String key, String router) {
-    Gate gate = Configs.authors(router, golden.number("jitter_eps"));
-    double[] p = golden.doubles("p");
-    double moment = 0;
-    for (int expert = 0; expert < p.length; expert++) {
-      if (p[expert] == 0) {
-        continue;
-      }
-      for (double coin : new double[] {FULL, PART}) {
-        double[] gradient = gradient(golden, gate, new ForcedDraws(expert, coin, 0));
-        moment += 0.5 * p[expert] * Arrays.stream(gradient).map(v -> v * v).sum();
-      }
-    }
-    assertGolden(golden.child("expectation"), key, moment);
+  @ParameterizedTest
+  @MethodSource("cases")
+  void shouldMatchSecondMomentsOfReinforce(Golden golden) {
+    OneToken token = OneToken.of(golden);
+    String reinforce = "gate.type=reinforce gate.reinforce.gated=true gate.reinforce.baseline=";
+    double baseline = golden.number("baseline");
+    Gate without = configured(golden, reinforce + "constant");
+    Gate constant = configured(golden, reinforce + "constant gate.reinforce.value=" + baseline);
+    Gate average = configured(golden, reinforce + "ema");
+    assertGolden(golden, "second_moment_reinforce", token.secondMoment(without, Cell.ANY));
+    assertGolden(
+        golden, "second_moment_reinforce_baseline", token.secondMoment(constant, Cell.ANY));
+    assertGolden(
+        golden,
+        "second_moment_reinforce_baseline",
+        token.secondMoment(average, Cell.ANY, baseline));
   }
 }

@@ -28,15 +28,15 @@ class GateGradientTest {
 
   private static double[] centralDifferences(
       double[] x, Function<double[], Routing> route, ToDoubleFunction<Routing> loss) {
-    int[] decisions = route.apply(x).expert_TK();
+    int[] decisions = route.apply(x).expert_S();
     double[] gradient = new double[x.length];
     for (int i = 0; i < x.length; i++) {
       double[] up = x.clone();
       double[] down = x.clone();
       up[i] += STEP;
       down[i] -= STEP;
-      assertArrayEquals(decisions, route.apply(up).expert_TK(), "step changed a decision");
-      assertArrayEquals(decisions, route.apply(down).expert_TK(), "step changed a decision");
+      assertArrayEquals(decisions, route.apply(up).expert_S(), "step changed a decision");
+      assertArrayEquals(decisions, route.apply(down).expert_S(), "step changed a decision");
       gradient[i] =
           (loss.applyAsDouble(route.apply(up)) - loss.applyAsDouble(route.apply(down)))
               / (2 * STEP);
@@ -51,16 +51,16 @@ class GateGradientTest {
   private static double weighted(Routing routing, double[] s_T) {
     double sum = 0;
     for (int t = 0; t < TOKENS; t++) {
-      sum += s_T[t] * routing.multiplier_TK()[t];
+      sum += s_T[t] * routing.multiplier_S()[t];
     }
     return sum;
   }
 
   private static void assertGateGradient(
-      Gate gate, double[] x, double[] s_T, Function<double[], Routing> route) {
+      double[] x, double[] s_T, Function<double[], Routing> route) {
     double[] expected = centralDifferences(x, route, routing -> weighted(routing, s_T));
     double[] actual = new double[x.length];
-    gate.backward(actual, route.apply(x), s_T);
+    route.apply(x).backward(actual, s_T);
     Closeness.assertClose("dLogits", expected, actual, RELATIVE, FLOOR);
   }
 
@@ -69,7 +69,6 @@ class GateGradientTest {
   void shouldMatchFiniteDifferenceWhenSwitchTrainsWithJitter(long seed) {
     Gate gate = Configs.gate(GateType.SWITCH, 0.1, Mask.NONE);
     assertGateGradient(
-        gate,
         logits(seed, 1),
         sWeights(seed),
         x -> gate.route(x, TOKENS, EXPERTS, new CounterDraws(seed, 0, 0, 0), true));
@@ -80,7 +79,7 @@ class GateGradientTest {
   void shouldMatchFiniteDifferenceWhenSparseMixerEvaluates(long seed) {
     Gate gate = Configs.gate(GateType.SPARSEMIXER, 0.1, Mask.CODE);
     assertGateGradient(
-        gate, logits(seed, 1), sWeights(seed), x -> gate.route(x, TOKENS, EXPERTS, null, false));
+        logits(seed, 1), sWeights(seed), x -> gate.route(x, TOKENS, EXPERTS, null, false));
   }
 
   @ParameterizedTest

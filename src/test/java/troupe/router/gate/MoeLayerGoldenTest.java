@@ -57,7 +57,7 @@ class MoeLayerGoldenTest {
     Gate gate = Configs.authors(golden.text("router"), golden.number("jitter_eps"));
     Routing routing =
         gate.route(logits_TE, tokens, experts, RecordedDraws.of(golden), golden.flag("training"));
-    DispatchPlan plan = DispatchPlan.of(routing, Capacity.DROPLESS, null);
+    DispatchPlan plan = DispatchPlan.of(routing);
 
     double[] pre_TF = new double[tokens * hidden];
     double[] f_TD = new double[tokens * width];
@@ -67,7 +67,7 @@ class MoeLayerGoldenTest {
       affine(pre_TF, t * hidden, w1_EFD, b1_EF, e, x_TD, t * width, hidden, width);
       affine(f_TD, t * width, w2_EDF, b2_ED, e, relu(pre_TF), t * hidden, width, hidden);
     }
-    Combine combine = Combine.of(routing.multiplier_TK(), omega_D, f_TD, g_TD);
+    Combine combine = Combine.of(routing.multiplier_S(), omega_D, f_TD, g_TD);
 
     long[] routed_E = Arrays.stream(plan.routed_E()).asLongStream().toArray();
     double[] fraction_E = BalanceLoss.fraction(routed_E, tokens, BalanceLoss.AUTHORS_EPSILON);
@@ -78,7 +78,7 @@ class MoeLayerGoldenTest {
     }
 
     assertGolden(golden, "logits", logits_TE);
-    assertArrayEquals(golden.ints("sample"), routing.expert_TK());
+    assertArrayEquals(golden.ints("sample"), routing.expert_S());
     assertArrayEquals(golden.ints("tokens_per_expert"), plan.routed_E());
     assertGolden(golden, "multiplier", multiplier(routing, omega ? omega_D : new double[] {1}));
     assertGolden(golden, "y", combine.y_TD());
@@ -86,7 +86,7 @@ class MoeLayerGoldenTest {
     assertGolden(golden, "loss", loss);
 
     double[] dLogits_TE = new double[logits_TE.length];
-    gate.backward(dLogits_TE, routing, combine.s_T());
+    routing.backward(dLogits_TE, combine.s_T());
     BalanceLoss.addGradient(dLogits_TE, routing, fraction_E, alpha, tokens);
     double[] dX_TD = new double[x_TD.length];
     double[] dRouterW_ED = new double[routerW_ED.length];
@@ -166,7 +166,7 @@ class MoeLayerGoldenTest {
   private static double[] multiplier(Routing routing, double[] omega_D) {
     double[] multiplier_TD = new double[routing.tokens() * omega_D.length];
     for (int i = 0; i < multiplier_TD.length; i++) {
-      multiplier_TD[i] = routing.multiplier_TK()[i / omega_D.length] * omega_D[i % omega_D.length];
+      multiplier_TD[i] = routing.multiplier_S()[i / omega_D.length] * omega_D[i % omega_D.length];
     }
     return multiplier_TD;
   }

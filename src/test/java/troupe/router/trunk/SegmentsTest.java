@@ -156,7 +156,10 @@ final class SegmentsTest {
     ParameterLayout layout = TrunkParameters.layout(config);
     long early =
         layout.specs().stream()
-            .filter(spec -> spec.decay() && finalAfter.get(spec.name()) > 0)
+            .filter(
+                spec ->
+                    (spec.update() == ParameterSpec.Update.DECAYED)
+                        && finalAfter.get(spec.name()) > 0)
             .mapToLong(ParameterSpec::size)
             .sum();
     Segments segments = Segments.of(config);

@@ -1,6 +1,6 @@
 package troupe.transport;
 
-/** Where batches arrive. Both methods run on a thread of the transport and must not block. */
+/** Where batches arrive. All methods run on a thread of the transport and must not block. */
 public interface BatchReceiver {
   /**
    * Memory for the rows of a batch that begins to arrive in frames, of exactly {@link
@@ -8,6 +8,14 @@ public interface BatchReceiver {
    * impossible size): the transport then counts and drops its frames.
    */
   Payload allocate(BatchHeader header);
+
+  /**
+   * Whether a payload that is about to be handed over will be copied, to another device of this
+   * process, instead of being used where it is.
+   */
+  default boolean isForAnotherDevice(BatchHeader header, Payload payload) {
+    return false;
+  }
 
   /** A whole batch; the receiver owns the payload now. */
   void onBatch(BatchHeader header, Payload payload);

@@ -4,7 +4,7 @@ import troupe.transport.TransportEvents.Undelivered;
 
 /**
  * Hands batches over within one JVM: the receiver gets the very payload that was offered, on the
- * thread that offered it. Nothing is copied and nothing waits.
+ * thread that offered it. Nothing is copied here and nothing waits.
  */
 public final class InProcessTransport implements Transport {
   private final int node;
@@ -54,7 +54,8 @@ public final class InProcessTransport implements Transport {
       events.onUndelivered(node, header, Undelivered.OLD_EPOCH);
       return Offer.ACCEPTED;
     }
-    LiveTraffic traffic = counters.of(Way.HAND_OFF);
+    LiveTraffic traffic =
+        counters.of(receiver.isForAnotherDevice(header, payload) ? Way.PEER_COPY : Way.HAND_OFF);
     traffic.sent(length);
     traffic.received(length);
     receiver.onBatch(header, payload);

@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.LongAdder;
 /** The counters of a transport while it runs. */
 final class LiveCounters {
   private final LiveTraffic handOff = new LiveTraffic();
+  private final LiveTraffic peerCopy = new LiveTraffic();
   private final LiveTraffic ipc = new LiveTraffic();
   private final LiveTraffic udp = new LiveTraffic();
   final LongAdder backPressured = new LongAdder();
@@ -24,6 +25,7 @@ final class LiveCounters {
   LiveTraffic of(Way way) {
     return switch (way) {
       case HAND_OFF -> handOff;
+      case PEER_COPY -> peerCopy;
       case IPC -> ipc;
       case UDP -> udp;
     };
@@ -45,6 +47,7 @@ final class LiveCounters {
   TransportCounters snapshot(long naksSent, long naksReceived) {
     return new TransportCounters(
         handOff.snapshot(),
+        peerCopy.snapshot(),
         ipc.snapshot(),
         udp.snapshot(),
         backPressured.sum(),

@@ -3,7 +3,8 @@ package troupe.transport;
 /**
  * A snapshot of what a transport has done since it started.
  *
- * @param handOff batches that stayed within the process
+ * @param handOff batches that stayed where they were in the process
+ * @param peerCopy batches that went to another device of the process
  * @param ipc batches through shared memory
  * @param udp batches through sockets
  * @param backPressured offers refused because a queue was full
@@ -21,6 +22,7 @@ package troupe.transport;
  */
 public record TransportCounters(
     Traffic handOff,
+    Traffic peerCopy,
     Traffic ipc,
     Traffic udp,
     long backPressured,
@@ -38,7 +40,7 @@ public record TransportCounters(
   /** Nothing done. */
   public static final TransportCounters NONE =
       new TransportCounters(
-          Traffic.NONE, Traffic.NONE, Traffic.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+          Traffic.NONE, Traffic.NONE, Traffic.NONE, Traffic.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
   /** Batches of one way, and bytes of their rows. */
   public record Traffic(
@@ -49,21 +51,24 @@ public record TransportCounters(
 
   /** Batches sent, whatever the way. */
   public long batchesSent() {
-    return handOff.batchesSent + ipc.batchesSent + udp.batchesSent;
+    return handOff.batchesSent + peerCopy.batchesSent + ipc.batchesSent + udp.batchesSent;
   }
 
   /** Bytes of the rows of batches sent, whatever the way. */
   public long bytesSent() {
-    return handOff.bytesSent + ipc.bytesSent + udp.bytesSent;
+    return handOff.bytesSent + peerCopy.bytesSent + ipc.bytesSent + udp.bytesSent;
   }
 
   /** Batches received, whatever the way. */
   public long batchesReceived() {
-    return handOff.batchesReceived + ipc.batchesReceived + udp.batchesReceived;
+    return handOff.batchesReceived
+        + peerCopy.batchesReceived
+        + ipc.batchesReceived
+        + udp.batchesReceived;
   }
 
   /** Bytes of the rows of batches received, whatever the way. */
   public long bytesReceived() {
-    return handOff.bytesReceived + ipc.bytesReceived + udp.bytesReceived;
+    return handOff.bytesReceived + peerCopy.bytesReceived + ipc.bytesReceived + udp.bytesReceived;
   }
 }

@@ -183,7 +183,11 @@ public final class ControlTraffic {
     }
     double[] sumP = random.doubles(rows.length).toArray();
     return new RouterActor.Routed(
-        EPOCH, STEP, 3, 1, new LayerStats(rows, sumP, 0.7, ROUTED_ROWS / 2, 12, 8_000));
+        EPOCH,
+        STEP,
+        3,
+        1,
+        new LayerStats(rows, sumP, 0.7, ROUTED_ROWS / 2, ROUTED_ROWS - 12, 12, 0, 8_000));
   }
 
   private RouterActor.Event ready(int rank) {

@@ -14,7 +14,6 @@ import troupe.core.tensor.Device;
  */
 public final class MoeLayerBench {
   private static final double JITTER = 0.1;
-  private static final double BALANCE_COEFFICIENT = 0.01;
 
   private MoeLayerBench() {}
 
@@ -74,6 +73,6 @@ public final class MoeLayerBench {
   }
 
   private static GateConfig gate(GateType type) {
-    return new GateConfig(type, true, JITTER, JitterOn.LOGITS, Mask.CODE, BALANCE_COEFFICIENT, 0);
+    return GateConfig.topOne(type, true, JITTER, JitterOn.LOGITS, Mask.CODE);
   }
 }

@@ -13,11 +13,12 @@ import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.run.LocalRun;
+import troupe.coordinator.run.ModelDevice;
+import troupe.coordinator.run.RunFailedException;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
 import troupe.core.tensor.DeviceGroup;
-import troupe.core.tensor.Devices;
 import troupe.core.tensor.KernelProfiler;
 import troupe.router.BatchSource;
 import troupe.router.gate.CounterDraws;
@@ -93,7 +94,7 @@ public final class TrainBench {
     double[] profiledMs;
     int threads;
     boolean ownClock;
-    try (DeviceGroup devices = profiled(open(config))) {
+    try (DeviceGroup devices = profiled(ModelDevice.open(config))) {
       // Of several GPUs the first stands for all.
       KernelProfiler profiler = devices.first().profiler();
       profiledMs = stepMs(config, devices, PROFILE_WARM_UP_STEPS, PROFILED_STEPS, profiler::begin);
@@ -118,13 +119,9 @@ public final class TrainBench {
    * {@code gate.type=balanced} this is what a step takes when every expert gets as many rows.
    */
   public static double[] timed(RunConfig config, int warmUp, int steps) {
-    try (DeviceGroup devices = open(config)) {
+    try (DeviceGroup devices = ModelDevice.open(config)) {
       return stepMs(config, devices, warmUp, steps, () -> {});
     }
-  }
-
-  private static DeviceGroup open(RunConfig config) {
-    return new DeviceGroup(Devices.openAll(config.device(), config.cuda().lib()));
   }
 
   private static DeviceGroup profiled(DeviceGroup devices) {
@@ -147,7 +144,7 @@ public final class TrainBench {
               clock);
       try (LocalRun run = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {
-          throw new IllegalStateException(failed.message());
+          throw new RunFailedException(failed);
         }
       }
       return clock.stepMs.stream().skip(warmUp).mapToDouble(Double::doubleValue).toArray();

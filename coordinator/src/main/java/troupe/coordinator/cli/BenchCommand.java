@@ -2,7 +2,6 @@ package troupe.coordinator.cli;
 
 import com.google.gson.Gson;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -10,10 +9,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.Median;
 import troupe.coordinator.bench.TrainBench;
@@ -68,18 +67,7 @@ final class BenchCommand implements Runnable {
 
     @Spec private CommandSpec spec;
 
-    @Parameters(
-        index = "0",
-        paramLabel = "CONFIG",
-        description = "A config, such as configs/bench-cpu.conf.")
-    private Path config;
-
-    @Parameters(
-        index = "1..*",
-        arity = "0..*",
-        paramLabel = "KEY=VALUE",
-        description = "What differs from it.")
-    private List<String> overrides = List.of();
+    @Mixin private ConfigArguments config;
 
     @Option(
         names = "--balanced",
@@ -94,7 +82,7 @@ final class BenchCommand implements Runnable {
 
     @Override
     public Integer call() {
-      RunConfig run = ConfigLoader.load(config, overrides);
+      RunConfig run = config.load();
       PrintWriter out = spec.commandLine().getOut();
       TrainBench.Result result = TrainBench.run(run, WARM_UP_STEPS, STEPS);
       double[] balancedMs = balancedMs(run);
@@ -114,9 +102,9 @@ final class BenchCommand implements Runnable {
       if (!balanced || run.gate().type() == GateType.BALANCED) {
         return new double[0];
       }
-      List<String> forced = new ArrayList<>(overrides);
+      List<String> forced = new ArrayList<>(config.overrides());
       forced.add("gate.type=balanced");
-      return TrainBench.timed(ConfigLoader.load(config, forced), WARM_UP_STEPS, STEPS);
+      return TrainBench.timed(ConfigLoader.load(config.file(), forced), WARM_UP_STEPS, STEPS);
     }
 
     private static void printSpeed(

@@ -2,13 +2,12 @@ package troupe.coordinator.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.NodesBench;
 import troupe.coordinator.bench.NodesPlan;
@@ -80,22 +79,11 @@ final class BenchNodesCommand implements Callable<Integer> {
           "How many steps to take before, until most is compiled (default: ${DEFAULT-VALUE}).")
   private int warmUp;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/cluster-local.conf.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; configs/defaults.conf explains every key.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() throws InterruptedException, IOException {
-    NodesPlan plan = NodesPlan.of(config, overrides, nodes, pairs, warmUp, steps);
+    NodesPlan plan = NodesPlan.of(config.file(), config.overrides(), nodes, pairs, warmUp, steps);
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
     MergedLog log = new MergedLog(out, err, MergedLog.onTerminal(), nodes);

@@ -2,15 +2,13 @@ package troupe.coordinator.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.chaos.Chaos;
 import troupe.coordinator.chaos.ChaosVerdict;
@@ -76,18 +74,7 @@ final class ChaosCommand implements Callable<Integer> {
       description = "What troupe hash prints of the undisturbed run after its last step.")
   private String reference;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/cluster-local.conf.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; configs/defaults.conf explains every key.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() throws InterruptedException, IOException {
@@ -104,8 +91,8 @@ final class ChaosCommand implements Callable<Integer> {
     Chaos chaos =
         new Chaos(
             JavaCommand.ofThisJvm(Troupe.class.getName()),
-            config,
-            overrides,
+            config.file(),
+            config.overrides(),
             nodes,
             seed,
             Duration.ofMillis(Math.round(minutes * 60_000)),

@@ -10,6 +10,7 @@ import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.ParseResult;
 import troupe.coordinator.run.RunFailedException;
 import troupe.core.UserException;
+import troupe.core.tensor.DeviceException;
 
 /**
  * Tells people what went wrong in two lines; the stack trace goes to the log of the run, or to a
@@ -31,6 +32,11 @@ final class FailureHandler implements IExecutionExceptionHandler {
       }
       case RunFailedException failed -> {
         print(err, failed.getMessage(), failed.hint());
+        yield failed.isMistake() ? ExitCode.MISTAKE : ExitCode.FAILED;
+      }
+      case DeviceException device when !device.hint().isEmpty() -> {
+        print(
+            err, device.line(), device.hint() + "; the stack trace is in " + RunLog.record(device));
         yield ExitCode.FAILED;
       }
       case InterruptedException interrupted -> {

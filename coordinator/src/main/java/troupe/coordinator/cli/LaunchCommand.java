@@ -1,12 +1,10 @@
 package troupe.coordinator.cli;
 
-import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.launch.Interrupts;
 import troupe.coordinator.launch.JavaCommand;
@@ -50,22 +48,11 @@ final class LaunchCommand implements Callable<Integer> {
   @Option(names = "--restart", description = "Start nodes again that die.")
   private boolean restart;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/cluster-local.conf.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; configs/defaults.conf explains every key.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() throws InterruptedException {
-    LaunchPlan plan = LaunchPlan.of(config, overrides, nodes);
+    LaunchPlan plan = LaunchPlan.of(config.file(), config.overrides(), nodes);
     MergedLog log =
         new MergedLog(
             spec.commandLine().getOut(),

@@ -5,7 +5,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -13,15 +12,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.launch.ParentWatch;
 import troupe.coordinator.node.ClusterNode;
 import troupe.coordinator.node.NodeEnd;
-import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
 /** {@code troupe node}: takes part in a run as one node of many. */
@@ -30,7 +28,8 @@ import troupe.core.config.RunConfig;
     description = {
       "Takes part in a run as one node of many: joins through cluster.seeds, hosts the ranks and",
       "experts that are placed here, and coordinates if it is chosen to. SIGTERM hands over what",
-      "lives here and ends; when all nodes get it the run stops with a checkpoint."
+      "lives here and ends; when all nodes get it the run stops with a checkpoint.",
+      "The config is the same on all nodes; cluster.* is a node's own."
     },
     footer = {
       "",
@@ -56,22 +55,11 @@ final class NodeCommand implements Callable<Integer> {
       description = "Leaves when standard input ends: whoever started this process is gone.")
   private boolean watchStdin;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/cluster-local.conf: the same on all nodes.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; cluster.* is this node's own.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() throws IOException {
-    RunConfig run = ConfigLoader.load(config, overrides);
+    RunConfig run = config.load();
     Path folder = Path.of(run.run().dir());
     Files.createDirectories(folder);
     try (RunLog log = RunLog.open(folder, logName(run.cluster()))) {
@@ -125,7 +113,7 @@ final class NodeCommand implements Callable<Integer> {
       }
       case NodeEnd.Finished(Outcome.Failed failed) -> {
         FailureHandler.print(spec.commandLine().getErr(), failed.message(), failed.hint());
-        yield ExitCode.FAILED;
+        yield failed.isMistake() ? ExitCode.MISTAKE : ExitCode.FAILED;
       }
       case NodeEnd.Left left -> {
         out.printf("left: what lived here is on other nodes%n");

@@ -3,14 +3,13 @@ package troupe.coordinator.cli;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.launch.ParentWatch;
@@ -19,7 +18,6 @@ import troupe.coordinator.run.RunFailedException;
 import troupe.coordinator.run.RunFolder;
 import troupe.coordinator.run.TrainingSession;
 import troupe.core.checkpoint.RunLock;
-import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
 /** {@code troupe train}: trains a model in its run folder, or goes on with it. */
@@ -49,22 +47,11 @@ final class TrainCommand implements Callable<Integer> {
       description = "Stops when standard input ends: whoever started this process is gone.")
   private boolean watchStdin;
 
-  @Parameters(
-      index = "0",
-      paramLabel = "CONFIG",
-      description = "A config, such as configs/quickstart.conf.")
-  private Path config;
-
-  @Parameters(
-      index = "1..*",
-      arity = "0..*",
-      paramLabel = "KEY=VALUE",
-      description = "What differs from it; configs/defaults.conf explains every key.")
-  private List<String> overrides = List.of();
+  @Mixin private ConfigArguments config;
 
   @Override
   public Integer call() {
-    RunConfig run = ConfigLoader.load(config, overrides);
+    RunConfig run = config.load();
     try (RunLock lock = RunLock.acquire(Path.of(run.run().dir()))) {
       RunFolder folder = RunFolder.enter(run);
       try (RunLog log = RunLog.open(folder.path())) {

@@ -38,6 +38,8 @@ import picocli.CommandLine.Spec;
       "      trains on three nodes of this machine; kill -9 one of them",
       "  troupe generate runs/quickstart --prompt \"owl (noun):\"",
       "      lets a trained model write",
+      "  troupe simulate configs/simulate.conf simulate.zipf=0.8",
+      "      what would experts, capacity and machines of that size do?",
       "  troupe doctor",
       "      shows what Troupe sees of this machine",
       "",
@@ -46,6 +48,7 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       TrainCommand.class,
+      SimulateCommand.class,
       NodeCommand.class,
       MoveCommand.class,
       LaunchCommand.class,
@@ -53,6 +56,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       EvalCommand.class,
       HashCommand.class,
+      LabCommand.class,
       BenchCommand.class,
       DoctorCommand.class
     })

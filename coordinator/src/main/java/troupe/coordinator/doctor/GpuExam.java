@@ -11,9 +11,6 @@ import troupe.core.tensor.probe.CudaProbe;
 
 /** NVIDIA's GPUs, what comes with them and what a run would use of it. */
 final class GpuExam {
-  /** Ten times the compute capability from which on {@code device = cuda} works: bf16 needs it. */
-  static final int LEAST_CAPABILITY = 80;
-
   /** CUDA 12: what Troupe calls is in its drivers. */
   private static final int LEAST_CUDA = 12;
 
@@ -165,15 +162,16 @@ final class GpuExam {
     found.cudaVersion().ifPresent(version -> advice.addAll(versions(version, found)));
     for (GpuFindings.Gpu gpu : found.gpus()) {
       CudaProbe.Gpu is = gpu.facts();
-      if (is.capability() < LEAST_CAPABILITY) {
+      if (is.capability() < CudaDevices.LEAST_CAPABILITY) {
         advice.add(
             String.format(
                 Locale.ROOT,
-                "gpu %d: %s has compute capability %.1f (expected: >= 8.0, for bf16);"
+                "gpu %d: %s has compute capability %.1f (expected: >= %.1f, for bf16);"
                     + " device=nd4j with -Pnd4j-cuda serves GPUs from 3.7 to 8.6",
                 is.index(),
                 is.name(),
-                is.capability() / 10.0));
+                is.capability() / 10.0,
+                CudaDevices.LEAST_CAPABILITY / 10.0));
       }
       gpu.kernels()
           .flatMap(GpuFindings.Kernels::wrong)

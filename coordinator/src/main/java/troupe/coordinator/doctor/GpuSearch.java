@@ -14,8 +14,10 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import troupe.coordinator.run.DeviceCheck;
 import troupe.core.UserException;
 import troupe.core.tensor.check.KernelCheck;
+import troupe.core.tensor.cuda.CudaDevices;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.probe.CudaProbe;
 
@@ -93,7 +95,7 @@ final class GpuSearch {
                 () -> probe.rates(index));
     // Last: a kernel that crashes takes everything of its GPU in this process with it.
     Optional<GpuFindings.Kernels> kernels =
-        canCheck && gpu.capability() >= GpuExam.LEAST_CAPABILITY
+        canCheck && gpu.capability() >= CudaDevices.LEAST_CAPABILITY
             ? attempt(
                 "gpu " + index + ": kernels",
                 "(expected: compiled and compared with the reference)",
@@ -105,7 +107,7 @@ final class GpuSearch {
 
   private static GpuFindings.Kernels kernels(CudaProbe probe, int index) {
     try {
-      CudaProbe.Checked checked = probe.checkKernels(index);
+      CudaProbe.Checked checked = probe.checkKernels(index, DeviceCheck::all);
       return new GpuFindings.Kernels(checked.cases(), checked.millis(), Optional.empty());
     } catch (KernelCheck.WrongKernelException e) {
       return new GpuFindings.Kernels(0, 0, Optional.of(e.getMessage()));

@@ -14,6 +14,12 @@ public sealed interface Outcome {
    * @param step the last committed step
    * @param message what went wrong, in one line
    * @param hint what to do about it
+   * @param isMistake whether the user has to correct something
    */
-  record Failed(long step, String message, String hint) implements Outcome {}
+  record Failed(long step, String message, String hint, boolean isMistake) implements Outcome {
+    /** A failure that is nobody's mistake. */
+    public Failed(long step, String message, String hint) {
+      this(step, message, hint, false);
+    }
+  }
 }

@@ -20,6 +20,7 @@ import troupe.coordinator.events.Outcome;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.DeviceException;
 import troupe.expert.ExpertActor;
 import troupe.expert.FaultPlan;
 import troupe.router.BatchSource;
@@ -251,8 +252,13 @@ public final class Host {
     }
   }
 
-  /** This node cannot do what it was told, and another try here would not help. */
-  public record Failed(int epoch, int node, ActorRef<Command> host, String message, String hint)
+  /**
+   * This node cannot do what it was told, and another try here would not help.
+   *
+   * @param isMistake whether the user has to correct something
+   */
+  public record Failed(
+      int epoch, int node, ActorRef<Command> host, String message, String hint, boolean isMistake)
       implements Event {}
 
   /** Events of routers and experts, in order; reports that all are expected to give go together. */
@@ -351,6 +357,8 @@ public final class Host {
 
   /** An actor that does not stop, in a native call say, must not keep the process for ever. */
   private static final long FINISH_PATIENCE_NS = Duration.ofSeconds(30).toNanos();
+
+  private static final String GO_ON = "resume=true goes on from the last checkpoint";
 
   private static final long NONE = -1;
 
@@ -451,11 +459,13 @@ public final class Host {
     try {
       obey(command);
     } catch (UserException e) {
-      failed(e.getMessage(), e.hint());
+      failed(e.getMessage(), e.hint(), true);
     } catch (RuntimeException e) {
       LOG.error("host failed epoch={}", epoch, e);
       failed(
-          "node=" + settings.info().name() + ": " + e, "the log of that node has the stack trace");
+          "node=" + settings.info().name() + ": " + e,
+          "the log of that node has the stack trace",
+          false);
     }
     return Behaviors.same();
   }
@@ -580,11 +590,22 @@ public final class Host {
   private void onOwnerEnded(String name) {
     owners.onEnded(name);
     if (state == State.RUNNING) {
-      failed(
-          name + " stopped after repeated failures",
-          "the run's log has the stack traces; resume=true goes on from the last checkpoint");
+      tellWhyEnded(name);
     } else if (owners.isEmpty()) {
       ended();
+    }
+  }
+
+  private void tellWhyEnded(String name) {
+    switch (owners.lastFailure(name)) {
+      case UserException mistake -> failed(mistake.getMessage(), mistake.hint(), true);
+      case DeviceException lost when lost.isLost() ->
+          failed(name + ": " + lost.line(), lost.hint() + "; " + GO_ON, false);
+      case null, default ->
+          failed(
+              name + " stopped after repeated failures",
+              "the run's log has the stack traces; " + GO_ON,
+              false);
     }
   }
 
@@ -676,7 +697,8 @@ public final class Host {
       failed(
           "node=%s has no %s of step %d"
               .formatted(settings.info().name(), fetch.shard(), fetch.step()),
-          "this is not your mistake; the run's log says what was planned");
+          "this is not your mistake; the run's log says what was planned",
+          false);
       return;
     }
     courier.send(fetch.toNode(), Phase.RESTORE, copy);
@@ -923,9 +945,9 @@ public final class Host {
     }
   }
 
-  private void failed(String message, String hint) {
+  private void failed(String message, String hint, boolean isMistake) {
     if (coordinator != null) {
-      coordinator.tell(new Failed(epoch, node(), context.getSelf(), message, hint));
+      coordinator.tell(new Failed(epoch, node(), context.getSelf(), message, hint, isMistake));
     }
   }
 

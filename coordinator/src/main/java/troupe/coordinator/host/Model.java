@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
@@ -26,6 +27,7 @@ import troupe.router.trunk.TrunkParameters;
 public final class Model implements AutoCloseable {
   private final DeviceGroup devices;
   private final RunConfig config;
+  private final TokenCounts counts;
   private final SortedMap<Integer, RankState> ranks = new TreeMap<>();
   private final SortedMap<ExpertId, ExpertState> experts = new TreeMap<>();
 
@@ -36,21 +38,31 @@ public final class Model implements AutoCloseable {
 
   /** The same, spread over several. */
   public Model(DeviceGroup devices, RunConfig config) {
-    this(config, devices);
+    this(devices, config, TokenCounts.UNKNOWN);
+  }
+
+  /**
+   * The same, as a run starts with it.
+   *
+   * @param counts of the text that the run trains on
+   */
+  public Model(DeviceGroup devices, RunConfig config, TokenCounts counts) {
+    this(config, devices, counts);
     for (int rank = 0; rank < config.train().ranks(); rank++) {
       freshRank(rank);
     }
     ExpertId.all(config).forEach(this::freshExpert);
   }
 
-  private Model(RunConfig config, DeviceGroup devices) {
+  private Model(RunConfig config, DeviceGroup devices, TokenCounts counts) {
     this.devices = devices;
     this.config = config;
+    this.counts = counts;
   }
 
   /** A model of which nothing is here yet. */
-  public static Model empty(DeviceGroup devices, RunConfig config) {
-    return new Model(config, devices);
+  public static Model empty(DeviceGroup devices, RunConfig config, TokenCounts counts) {
+    return new Model(config, devices, counts);
   }
 
   /** The devices that hold it. */
@@ -87,7 +99,7 @@ public final class Model implements AutoCloseable {
   RankState freshRank(int rank) {
     dropRank(rank);
     Device device = leastUsed(ranks.values().stream().map(RankState::device));
-    RankState fresh = new RankState(device, config, rank);
+    RankState fresh = new RankState(device, config, rank, counts);
     ranks.put(rank, fresh);
     return fresh;
   }
@@ -164,10 +176,11 @@ public final class Model implements AutoCloseable {
 
   /** How many parameters one token meets: the trunk's, and those of one expert a layer. */
   public static long activeParameterCount(RunConfig config) {
+    int perToken = config.gate().expertsPerToken(config.experts().count());
     return Stream.concat(
             Stream.of(TrunkParameters.layout(config)),
             ExpertId.all(config).stream()
-                .filter(id -> id.expert() == 0)
+                .filter(id -> id.expert() < perToken)
                 .map(id -> TrunkParameters.expertLayout(config, id.layer(), id.expert())))
         .mapToLong(ParameterLayout::parameterCount)
         .sum();

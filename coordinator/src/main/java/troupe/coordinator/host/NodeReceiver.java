@@ -20,9 +20,12 @@ import troupe.transport.Payload;
 
 /** Gives every batch that arrives at this node to the actor it is for, or to the shards. */
 public final class NodeReceiver implements BatchReceiver {
+  /** An actor, and the device on which it needs the rows that it is sent. */
+  record Owner<C>(ActorRef<C> actor, Device device) {}
+
   private record Actors(
-      Map<Integer, ActorRef<RouterActor.Command>> routers,
-      Map<ExpertId, ActorRef<ExpertActor.Command>> experts) {}
+      Map<Integer, Owner<RouterActor.Command>> routers,
+      Map<ExpertId, Owner<ExpertActor.Command>> experts) {}
 
   private static final Actors NOBODY = new Actors(Map.of(), Map.of());
 
@@ -48,8 +51,8 @@ public final class NodeReceiver implements BatchReceiver {
 
   /** Batches go to these actors from now on. */
   void connect(
-      Map<Integer, ActorRef<RouterActor.Command>> routers,
-      Map<ExpertId, ActorRef<ExpertActor.Command>> experts) {
+      Map<Integer, Owner<RouterActor.Command>> routers,
+      Map<ExpertId, Owner<ExpertActor.Command>> experts) {
     actors = new Actors(Map.copyOf(routers), Map.copyOf(experts));
   }
 
@@ -139,16 +142,30 @@ public final class NodeReceiver implements BatchReceiver {
   }
 
   @Override
+  public boolean isForAnotherDevice(BatchHeader header, Payload payload) {
+    Owner<?> owner =
+        switch (header.phase()) {
+          case FORWARD, BACKWARD, EVALUATE -> actors.experts().get(expert(header));
+          case OUTPUT, INPUT_GRADIENT -> actors.routers().get(header.rank());
+          case TRUNK_GRADIENT, TRUNK_PARAMETERS -> actors.routers().get(header.expert());
+          case REPLICA, RESTORE, CHECKPOINT -> null;
+        };
+    return owner != null
+        && payload instanceof TensorPayload rows
+        && rows.tensor().device() != owner.device();
+  }
+
+  @Override
   public void onBatch(BatchHeader header, Payload payload) {
     Actors now = actors;
     switch (header.phase()) {
       case FORWARD, BACKWARD, EVALUATE -> {
         TensorPayload rows = rows(header, payload);
-        ActorRef<ExpertActor.Command> expert = now.experts().get(expert(header));
+        Owner<ExpertActor.Command> expert = now.experts().get(expert(header));
         if (expert == null) {
           rows.release();
         } else {
-          expert.tell(new ExpertActor.Deliver(header, rows));
+          expert.actor().tell(new ExpertActor.Deliver(header, rows));
         }
       }
       case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, rows(header, payload));
@@ -165,11 +182,11 @@ public final class NodeReceiver implements BatchReceiver {
   }
 
   private static void toRouter(Actors now, int rank, BatchHeader header, TensorPayload rows) {
-    ActorRef<RouterActor.Command> router = now.routers().get(rank);
+    Owner<RouterActor.Command> router = now.routers().get(rank);
     if (router == null) {
       rows.release();
     } else {
-      router.tell(new RouterActor.Deliver(header, rows));
+      router.actor().tell(new RouterActor.Deliver(header, rows));
     }
   }
 }

@@ -4,16 +4,21 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.javadsl.ActorContext;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.ExpertState;
+import troupe.expert.network.Incarnations;
 import troupe.router.RouterActor;
 import troupe.router.trunk.RankState;
 
@@ -29,6 +34,7 @@ final class Owners {
   private final ShardMemory memory;
   private final Map<Integer, ActorRef<RouterActor.Command>> routers = new TreeMap<>();
   private final Map<ExpertId, ActorRef<ExpertActor.Command>> experts = new TreeMap<>();
+  private final Map<String, Incarnations> incarnations = new HashMap<>();
 
   Owners(ActorContext<Host.Command> context, Host.Settings settings, ShardMemory memory) {
     this.context = context;
@@ -41,7 +47,11 @@ final class Owners {
   void spawn(EpochPlan plan) {
     model.experts().forEach(expert -> spawn(plan, expert));
     model.ranks().forEach(rank -> spawn(plan, rank));
-    settings.receiver().connect(routers, experts);
+    settings
+        .receiver()
+        .connect(
+            with(routers, model.ranks(), RankState::rank, RankState::device),
+            with(experts, model.experts(), Owners::id, ExpertState::device));
   }
 
   private void spawn(EpochPlan plan, ExpertState expert) {
@@ -56,14 +66,14 @@ final class Owners {
             plan.placement()::nodeOfRank,
             settings.faults(),
             context.messageAdapter(ExpertActor.Event.class, Host.FromExpert::new));
-    ExpertId id = new ExpertId(expert.layer(), expert.expert());
     experts.put(
-        id,
+        id(expert),
         watched(
             context.spawn(
                 ExpertActor.create(ofExpert, expert),
                 "expert-" + expert.layer() + "-" + expert.expert(),
-                computeOn(expert.device()))));
+                computeOn(expert.device())),
+            expert.incarnations()));
   }
 
   private void spawn(EpochPlan plan, RankState rank) {
@@ -86,7 +96,23 @@ final class Owners {
             context.spawn(
                 RouterActor.create(ofRank, rank),
                 "router-" + rank.rank(),
-                computeOn(rank.device()))));
+                computeOn(rank.device())),
+            rank.incarnations()));
+  }
+
+  private static ExpertId id(ExpertState expert) {
+    return new ExpertId(expert.layer(), expert.expert());
+  }
+
+  /** Actors with the devices that they are on. */
+  private static <K, S, C> Map<K, NodeReceiver.Owner<C>> with(
+      Map<K, ActorRef<C>> actors, List<S> states, Function<S, K> key, Function<S, Device> device) {
+    return states.stream()
+        .collect(
+            Collectors.toMap(
+                key,
+                state ->
+                    new NodeReceiver.Owner<>(actors.get(key.apply(state)), device.apply(state))));
   }
 
   private DispatcherSelector computeOn(Device device) {
@@ -94,7 +120,8 @@ final class Owners {
         ComputeThreads.dispatcher(model.devices().devices().indexOf(device)));
   }
 
-  private <T> ActorRef<T> watched(ActorRef<T> owner) {
+  private <T> ActorRef<T> watched(ActorRef<T> owner, Incarnations its) {
+    incarnations.put(owner.path().name(), its);
     context.watchWith(owner, new Host.OwnerEnded(owner.path().name()));
     return owner;
   }
@@ -122,6 +149,11 @@ final class Owners {
     if (wasExpert) {
       stopRoutersAfterExperts();
     }
+  }
+
+  /** What one that has stopped threw last, or {@code null}. */
+  RuntimeException lastFailure(String name) {
+    return incarnations.get(name).lastFailure();
   }
 
   boolean isEmpty() {

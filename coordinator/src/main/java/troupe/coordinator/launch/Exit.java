@@ -45,7 +45,7 @@ public record Exit(int code) {
     return switch (code) {
       case DONE -> "ended";
       case FAILED -> "failed (exit code 1)";
-      case MISTAKE -> "could not start (exit code 2)";
+      case MISTAKE -> "has something for you to correct (exit code 2)";
       case CUT_OFF -> "was cut off from the others (exit code 3)";
       case STOPPED -> "stopped";
       default ->

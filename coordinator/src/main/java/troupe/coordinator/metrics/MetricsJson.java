@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import troupe.router.gate.Ledger;
 
 /**
  * Metrics as lines of JSON with snake-case keys. JSON knows no NaN or infinity: both are written as
@@ -58,6 +59,7 @@ final class MetricsJson {
               number(json, "dropped"),
               number(json, "alive"),
               number(json, "imbalance"),
+              ledger(json),
               load(field(json, "load").getAsJsonArray())));
     } catch (JsonParseException
         | IllegalStateException
@@ -80,6 +82,7 @@ final class MetricsJson {
     put(json, "dropped", step.dropped());
     put(json, "alive", step.alive());
     put(json, "imbalance", step.imbalance());
+    json.add("ledger", GSON.toJsonTree(step.ledger_L()));
     JsonArray layers = new JsonArray();
     for (long[] load_E : step.load_LE()) {
       JsonArray experts = new JsonArray();
@@ -131,6 +134,21 @@ final class MetricsJson {
       throw new JsonParseException(name + " is missing");
     }
     return value;
+  }
+
+  /** Files from before there was a ledger have none. */
+  private static List<Ledger> ledger(JsonObject json) {
+    return json.has("ledger")
+        ? elements(json, "ledger").map(layer -> ledgerOf(layer.getAsJsonObject())).toList()
+        : List.of();
+  }
+
+  private static Ledger ledgerOf(JsonObject layer) {
+    return new Ledger(
+        field(layer, "routed").getAsLong(),
+        field(layer, "kept").getAsLong(),
+        field(layer, "dropped").getAsLong(),
+        field(layer, "rerouted").getAsLong());
   }
 
   private static long[][] load(JsonArray layers) {

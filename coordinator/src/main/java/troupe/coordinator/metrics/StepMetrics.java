@@ -1,5 +1,8 @@
 package troupe.coordinator.metrics;
 
+import java.util.List;
+import troupe.router.gate.Ledger;
+
 /**
  * What one training step measured, over all ranks. Numbers that are not finite are kept: they are
  * what one looks for later.
@@ -16,6 +19,7 @@ package troupe.coordinator.metrics;
  * @param dropped the share of routed tokens over capacity, 0 to 1
  * @param alive the share of tokens that had a choice: more than one expert kept by the mask, 0 to 1
  * @param imbalance the load of the busiest expert over the mean load, the worst layer's; at least 1
+ * @param ledger_L where the rows of each layer with experts went
  * @param load_LE rows that each expert was chosen for, before dropping; the caller gives the arrays
  *     away
  */
@@ -32,5 +36,6 @@ public record StepMetrics(
     double dropped,
     double alive,
     double imbalance,
+    List<Ledger> ledger_L,
     long[][] load_LE)
     implements MetricsRecord {}

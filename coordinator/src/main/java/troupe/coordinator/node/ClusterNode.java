@@ -28,6 +28,7 @@ import troupe.core.UserException;
 import troupe.core.config.Fault;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;
+import troupe.core.data.TokenCounts;
 import troupe.core.data.Tokenizer;
 import troupe.core.tensor.DeviceGroup;
 import troupe.expert.FaultPlan;
@@ -74,7 +75,7 @@ public final class ClusterNode {
     Tokenizer tokenizer = TrainingSession.tokenizer(config);
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
         DeviceGroup devices = ModelDevice.open(config);
-        Model model = Model.empty(devices, config)) {
+        Model model = Model.empty(devices, config, TokenCounts.of(corpus.training()))) {
       observer.opened(corpus);
       CompletableFuture<Joining.Result> result = new CompletableFuture<>();
       ActorSystem<NodeGuardian.Command> system =

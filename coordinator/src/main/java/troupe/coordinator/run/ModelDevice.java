@@ -2,11 +2,9 @@ package troupe.coordinator.run;
 
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
-import troupe.core.tensor.Device;
 import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.check.KernelCheck;
-import troupe.router.trunk.RoutingCheck;
 
 /** Opens the devices that a config names. */
 public final class ModelDevice {
@@ -20,7 +18,9 @@ public final class ModelDevice {
   public static DeviceGroup open(RunConfig config) {
     DeviceGroup group;
     try {
-      group = new DeviceGroup(Devices.openAll(config.device(), config.cuda().lib()));
+      group =
+          new DeviceGroup(
+              Devices.openAll(config.device(), config.cuda().lib(), config.cuda().waitTimeout()));
     } catch (IllegalArgumentException e) {
       throw new UserException(e.getMessage(), "device=auto takes the best there is", e);
     }
@@ -32,16 +32,16 @@ public final class ModelDevice {
 
   private static void check(DeviceGroup group) {
     try {
-      for (Device device : group.devices()) {
-        KernelCheck.all(device);
-        RoutingCheck.all(device);
-      }
+      group.devices().forEach(DeviceCheck::all);
     } catch (KernelCheck.WrongKernelException e) {
       group.close();
       throw new UserException(
           e.getMessage(),
           "not your mistake: please report it with what troupe doctor prints; device=cpu trains",
           e);
+    } catch (RuntimeException e) {
+      group.close();
+      throw e;
     }
   }
 }

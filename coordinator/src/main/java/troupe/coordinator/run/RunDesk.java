@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.time.InstantSource;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import troupe.coordinator.Coordinator;
@@ -33,6 +34,7 @@ import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.config.ResolvedConfig;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Tokenizer;
+import troupe.router.gate.Gates;
 
 /**
  * The files of a run and what its user sees, kept where the coordinator is. A desk that takes over
@@ -92,6 +94,7 @@ public final class RunDesk
     if (first) {
       metrics = openMetrics(plan.step());
       observer.placed(plan, coordinatorName);
+      Gates.warnings(config).forEach(observer::notice);
     } else {
       metrics.rollBack(plan.step());
     }
@@ -288,6 +291,7 @@ public final class RunDesk
         report.dropped(),
         report.alive(),
         imbalance(report),
+        List.copyOf(report.ledger().values()),
         report.load().values().toArray(long[][]::new));
   }
 

@@ -16,6 +16,7 @@ import troupe.core.checkpoint.Checkpoints;
 import troupe.core.config.RunConfig;
 import troupe.core.data.ByteTokenizer;
 import troupe.core.data.Corpus;
+import troupe.core.data.TokenCounts;
 import troupe.core.data.Tokenizer;
 import troupe.core.tensor.DeviceGroup;
 import troupe.router.Sampling;
@@ -70,7 +71,7 @@ public final class TrainingSession {
     Tokenizer tokenizer = tokenizer(config);
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
         DeviceGroup devices = ModelDevice.open(config);
-        Model model = new Model(devices, config)) {
+        Model model = new Model(devices, config, TokenCounts.of(corpus.training()))) {
       observer.opened(corpus);
       Optional<Checkpoints.Newest> newest = folder.newestCheckpoint();
       newest.ifPresent(

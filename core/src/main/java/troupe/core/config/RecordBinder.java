@@ -6,6 +6,7 @@ import com.typesafe.config.ConfigValue;
 import com.typesafe.config.ConfigValueType;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.math.BigDecimal;
@@ -94,7 +95,7 @@ final class RecordBinder {
     Object raw = value.unwrapped();
     return switch (value.valueType()) {
       case STRING, NUMBER, BOOLEAN -> convertScalar(type, raw);
-      case LIST -> type instanceof Class<?> ? Optional.empty() : convertList((List<?>) raw);
+      case LIST -> convertList(type, (List<?>) raw);
       case OBJECT, NULL -> Optional.empty();
     };
   }
@@ -124,7 +125,7 @@ final class RecordBinder {
   private static Optional<Number> convertNumber(Class<?> target, String text) {
     try {
       BigDecimal number = new BigDecimal(text);
-      if (target == int.class) {
+      if (target == int.class || target == Integer.class) {
         return Optional.of(number.intValueExact());
       }
       if (target == long.class) {
@@ -137,26 +138,37 @@ final class RecordBinder {
     }
   }
 
-  private static Optional<List<String>> convertList(List<?> raw) {
-    return raw.stream().allMatch(element -> element instanceof String)
-        ? Optional.of(raw.stream().map(String.class::cast).toList())
-        : Optional.empty();
+  private static Optional<List<?>> convertList(Type type, List<?> raw) {
+    if (!(type instanceof ParameterizedType list)) {
+      return Optional.empty();
+    }
+    Type element = list.getActualTypeArguments()[0];
+    List<Object> converted = new ArrayList<>();
+    for (Object value : raw) {
+      boolean scalar = value instanceof String || value instanceof Number;
+      boolean fits = element == String.class ? value instanceof String : scalar;
+      (fits ? convertScalar(element, value) : Optional.empty()).ifPresent(converted::add);
+    }
+    return converted.size() == raw.size() ? Optional.of(converted) : Optional.empty();
   }
 
   private static String expected(Type type) {
     if (!(type instanceof Class<?> target)) {
-      return "a list of strings";
+      Type element = ((ParameterizedType) type).getActualTypeArguments()[0];
+      return element == String.class
+          ? "a list of strings"
+          : element == Double.class ? "a list of numbers" : "a list, each " + expected(element);
     }
     if (target.isEnum()) {
       return "one of " + Keys.names(enumType(target));
     }
-    if (target == int.class) {
+    if (target == int.class || target == Integer.class) {
       return "a whole number below 2147483648";
     }
     if (target == long.class) {
       return "a whole number";
     }
-    if (target == double.class) {
+    if (target == double.class || target == Double.class) {
       return "a number";
     }
     return target == boolean.class ? "true or false" : target.isRecord() ? "a section" : "a string";

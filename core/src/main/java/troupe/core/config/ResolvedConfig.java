@@ -18,13 +18,14 @@ import java.util.stream.Collectors;
 public final class ResolvedConfig {
   /**
    * Sections and keys that leave the parameters of a run as they are: where it lives, what it
-   * reports, how it is spread over threads and wires, and faults, from which a run recovers to the
-   * same bits.
+   * reports, how it is spread over threads and wires, faults, from which a run recovers to the same
+   * bits, and experiments that it may be part of.
    */
   private static final Set<String> WITHOUT_EFFECT =
       Set.of(
           "run",
           "cuda",
+          "gate.trace",
           "train.log_every",
           "evaluate",
           "generate",
@@ -33,7 +34,9 @@ public final class ResolvedConfig {
           "placement",
           "replicate",
           "transport",
-          "faults");
+          "faults",
+          "simulate",
+          "lab");
 
   private static final String ABSENT = "nothing";
 
@@ -74,8 +77,9 @@ public final class ResolvedConfig {
   /**
    * SHA-256, in hex, of the keys and values that decide the parameters of a run. Two configs of the
    * same hash give the same bits on the same kind of device; it leaves out {@code run}, {@code
-   * train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint}, {@code cluster},
-   * {@code placement}, {@code replicate}, {@code transport} and {@code faults}.
+   * gate.trace}, {@code train.log_every}, {@code evaluate}, {@code generate}, {@code checkpoint},
+   * {@code cluster}, {@code placement}, {@code replicate}, {@code transport}, {@code faults},
+   * {@code simulate} and {@code lab}.
    */
   public static String hash(RunConfig config) {
     String canonical =

@@ -24,6 +24,63 @@ public sealed interface Init {
     }
   }
 
+  /**
+   * Rows of one norm: orthogonal directions as long as there are no more rows than columns; of a
+   * taller matrix the columns are orthogonal before rows are scaled (Saxe et al., arXiv 1312.6120,
+   * by Gram and Schmidt on normal draws).
+   */
+  record Orthogonal(int columns, double norm) implements Init {
+    @Override
+    public double[] values(long seed, String name, int count) {
+      int rows = count / columns;
+      double[] values = new Normal(1).values(seed, name, count);
+      boolean tall = rows > columns;
+      int vectors = Math.min(rows, columns);
+      for (int v = 0; v < vectors; v++) {
+        // Twice: the second pass takes out what rounding left in the first.
+        for (int pass = 0; pass < 2; pass++) {
+          for (int earlier = 0; earlier < v; earlier++) {
+            subtract(values, rows, tall, v, earlier, dot(values, rows, tall, v, earlier));
+          }
+        }
+        scale(values, rows, tall, v, 1 / Math.sqrt(dot(values, rows, tall, v, v)));
+      }
+      for (int row = 0; row < rows; row++) {
+        scale(values, rows, false, row, norm / Math.sqrt(dot(values, rows, false, row, row)));
+      }
+      return values;
+    }
+
+    /** The place of element i of a vector: a row, or a column of a tall matrix. */
+    private int index(boolean tall, int vector, int i) {
+      return tall ? i * columns + vector : vector * columns + i;
+    }
+
+    private int length(int rows, boolean tall) {
+      return tall ? rows : columns;
+    }
+
+    private double dot(double[] values, int rows, boolean tall, int a, int b) {
+      double sum = 0;
+      for (int i = 0; i < length(rows, tall); i++) {
+        sum += values[index(tall, a, i)] * values[index(tall, b, i)];
+      }
+      return sum;
+    }
+
+    private void subtract(double[] values, int rows, boolean tall, int a, int b, double factor) {
+      for (int i = 0; i < length(rows, tall); i++) {
+        values[index(tall, a, i)] -= factor * values[index(tall, b, i)];
+      }
+    }
+
+    private void scale(double[] values, int rows, boolean tall, int vector, double factor) {
+      for (int i = 0; i < length(rows, tall); i++) {
+        values[index(tall, vector, i)] *= factor;
+      }
+    }
+  }
+
   /** Independent normal draws with mean zero (Box and Muller over Philox). */
   record Normal(double standardDeviation) implements Init {
     /** Tells these draws from those of gates and data under the same seed. */

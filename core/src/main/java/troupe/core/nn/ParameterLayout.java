@@ -5,8 +5,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Where each parameter lies in a flat buffer. Parameters that decay come first, so any range of the
- * buffer splits into at most one decayed and one undecayed part; each starts on a cache line.
+ * Where each parameter lies in a flat buffer. Parameters that decay come first, those that no
+ * optimizer touches last, so any range of the buffer splits into at most three parts; each
+ * parameter starts on a cache line.
  */
 public final class ParameterLayout {
   /** Elements an offset is a multiple of: 64 bytes of float32. */
@@ -15,22 +16,24 @@ public final class ParameterLayout {
   private final List<ParameterSpec> specs;
   private final Map<String, Long> offsets = new LinkedHashMap<>();
   private final long decayed;
+  private final long optimized;
   private final long size;
 
   /** Lays out parameters; {@code specs} is their canonical order. */
   public ParameterLayout(List<ParameterSpec> specs) {
     this.specs = List.copyOf(specs);
-    this.decayed = place(true, 0);
-    this.size = place(false, decayed);
+    this.decayed = place(ParameterSpec.Update.DECAYED, 0);
+    this.optimized = place(ParameterSpec.Update.UNDECAYED, decayed);
+    this.size = place(ParameterSpec.Update.ADDED, optimized);
     if (offsets.size() != specs.size()) {
       throw new IllegalArgumentException("parameter names: not unique (expected: unique)");
     }
   }
 
-  private long place(boolean decay, long from) {
+  private long place(ParameterSpec.Update update, long from) {
     long offset = from;
     for (ParameterSpec spec : specs) {
-      if (spec.decay() == decay) {
+      if (spec.update() == update) {
         offsets.put(spec.name(), offset);
         offset += (spec.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
       }
@@ -56,6 +59,11 @@ public final class ParameterLayout {
   /** Elements up to here decay, those after do not. */
   public long decayed() {
     return decayed;
+  }
+
+  /** Elements up to here have gradients and an optimizer; those after are added to. */
+  public long optimized() {
+    return optimized;
   }
 
   /** Elements of the flat buffer, padding included. */

@@ -20,6 +20,7 @@ public final class OwnedParameters implements AutoCloseable {
   private final Tensor firstMoment;
   private final Tensor secondMoment;
   private final long decayed;
+  private final long optimized;
   private final double weightDecay;
   private final int chunk;
 
@@ -27,15 +28,28 @@ public final class OwnedParameters implements AutoCloseable {
   private long done;
 
   /**
-   * Owns {@code parameters} (one row).
+   * Owns {@code parameters} (one row), all of which AdamW updates.
    *
    * @param decayed number of leading elements that weight decay applies to
    */
   public OwnedParameters(Device device, Tensor parameters, long decayed, double weightDecay) {
+    this(device, parameters, decayed, parameters.size(), weightDecay);
+  }
+
+  /**
+   * Owns {@code parameters} (one row).
+   *
+   * @param decayed number of leading elements that weight decay applies to
+   * @param optimized number of leading elements that AdamW updates; to those after, the gradient is
+   *     added as it is
+   */
+  public OwnedParameters(
+      Device device, Tensor parameters, long decayed, long optimized, double weightDecay) {
     this.kernels = device.kernels();
     this.chunk = device.updateChunk();
     this.parameters = parameters;
     this.decayed = Math.clamp(decayed, 0, parameters.size());
+    this.optimized = Math.clamp(optimized, 0, parameters.size());
     this.weightDecay = weightDecay;
     int size = parameters.columns();
     this.firstMoment = device.zeros(1, size);
@@ -94,12 +108,18 @@ public final class OwnedParameters implements AutoCloseable {
     }
     while (done < parameters.size()) {
       boolean decays = done < decayed;
-      long end = decays ? decayed : parameters.size();
+      boolean optimizes = done < optimized;
+      long end = decays ? decayed : optimizes ? optimized : parameters.size();
       int count = (int) Math.min(chunk, end - done);
       Tensor part = parameters.slice(done, 1, count);
-      Tensor m = firstMoment.slice(done, 1, count);
-      Tensor v = secondMoment.slice(done, 1, count);
-      kernels.adamw(part, m, v, gradient.slice(done, 1, count), hyper, decays ? weightDecay : 0);
+      Tensor change = gradient.slice(done, 1, count);
+      if (optimizes) {
+        Tensor m = firstMoment.slice(done, 1, count);
+        Tensor v = secondMoment.slice(done, 1, count);
+        kernels.adamw(part, m, v, change, hyper, decays ? weightDecay : 0);
+      } else {
+        kernels.add(part, change);
+      }
       done += count;
       afterChunk.run();
     }

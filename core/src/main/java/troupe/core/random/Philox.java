@@ -1,5 +1,7 @@
 package troupe.core.random;
 
+import troupe.core.math.Log;
+
 /**
  * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as
  * 1, 2, 3" (SC 2011). A draw is a pure function of key and counter, cheap on CPUs and GPUs alike,
@@ -9,11 +11,11 @@ package troupe.core.random;
  * step, domain, lane)}.
  */
 public final class Philox {
-  private static final int MULTIPLIER_0 = 0xD2511F53;
-  private static final int MULTIPLIER_1 = 0xCD9E8D57;
-  private static final int WEYL_0 = 0x9E3779B9;
-  private static final int WEYL_1 = 0xBB67AE85;
-  private static final int ROUNDS = 10;
+  static final int MULTIPLIER_0 = 0xD2511F53;
+  static final int MULTIPLIER_1 = 0xCD9E8D57;
+  static final int WEYL_0 = 0x9E3779B9;
+  static final int WEYL_1 = 0xBB67AE85;
+  static final int ROUNDS = 10;
   private static final double TWO_TO_MINUS_32 = 0x1p-32;
   private static final double TWO_TO_MINUS_53 = 0x1p-53;
 
@@ -47,9 +49,58 @@ public final class Philox {
     return ((word & 0xFFFFFFFFL) + 0.5) * TWO_TO_MINUS_32;
   }
 
+  /** A word as an Exp(1) number: {@code -ln} of {@link #uniform}. */
+  public static double exponential(int word) {
+    return -Log.of(uniform(word));
+  }
+
   /** Two words as a uniform number in [0, 1), with 53 bits of resolution. */
   public static double uniform53(int high, int low) {
     return ((((long) high << 32) | (low & 0xFFFFFFFFL)) >>> 11) * TWO_TO_MINUS_53;
+  }
+
+  /**
+   * The four words of each of {@code count} blocks, as numbers that are not negative: {@code
+   * words[w * count + i]} is word w of block {@code (c0 + i, c1, c2, c3)}.
+   */
+  public static void words(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
+    int i = PhiloxVectors.loopWords(key, c0, c1, c2, c3, count, words);
+    if (i == count) {
+      return;
+    }
+    int[] block = new int[4];
+    for (; i < count; i++) {
+      block(key, c0 + i, c1, c2, c3, block, 0);
+      for (int w = 0; w < 4; w++) {
+        words[w * count + i] = block[w] & 0xFFFFFFFFL;
+      }
+    }
+  }
+
+  /**
+   * {@link #uniform} of {@code count} words: {@code out[at + i]} is that of {@code words[from +
+   * i]}.
+   */
+  public static void uniforms(double[] out, int at, long[] words, int from, int count) {
+    int i = PhiloxVectors.loopUniforms(out, at, words, from, count);
+    for (; i < count; i++) {
+      out[at + i] = uniform((int) words[from + i]);
+    }
+  }
+
+  /** {@link #exponential} of {@code count} words, as {@link #uniforms}. */
+  public static void exponentials(double[] out, int at, long[] words, int from, int count) {
+    int i = PhiloxVectors.loopExponentials(out, at, words, from, count);
+    for (; i < count; i++) {
+      out[at + i] = exponential((int) words[from + i]);
+    }
+  }
+
+  /** {@code out[at + i]} is {@link #uniform53} of {@code words[i]} and {@code words[count + i]}. */
+  public static void uniforms53(double[] out, int at, long[] words, int count) {
+    for (int i = 0; i < count; i++) {
+      out[at + i] = uniform53((int) words[i], (int) words[count + i]);
+    }
   }
 
   /** A 64-bit word that depends on the key and three 32-bit numbers. */

@@ -1,5 +1,6 @@
 package troupe.core.tensor;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Supplier;
 import troupe.core.UserException;
@@ -18,16 +19,24 @@ public final class Devices {
    * some, else one device.
    *
    * @param cudaFolders where to look for NVIDIA's libraries first; may be empty
+   * @param cudaPatience how long to wait for a GPU at most
    */
-  public static List<Device> openAll(String name, String cudaFolders) {
+  public static List<Device> openAll(String name, String cudaFolders, Duration cudaPatience) {
     boolean gpus =
         name.equals(CudaDevice.NAME) || name.equals("auto") && CudaDevices.mayBePresent();
-    return gpus ? CudaDevices.openAll(cudaFolders) : List.of(open(name, cudaFolders));
+    return gpus
+        ? CudaDevices.openAll(cudaFolders, cudaPatience)
+        : List.of(open(name, cudaFolders, cudaPatience));
   }
 
   /** Opens a device that needs no settings. */
   public static Device open(String name) {
     return open(name, "");
+  }
+
+  /** Opens a device with the default of how long to wait for it. */
+  public static Device open(String name, String cudaFolders) {
+    return open(name, cudaFolders, CudaDevices.PATIENCE);
   }
 
   /**
@@ -36,11 +45,13 @@ public final class Devices {
    * @param name {@code cpu}, {@code cuda}, {@code cuda:0}, {@code nd4j}, {@code reference}, or
    *     {@code auto} for {@code cuda} where there is a GPU and {@code cpu} elsewhere
    * @param cudaFolders where to look for NVIDIA's libraries first; may be empty
+   * @param cudaPatience how long to wait for a GPU at most
    * @throws UserException for any other name
    */
-  public static Device open(String name, String cudaFolders) {
+  public static Device open(String name, String cudaFolders, Duration cudaPatience) {
     if (name.equals("auto")) {
-      return open(CudaDevices.mayBePresent() ? CudaDevice.NAME : "cpu", cudaFolders);
+      String best = CudaDevices.mayBePresent() ? CudaDevice.NAME : "cpu";
+      return open(best, cudaFolders, cudaPatience);
     }
     // One lambda a device: its class, and with it the native library, loads when the lambda runs.
     Supplier<Device> device =
@@ -50,7 +61,7 @@ public final class Devices {
           case "reference" -> ReferenceDevice::new;
           default -> {
             if (name.equals(CudaDevice.NAME) || name.startsWith(CudaDevice.NAME + ":")) {
-              yield () -> CudaDevices.open(name, cudaFolders);
+              yield () -> CudaDevices.open(name, cudaFolders, cudaPatience);
             }
             throw new UserException(
                 "device: " + name + " (expected: cpu, cuda, cuda:0, nd4j, reference or auto)",

@@ -9,13 +9,9 @@ import java.util.Arrays;
  */
 final class BalancedGate implements Gate {
   @Override
-  public int topK() {
-    return 1;
-  }
-
-  @Override
-  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
-    Rows.checkShape(logits_TE, tokens, experts);
+  public Routing route(GateInput input) {
+    int tokens = input.tokens();
+    int experts = input.experts();
     double[] p_TE = new double[tokens * experts];
     Arrays.fill(p_TE, 1.0 / experts);
     int[] expert_T = new int[tokens];
@@ -24,12 +20,21 @@ final class BalancedGate implements Gate {
     for (int t = 0; t < tokens; t++) {
       expert_T[t] = t % experts;
     }
+    Places places = Places.of(input, Routing.evenSlots(tokens, 1), expert_T, p_TE);
     return new Routing(
-        tokens, experts, 1, logits_TE, p_TE, null, expert_T, one_T, one_T.clone(), null, 1);
-  }
-
-  @Override
-  public void backward(double[] dLogits_TE, Routing routing, double[] s_T) {
-    RouterGradient.addTopOne(dLogits_TE, routing, s_T);
+        tokens,
+        experts,
+        Routing.evenSlots(tokens, 1),
+        input.logits_TE(),
+        p_TE,
+        null,
+        expert_T,
+        places.expert_S(),
+        places.placed_S(),
+        one_T,
+        one_T,
+        one_T,
+        null,
+        new TopOne.Gradient(1));
   }
 }

@@ -2,6 +2,8 @@ package troupe.router.gate;
 
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.DropOrder;
+import troupe.core.config.RunConfig.Overflow;
+import troupe.core.config.RunConfig.Rounding;
 
 /**
  * How many rows an expert takes from one micro-batch of one rank, and who loses when more come.
@@ -10,15 +12,31 @@ import troupe.core.config.RunConfig.DropOrder;
  *
  * @param factor room over the even share, typically 1.25; 0 is dropless
  * @param minimum least capacity of an expert, however few the tokens
- * @param order who gets a place first: the tokens in their order, or in an order drawn anew
+ * @param rounding how the share becomes a whole number
+ * @param order who gets a place first
+ * @param overflow what becomes of a slot without a place
+ * @param groups experts share their room in so many groups of neighbours, as those on one device
+ *     do; 0 gives each expert its own
  */
-public record Capacity(double factor, int minimum, DropOrder order) {
+public record Capacity(
+    double factor, int minimum, Rounding rounding, DropOrder order, Overflow overflow, int groups) {
   /** Every row is kept. */
   public static final Capacity DROPLESS = new Capacity(0, 0, DropOrder.POSITION);
 
+  /** Switch's rounding, overflow is dropped, each expert has its own room. */
+  public Capacity(double factor, int minimum, DropOrder order) {
+    this(factor, minimum, Rounding.SWITCH, order, Overflow.DROP, 0);
+  }
+
   /** The capacity that a config sets. */
   public static Capacity of(RunConfig.Experts config) {
-    return new Capacity(config.capacityFactor(), config.minCapacity(), config.drop());
+    return new Capacity(
+        config.capacityFactor(),
+        config.minCapacity(),
+        config.rounding(),
+        config.drop(),
+        config.overflow(),
+        config.capacityGroups());
   }
 
   /** Checks the numbers. */
@@ -29,17 +47,53 @@ public record Capacity(double factor, int minimum, DropOrder order) {
     if (minimum < 0) {
       throw new IllegalArgumentException("min_capacity: " + minimum + " (expected: >= 0)");
     }
+    if (groups < 0) {
+      throw new IllegalArgumentException("capacity_groups: " + groups + " (expected: >= 0)");
+    }
+  }
+
+  /** Whether every row is kept. */
+  public boolean isDropless() {
+    return factor == 0;
+  }
+
+  /** The same capacity with another factor. */
+  public Capacity withFactor(double other) {
+    return new Capacity(other, minimum, rounding, order, overflow, groups);
+  }
+
+  /** {@link #rows(int, int, double)} with one slot a token. */
+  public int rows(int tokens, int experts) {
+    return rows(tokens, experts, 1);
   }
 
   /**
-   * {@code max(min(T, (int) (T * factor / E)), minimum)} rows an expert, or {@link
-   * Integer#MAX_VALUE} if dropless. Source: mesh-tensorflow@da90793, moe.py.
+   * Rows an expert takes, or {@link Integer#MAX_VALUE} if dropless. With T tokens of k slots, E
+   * experts and factor c:
+   *
+   * <pre>
+   *   SWITCH      max(min(T, floor(T k c / E)), minimum)   mesh-tensorflow@da90793, moe.py
+   *   MEGATRON    max(ceil(T k / E * c), minimum)          Megatron-LM@d98e8a6, moe_utils.py; DeepSpeed the same
+   *   TORCHSCALE  max(floor(k c ceil(T / E)), minimum)     torchscale@4d1e0e8, xmoe/routing.py
+   * </pre>
+   *
+   * @param slotsPerToken k; a mean where tokens have different numbers of slots
    */
-  public int rows(int tokens, int experts) {
-    if (factor == 0) {
+  public int rows(int tokens, int experts, double slotsPerToken) {
+    if (isDropless()) {
       return Integer.MAX_VALUE;
     }
-    int share = (int) (tokens * factor / experts);
-    return Math.max(Math.min(tokens, share), minimum);
+    double share =
+        switch (rounding) {
+          case SWITCH -> Math.min(tokens, Math.floor(tokens * slotsPerToken * factor / experts));
+          case MEGATRON -> Math.ceil(tokens * slotsPerToken / experts * factor);
+          case TORCHSCALE -> Math.floor(slotsPerToken * factor * Math.ceilDiv(tokens, experts));
+        };
+    return (int) Math.min(Integer.MAX_VALUE, Math.max(share, minimum));
+  }
+
+  /** The group whose room an expert uses. */
+  int group(int expert, int experts) {
+    return groups == 0 ? expert : (int) ((long) expert * groups / experts);
   }
 }

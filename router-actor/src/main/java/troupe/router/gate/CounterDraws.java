@@ -26,7 +26,9 @@ import troupe.core.tensor.RoutingKernels;
  * u = floor((w0 * 2^32 + w1) / 2^11) / 2^53}, in [0, 1). Purposes below 0x80 are left to draws that
  * are no gate's.
  *
- * <p>Keeps the last block, so an instance belongs to one thread.
+ * <p>Many draws at once are the same ones, made several blocks at a time.
+ *
+ * <p>Keeps what it made last, so an instance belongs to one thread.
  */
 public final class CounterDraws implements Draws {
   private static final int EXPONENTIAL = 0x80;
@@ -35,6 +37,8 @@ public final class CounterDraws implements Draws {
   private static final int NOISE = 0xB0;
   private static final int INPUT_NOISE = 0xC0;
   private static final int PRIORITY = 0xD0;
+  // A power of two.
+  private static final int AHEAD = 64;
   private static final int MAX_LAYER = 0xFFFF;
   private static final int MAX_ROUND = 0xF;
   private static final long MAX_TOKEN = (1L << 40) - 1;
@@ -43,10 +47,22 @@ public final class CounterDraws implements Draws {
   private final int step;
   private final int layer;
   private final long firstToken;
+  private final Window[] windows = new Window[PRIORITY - EXPONENTIAL + 1];
   private final int[] block = new int[4];
+  private long[] words = new long[0];
   private int blockToken = -1;
   private int blockPurpose;
   private int blockGroup;
+
+  /** Draws of tokens in a row, for one purpose. */
+  private static final class Window {
+    private final double[] value_T;
+    private int firstToken = -1;
+
+    Window(double[] value_T) {
+      this.value_T = value_T;
+    }
+  }
 
   /**
    * The draws of one layer and micro-batch.
@@ -75,7 +91,8 @@ public final class CounterDraws implements Draws {
 
   @Override
   public double exponential(int token, int expert, int round) {
-    return -Math.log(indexed(token, purpose(EXPONENTIAL, round), expert));
+    load(token, purpose(EXPONENTIAL, round), expert >>> 2);
+    return Philox.exponential(block[expert & 3]);
   }
 
   @Override
@@ -103,6 +120,56 @@ public final class CounterDraws implements Draws {
     return single(token, PRIORITY);
   }
 
+  @Override
+  public void exponentials(
+      int firstToken, int tokens, int experts, int round, double[] out, int stride) {
+    int purpose = purpose(EXPONENTIAL, round);
+    if (carries(firstToken, tokens)) {
+      Draws.super.exponentials(firstToken, tokens, experts, round, out, stride);
+      return;
+    }
+    for (int e = 0; e < experts; e++) {
+      if ((e & 3) == 0) {
+        makeWords(firstToken, tokens, purpose, e >>> 2);
+      }
+      Philox.exponentials(out, e * stride, words, (e & 3) * tokens, tokens);
+    }
+  }
+
+  @Override
+  public void noises(int firstToken, int tokens, int experts, double[] out, int stride) {
+    if (carries(firstToken, tokens)) {
+      Draws.super.noises(firstToken, tokens, experts, out, stride);
+      return;
+    }
+    for (int e = 0; e < experts; e++) {
+      if ((e & 3) == 0) {
+        makeWords(firstToken, tokens, NOISE, e >>> 2);
+      }
+      Philox.uniforms(out, e * stride, words, (e & 3) * tokens, tokens);
+    }
+  }
+
+  /**
+   * Whether the low 32 bits of these tokens start over: then their blocks have no word in common.
+   */
+  private boolean carries(int firstToken, int tokens) {
+    long global = this.firstToken + firstToken;
+    return global >>> 32 != global + tokens >>> 32;
+  }
+
+  private void makeWords(int firstToken, int tokens, int purpose, int group) {
+    if (words.length < 4 * tokens) {
+      words = new long[4 * tokens];
+    }
+    long global = firstToken + this.firstToken;
+    Philox.words(seed, (int) global, step, place(purpose, global), group, tokens, words);
+  }
+
+  private int place(int purpose, long global) {
+    return layer << 16 | purpose << 8 | (int) (global >>> 32);
+  }
+
   private static int purpose(int kind, int round) {
     if (round < 0 || round > MAX_ROUND) {
       throw new IllegalArgumentException("round: " + round + " (expected: 0 to " + MAX_ROUND + ")");
@@ -115,9 +182,33 @@ public final class CounterDraws implements Draws {
     return Philox.uniform(block[index & 3]);
   }
 
+  /**
+   * Draws of one number are made for {@link #AHEAD} tokens at once: they are asked for in order.
+   */
   private double single(int token, int purpose) {
-    load(token, purpose, 0);
-    return Philox.uniform53(block[0], block[1]);
+    Window window = windows[purpose - EXPONENTIAL];
+    if (window == null) {
+      window = new Window(new double[AHEAD]);
+      windows[purpose - EXPONENTIAL] = window;
+    }
+    int from = token & -AHEAD;
+    if (window.firstToken != from) {
+      fill(window, from, purpose);
+    }
+    return window.value_T[token - from];
+  }
+
+  private void fill(Window window, int from, int purpose) {
+    if (carries(from, AHEAD)) {
+      for (int i = 0; i < AHEAD; i++) {
+        load(from + i, purpose, 0);
+        window.value_T[i] = Philox.uniform53(block[0], block[1]);
+      }
+    } else {
+      makeWords(from, AHEAD, purpose, 0);
+      Philox.uniforms53(window.value_T, 0, words, AHEAD);
+    }
+    window.firstToken = from;
   }
 
   private void load(int token, int purpose, int group) {
@@ -125,8 +216,7 @@ public final class CounterDraws implements Draws {
       return;
     }
     long global = firstToken + token;
-    int place = layer << 16 | purpose << 8 | (int) (global >>> 32);
-    Philox.block(seed, (int) global, step, place, group, block, 0);
+    Philox.block(seed, (int) global, step, place(purpose, global), group, block, 0);
     blockToken = token;
     blockPurpose = purpose;
     blockGroup = group;

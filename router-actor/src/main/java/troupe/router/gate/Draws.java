@@ -26,4 +26,29 @@ public interface Draws {
 
   /** A draw in [0, 1) per token: its place in the shuffled order in which capacity is given out. */
   double priority(int token);
+
+  /**
+   * Many exponentials at once, expert by expert: {@code out[e * stride + t]} is {@link
+   * #exponential} of token {@code firstToken + t} and expert e.
+   */
+  default void exponentials(
+      int firstToken, int tokens, int experts, int round, double[] out, int stride) {
+    for (int e = 0; e < experts; e++) {
+      for (int t = 0; t < tokens; t++) {
+        out[e * stride + t] = exponential(firstToken + t, e, round);
+      }
+    }
+  }
+
+  /**
+   * Much noise at once, expert by expert: {@code out[e * stride + t]} is {@link #noise} of token
+   * {@code firstToken + t} and expert e.
+   */
+  default void noises(int firstToken, int tokens, int experts, double[] out, int stride) {
+    for (int e = 0; e < experts; e++) {
+      for (int t = 0; t < tokens; t++) {
+        out[e * stride + t] = noise(firstToken + t, e);
+      }
+    }
+  }
 }

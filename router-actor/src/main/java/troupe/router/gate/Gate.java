@@ -2,26 +2,47 @@ package troupe.router.gate;
 
 /**
  * A router's decision and the estimator of its gradient. Stateless: what backward needs travels in
- * the {@link Routing}.
+ * the {@link Routing}, what lasts from step to step is a {@link GateState}.
  */
 public interface Gate {
-  /** Experts a token is sent to. */
-  int topK();
+  /**
+   * Chooses experts, gives out their places and says what their outputs are multiplied by.
+   *
+   * @throws NonFiniteLogitsException naming the first token whose logits are NaN or infinite
+   */
+  Routing route(GateInput input);
 
   /**
-   * Chooses experts.
+   * Chooses experts without a limit of capacity, for a gate that looks at logits alone.
    *
    * @param logits_TE router logits, row-major, {@code tokens * experts}; kept in the routing, not
    *     copied
-   * @throws NonFiniteLogitsException naming the first token whose logits are NaN or infinite
    */
-  Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training);
+  default Routing route(
+      double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
+    return route(GateInput.of(logits_TE, tokens, experts, draws, training));
+  }
+
+  /** Whether the gradient of the logits needs to know how well each token was predicted. */
+  default boolean needsLosses() {
+    return false;
+  }
+
+  /** What the gate keeps from step to step, or {@code null}. */
+  default GateState state() {
+    return null;
+  }
+
+  /** Whether the balance loss counts the first choice of each token alone. */
+  default boolean balancesFirstChoices() {
+    return false;
+  }
 
   /**
-   * Adds the gradient of the logits that flows through the outputs: {@code dLogits += ...}.
-   *
-   * @param s_TK {@code s = sum_d g_d w_d f_d} of each token and slot, zero for dropped ones; {@code
-   *     g} is the gradient at the layer's (scaled) output
+   * Whether the gate looks experts up by {@link GateInput#ids_T}, in a table that it gets as {@link
+   * GateInput#state}, and the router has no weights.
    */
-  void backward(double[] dLogits_TE, Routing routing, double[] s_TK);
+  default boolean hashes() {
+    return false;
+  }
 }

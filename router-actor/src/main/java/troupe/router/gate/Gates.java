@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.List;
+import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.JitterOn;
@@ -13,7 +15,8 @@ public final class Gates {
 
   /**
    * The gate that a config describes. {@code jitter} is the noise of the Switch gate and the width
-   * of SparseMixer's mask; the Switch gate has no mask, SparseMixer no noise.
+   * of the mask of SparseMixer and of all that sample as it does; the Switch gate has no mask,
+   * SparseMixer no noise.
    */
   public static Gate of(GateConfig config) {
     return switch (config.type()) {
@@ -25,7 +28,55 @@ public final class Gates {
       case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
       case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
       case BALANCED -> new BalancedGate();
+      case SPARSEMIXER_V2 ->
+          new GrinGate(
+              mask(config),
+              QuadratureScale.nabla0(Quadrature.of(config.ode().rule()), config.ode().fullBest()),
+              config.topK());
+      case SPARSEMIXER_ODE ->
+          sparseMixer(
+              config,
+              QuadratureScale.total(Quadrature.of(config.ode().rule()), config.ode().fullBest()));
+      case DENSE -> new DenseGate();
+      case STRAIGHT_THROUGH -> new StraightThroughGate(mask(config), Surrogate.PLAIN);
+      case ST_GUMBEL ->
+          new StraightThroughGate(mask(config), Surrogate.gumbel(config.temperature()));
+      case REINMAX ->
+          new StraightThroughGate(mask(config), Surrogate.reinMax(config.temperature()));
+      case REINFORCE ->
+          new ReinforceGate(
+              mask(config), LossBaseline.of(config.reinforce()), config.reinforce().gated());
+      case SOFTMAX_TOPK -> new SoftmaxTopKGate(config.topK());
+      case GSHARD -> new GshardGate(config.gshard());
+      case HASH -> new HashGate();
+      // What tells XMoE from these is how its logits are made.
+      case XMOE ->
+          config.topK() == 1 ? new SwitchGate(Jitter.NONE) : new SoftmaxTopKGate(config.topK());
+      case DEEPSEEK_V3 -> new DeepseekGate(config.deepseek(), config.topK());
+      case RELU -> new ReluGate(config.relu(), config.topK());
+      case EXPERT_CHOICE -> new ExpertChoiceGate(config.topK(), config.expertChoice().softmax());
+      case BASE -> new BaseGate();
+      case SINKHORN -> new SinkhornGate(config.topK(), config.sinkhorn());
+      case SKIP -> new SkipGate(LossBaseline.of(config.reinforce()), config.reinforce().gated());
+      case GUMBEL_MATCHING ->
+          new GumbelMatchingGate(LossBaseline.of(config.reinforce()), config.reinforce().gated());
     };
+  }
+
+  /** What is worth saying once, before a run with this gate begins; a line each. */
+  public static List<String> warnings(RunConfig config) {
+    RunConfig.Train train = config.train();
+    int experts = config.experts().count();
+    long tokens =
+        (long) train.batch() * config.model().seq() / train.ranks() / train.microBatches();
+    if (config.gate().type() == GateType.GUMBEL_MATCHING && experts > 1 && tokens < 2L * experts) {
+      return List.of(
+          ("gate.type: gumbel-matching with %d tokens a micro-batch for %d experts (expected: >= 2 an"
+                  + " expert; with room for one the variance of its gradient is infinite); HINT: less"
+                  + " experts, ranks or micro-batches, or gate.type = skip")
+              .formatted(tokens, experts));
+    }
+    return List.of();
   }
 
   /** The noise on the router's input that goes with the gate: none except for Switch on input. */
@@ -34,7 +85,7 @@ public final class Gates {
     return onInput ? new Jitter(config.jitter()) : Jitter.NONE;
   }
 
-  /** The same gate for a device that routes. */
+  /** The same gate for a device that routes, or {@code null} if only the host has it. */
   public static RoutingKernels.Gate onDevice(GateConfig config) {
     return switch (config.type()) {
       case SWITCH ->
@@ -51,6 +102,7 @@ public final class Gates {
       case BALANCED ->
           new RoutingKernels.Gate(
               Choice.BALANCED, RoutingKernels.Mask.NONE, Scale.FIRST_ORDER, 0, 1);
+      default -> null;
     };
   }
 
@@ -70,9 +122,10 @@ public final class Gates {
   }
 
   private static Gate sparseMixer(GateConfig config, ScaleRule scaleRule) {
-    return new SparseMixerGate(
-        MaskRule.of(config.mask(), config.jitter()),
-        scaleRule,
-        SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+    return new SparseMixerGate(mask(config), scaleRule, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+  }
+
+  private static MaskRule mask(GateConfig config) {
+    return MaskRule.of(config.mask(), config.jitter());
   }
 }

@@ -4,13 +4,24 @@ package troupe.router.gate;
 public final class Load {
   private Load() {}
 
-  /** Rows of each expert before any are dropped, over all slots: {@code E} counts. */
+  /** Rows that each expert was chosen for, before capacity, over all slots: {@code E} counts. */
   public static int[] routed(Routing routing) {
     int[] routed_E = new int[routing.experts()];
-    for (int expert : routing.expert_TK()) {
+    for (int expert : routing.wanted_S()) {
       routed_E[expert]++;
     }
     return routed_E;
+  }
+
+  /** Rows that each expert was the first choice for, before capacity. */
+  public static int[] firstChoices(Routing routing) {
+    int[] first_E = new int[routing.experts()];
+    for (int t = 0; t < routing.tokens(); t++) {
+      if (routing.firstSlot_T1()[t] < routing.firstSlot_T1()[t + 1]) {
+        first_E[routing.wanted_S()[routing.firstSlot_T1()[t]]]++;
+      }
+    }
+    return first_E;
   }
 
   /** {@code sumP_E = sum over tokens of p_TE}, in token order. */

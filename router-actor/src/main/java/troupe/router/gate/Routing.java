@@ -1,29 +1,102 @@
 package troupe.router.gate;
 
 /**
- * What a gate decided for the tokens of a micro-batch. Slot k of token t is at {@code t * topK +
- * k}.
+ * What a gate decided for the tokens of a micro-batch. A slot is a token's claim on an expert; the
+ * slots of token t are {@code firstSlot_T1[t]} to {@code firstSlot_T1[t + 1]}, best first, at most
+ * one for each expert. Most gates have k for every token, some as many as it takes.
  *
+ * @param firstSlot_T1 first slot of each token, and the number S of slots at the end
  * @param logits_TE the logits as used (after logit jitter)
- * @param p_TE softmax over the experts that the mask kept, zero for the others; what the balance
- *     loss uses
- * @param kept_TE whether the mask kept the expert, {@code null} if all are kept
- * @param expert_TK the expert of each slot
- * @param scale_TK the detached scale {@code a} in [0, 1] of each slot
- * @param multiplier_TK what the expert's output is multiplied by: {@code a * p[expert]}
+ * @param p_TE the probabilities that the balance loss evens out, zero for experts that a mask
+ *     excludes: softmax over the kept experts for most gates
+ * @param kept_TE whether a mask kept the expert, {@code null} if all are kept
+ * @param wanted_S the expert that the gate chose for each slot, before capacity
+ * @param expert_S the expert that each slot goes to: the wanted one, or where it was rerouted; the
+ *     same array if none was
+ * @param placed_S whether the expert had room, {@code null} if every slot has a place
+ * @param scale_S the detached scale {@code a} in [0, 1] of each slot
+ * @param multiplier_S what the expert's output is multiplied by
+ * @param backwardMultiplier_S what the gradient at the expert's output is multiplied by: the same
+ *     array, unless the estimator weights tokens
  * @param logitScale_TE the jitter factor of each logit, {@code null} if none was applied
- * @param gradientFactor the estimator's factor {@code kappa} on the gradient of the logits: 2 where
- *     SparseMixer v1 trains, else 1
+ * @param estimator makes the gradient of the logits
  */
 public record Routing(
     int tokens,
     int experts,
-    int topK,
+    int[] firstSlot_T1,
     double[] logits_TE,
     double[] p_TE,
     boolean[] kept_TE,
-    int[] expert_TK,
-    double[] scale_TK,
-    double[] multiplier_TK,
+    int[] wanted_S,
+    int[] expert_S,
+    boolean[] placed_S,
+    double[] scale_S,
+    double[] multiplier_S,
+    double[] backwardMultiplier_S,
     double[] logitScale_TE,
-    double gradientFactor) {}
+    Estimator estimator) {
+
+  /** Slots of {@code k} for every token. */
+  static int[] evenSlots(int tokens, int k) {
+    int[] firstSlot_T1 = new int[tokens + 1];
+    for (int t = 0; t <= tokens; t++) {
+      firstSlot_T1[t] = Math.multiplyExact(t, k);
+    }
+    return firstSlot_T1;
+  }
+
+  /** The same decisions under another estimator. */
+  Routing with(Estimator other) {
+    return new Routing(
+        tokens,
+        experts,
+        firstSlot_T1,
+        logits_TE,
+        p_TE,
+        kept_TE,
+        wanted_S,
+        expert_S,
+        placed_S,
+        scale_S,
+        multiplier_S,
+        backwardMultiplier_S,
+        logitScale_TE,
+        other);
+  }
+
+  /** Number of slots of all tokens. */
+  public int slots() {
+    return expert_S.length;
+  }
+
+  /** Whether a slot has a place at its expert. */
+  public boolean isPlaced(int slot) {
+    return placed_S == null || placed_S[slot];
+  }
+
+  /** Slots that went to another expert than the one wanted. */
+  public int rerouted() {
+    if (expert_S == wanted_S) {
+      return 0;
+    }
+    int rerouted = 0;
+    for (int slot = 0; slot < expert_S.length; slot++) {
+      rerouted += isPlaced(slot) && expert_S[slot] != wanted_S[slot] ? 1 : 0;
+    }
+    return rerouted;
+  }
+
+  /**
+   * Adds the gradient of the logits that flows through the outputs: {@code dLogits += ...}; balance
+   * loss and z-loss are not in it.
+   */
+  public void backward(double[] dLogits_TE, Feedback feedback) {
+    estimator.addGradient(dLogits_TE, this, feedback);
+  }
+
+  /** {@link #backward(double[], Feedback)} of gates that look at {@code s} alone. */
+  public void backward(double[] dLogits_TE, double[] s_S) {
+    backward(dLogits_TE, Feedback.of(s_S));
+  }
+}

@@ -1,7 +1,17 @@
 package troupe.router.gate;
 
-/** What gates do with one row, {@code [from, to)} of a row-major matrix. */
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.VectorSpecies;
+import troupe.core.math.Exp;
+
+/**
+ * What gates do with one row, {@code [from, to)} of a row-major matrix. {@link Tile} does it
+ * faster, for many rows.
+ */
 final class Rows {
+  private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
+  private static final int WIDTH = SPECIES.length();
+
   private Rows() {}
 
   /**
@@ -58,13 +68,11 @@ final class Rows {
 
   /** {@code p = softmax(logits)} of a row whose largest logit is {@code max}. */
   static void softmax(double[] p_TE, double[] logits_TE, double max, int from, int to) {
-    double sum = 0;
     for (int i = from; i < to; i++) {
-      double weight = Math.exp(logits_TE[i] - max);
-      p_TE[i] = weight;
-      sum += weight;
+      p_TE[i] = logits_TE[i] - max;
     }
-    divide(p_TE, sum, from, to);
+    Exp.of(p_TE, p_TE, from, to);
+    divideBySum(p_TE, from, to);
   }
 
   /**
@@ -72,21 +80,48 @@ final class Rows {
    */
   static void softmaxKept(
       double[] p_TE, double[] logits_TE, boolean[] kept_TE, double max, int from, int to) {
-    double sum = 0;
     for (int i = from; i < to; i++) {
       if (kept_TE[i]) {
-        double weight = Math.exp(logits_TE[i] - max);
-        p_TE[i] = weight;
-        sum += weight;
+        p_TE[i] = Exp.of(logits_TE[i] - max);
       }
     }
-    divide(p_TE, sum, from, to);
+    divideBySum(p_TE, from, to);
   }
 
-  private static void divide(double[] p_TE, double sum, int from, int to) {
+  private static void divideBySum(double[] p_TE, int from, int to) {
+    double sum = 0;
+    for (int i = from; i < to; i++) {
+      sum += p_TE[i];
+    }
     double scale = 1 / sum;
     for (int i = from; i < to; i++) {
       p_TE[i] *= scale;
     }
+  }
+
+  /** {@code d -= c p} of a row. */
+  static void subtract(double[] d_TE, double c, double[] p_TE, int from, int to) {
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      vector(d_TE, i).sub(vector(p_TE, i).mul(c)).intoArray(d_TE, i);
+    }
+    for (; i < to; i++) {
+      d_TE[i] -= p_TE[i] * c;
+    }
+  }
+
+  /** {@code d -= c p u} of a row. */
+  static void subtract(double[] d_TE, double c, double[] p_TE, double[] u_TE, int from, int to) {
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      vector(d_TE, i).sub(vector(p_TE, i).mul(c).mul(vector(u_TE, i))).intoArray(d_TE, i);
+    }
+    for (; i < to; i++) {
+      d_TE[i] -= p_TE[i] * c * u_TE[i];
+    }
+  }
+
+  private static DoubleVector vector(double[] values_TE, int at) {
+    return DoubleVector.fromArray(SPECIES, values_TE, at);
   }
 }

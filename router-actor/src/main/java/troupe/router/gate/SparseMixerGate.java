@@ -27,87 +27,39 @@ final class SparseMixerGate implements Gate {
   }
 
   @Override
-  public int topK() {
-    return 1;
-  }
-
-  @Override
-  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
-    Rows.checkShape(logits_TE, tokens, experts);
+  public Routing route(GateInput input) {
+    int tokens = input.tokens();
+    int experts = input.experts();
+    double[] logits_TE = input.logits_TE();
+    Draws draws = input.draws();
+    boolean training = input.training();
     double[] p_TE = new double[tokens * experts];
     boolean[] kept_TE = mask == MaskRule.NONE ? null : new boolean[tokens * experts];
     int[] expert_T = new int[tokens];
     double[] scale_T = new double[tokens];
-    double[] multiplier_T = new double[tokens];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int to = from + experts;
-      int best = Rows.argmaxFinite(logits_TE, from, to);
-      int chosen = best;
-      if (probabilities(p_TE, logits_TE, kept_TE, best, from, to) > 1 && training) {
-        chosen = sample(logits_TE, kept_TE, draws, t, from, to);
+    Tile tile = new Tile(experts);
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
+      tile.load(logits_TE, from, count);
+      tile.findBest();
+      boolean choice = kept_TE == null ? experts > 1 : tile.mask(mask);
+      tile.weigh();
+      tile.storeProbabilities(p_TE);
+      if (kept_TE != null) {
+        tile.storeKept(kept_TE);
       }
-      double scale = training ? scaleRule.scale(chosen == best, draws, t, 0) : 1;
-      expert_T[t] = chosen - from;
-      scale_T[t] = scale;
-      multiplier_T[t] = scale * p_TE[chosen];
-    }
-    return new Routing(
-        tokens,
-        experts,
-        1,
-        logits_TE,
-        p_TE,
-        kept_TE,
-        expert_T,
-        scale_T,
-        multiplier_T,
-        null,
-        training ? gradientFactor : 1);
-  }
-
-  /** Fills mask and masked softmax of a row and returns how many experts are kept. */
-  private int probabilities(
-      double[] p_TE, double[] logits_TE, boolean[] kept_TE, int best, int from, int to) {
-    double max = logits_TE[best];
-    if (kept_TE == null) {
-      Rows.softmax(p_TE, logits_TE, max, from, to);
-      return to - from;
-    }
-    int kept = 0;
-    for (int i = from; i < to; i++) {
-      boolean keep = mask.keeps(logits_TE[i], max);
-      kept_TE[i] = keep;
-      kept += keep ? 1 : 0;
-    }
-    if (kept == 1) {
-      p_TE[best] = 1;
-    } else {
-      Rows.softmaxKept(p_TE, logits_TE, kept_TE, max, from, to);
-    }
-    return kept;
-  }
-
-  /** Gumbel-max over the kept experts of a row: {@code argmax(logit - ln e)} has the law of p. */
-  private static int sample(
-      double[] logits_TE, boolean[] kept_TE, Draws draws, int token, int from, int to) {
-    int winner = -1;
-    double highest = 0;
-    for (int i = from; i < to; i++) {
-      if (kept_TE != null && !kept_TE[i]) {
-        continue;
+      boolean sampled = choice && training;
+      if (sampled) {
+        tile.race(draws, 0);
       }
-      double score = logits_TE[i] - Math.log(draws.exponential(token, i - from, 0));
-      if (winner < 0 || score > highest) {
-        winner = i;
-        highest = score;
+      for (int t = 0; t < count; t++) {
+        int best = tile.best(t);
+        int chosen = sampled ? tile.chosen(t) : best;
+        expert_T[from + t] = chosen;
+        scale_T[from + t] = training ? scaleRule.scale(chosen == best, draws, from + t, 0) : 1;
       }
     }
-    return winner;
-  }
-
-  @Override
-  public void backward(double[] dLogits_TE, Routing routing, double[] s_T) {
-    RouterGradient.addTopOne(dLogits_TE, routing, s_T);
+    return TopOne.routing(
+        input, logits_TE, p_TE, kept_TE, expert_T, scale_T, null, training ? gradientFactor : 1);
   }
 }

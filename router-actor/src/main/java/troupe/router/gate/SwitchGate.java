@@ -16,42 +16,30 @@ final class SwitchGate implements Gate {
   }
 
   @Override
-  public int topK() {
-    return 1;
-  }
-
-  @Override
-  public Routing route(double[] logits_TE, int tokens, int experts, Draws draws, boolean training) {
-    Rows.checkShape(logits_TE, tokens, experts);
-    boolean jittered = training && logitJitter.epsilon() > 0;
+  public Routing route(GateInput input) {
+    int tokens = input.tokens();
+    int experts = input.experts();
+    double[] logits_TE = input.logits_TE();
+    boolean jittered = input.training() && logitJitter.epsilon() > 0;
     double[] u_TE = jittered ? new double[tokens * experts] : null;
     double[] used_TE = jittered ? new double[tokens * experts] : logits_TE;
     double[] p_TE = new double[tokens * experts];
     int[] expert_T = new int[tokens];
-    double[] scale_T = new double[tokens];
-    double[] multiplier_T = new double[tokens];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int to = from + experts;
+    Tile tile = new Tile(experts);
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
       if (jittered) {
-        for (int i = from; i < to; i++) {
-          double u = logitJitter.factor(draws.noise(t, i - from));
-          u_TE[i] = u;
-          used_TE[i] = logits_TE[i] * u;
-        }
+        tile.loadJittered(logits_TE, from, count, logitJitter, input.draws(), u_TE, used_TE);
+      } else {
+        tile.load(logits_TE, from, count);
       }
-      int best = Rows.argmaxFinite(used_TE, from, to);
-      Rows.softmax(p_TE, used_TE, used_TE[best], from, to);
-      expert_T[t] = best - from;
-      scale_T[t] = 1;
-      multiplier_T[t] = p_TE[best];
+      tile.findBest();
+      tile.weigh();
+      tile.storeProbabilities(p_TE);
+      for (int t = 0; t < count; t++) {
+        expert_T[from + t] = tile.best(t);
+      }
     }
-    return new Routing(
-        tokens, experts, 1, used_TE, p_TE, null, expert_T, scale_T, multiplier_T, u_TE, 1);
-  }
-
-  @Override
-  public void backward(double[] dLogits_TE, Routing routing, double[] s_T) {
-    RouterGradient.addTopOne(dLogits_TE, routing, s_T);
+    return TopOne.routing(input, used_TE, p_TE, null, expert_T, TopOne.FULL, u_TE, 1);
   }
 }

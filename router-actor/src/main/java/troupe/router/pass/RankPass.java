@@ -87,7 +87,8 @@ public final class RankPass implements AutoCloseable {
    * and experts should begin.
    */
   private void addForward(int layer) {
-    if (state.device().routing() != null) {
+    MoeLayer moeLayer = state.moeLayer(layer);
+    if (moeLayer != null && moeLayer.routesOnDevice()) {
       add(Kind.FORWARD, layer);
       add(Kind.DISPATCH, layer);
       return;

@@ -4,6 +4,7 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
+import troupe.router.gate.Feedback;
 import troupe.router.gate.NonFiniteLogitsException;
 
 /** A routing that stays on the device; the host learns counts and sums. */
@@ -49,7 +50,9 @@ final class DeviceRoutedTokens implements RoutedTokens {
         summary.sumP_E(),
         summary.sumZ(),
         tokens,
+        summary.offset_E1()[experts],
         tokens - summary.offset_E1()[experts],
+        0,
         summary.alive());
   }
 
@@ -70,12 +73,17 @@ final class DeviceRoutedTokens implements RoutedTokens {
   }
 
   @Override
-  public void logitsGradient(Tensor dLogits_TE, double[] load_E, long globalTokens) {
+  public void logitsGradient(
+      Tensor dLogits_TE,
+      Tensor dState,
+      Feedback.Losses losses,
+      double[] load_E,
+      long globalTokens) {
     kernels.logitsGradient(
         dLogits_TE,
         routed,
         load_E,
-        config.balanceCoefficient() * experts / globalTokens,
+        config.balanceWeight() * experts / globalTokens,
         2 * config.zCoefficient() / globalTokens);
   }
 

@@ -21,6 +21,16 @@ final class DeviceRouter implements TokenRouter {
   private final Jitter inputJitter;
   private final Capacity capacity;
 
+  /** Whether a device routes as this config wants it, or has to leave that to the host. */
+  static boolean serves(Device device, RunConfig config) {
+    RunConfig.Experts experts = config.experts();
+    return device.routing() != null
+        && Gates.onDevice(config.gate()) != null
+        && experts.drop() != RunConfig.DropOrder.PROBABILITY
+        && experts.overflow() == RunConfig.Overflow.DROP
+        && experts.capacityGroups() == 0;
+  }
+
   DeviceRouter(Device device, RunConfig config) {
     this.device = device;
     this.routing = device.routing();
@@ -47,7 +57,8 @@ final class DeviceRouter implements TokenRouter {
   }
 
   @Override
-  public RoutedTokens route(Tensor logits_TE, Draws draws, boolean training) {
+  public RoutedTokens route(
+      Tensor logits_TE, int[] ids_T, Tensor state, Draws draws, boolean training) {
     int rows = training ? capacity.rows(logits_TE.rows(), logits_TE.columns()) : Integer.MAX_VALUE;
     Room room = new Room(rows, capacity.order() == RunConfig.DropOrder.SHUFFLED);
     return new DeviceRoutedTokens(
@@ -56,5 +67,10 @@ final class DeviceRouter implements TokenRouter {
         logits_TE.rows(),
         logits_TE.columns(),
         routing.route(logits_TE, gate, training ? key(draws) : null, room, training));
+  }
+
+  @Override
+  public boolean isOnDevice() {
+    return true;
   }
 }

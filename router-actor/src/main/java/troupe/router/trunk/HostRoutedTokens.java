@@ -7,7 +7,10 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.BalanceLoss;
 import troupe.router.gate.DispatchPlan;
+import troupe.router.gate.Feedback;
 import troupe.router.gate.Gate;
+import troupe.router.gate.GateInput;
+import troupe.router.gate.GateState;
 import troupe.router.gate.Routing;
 import troupe.router.gate.ZLoss;
 
@@ -17,20 +20,27 @@ public final class HostRoutedTokens implements RoutedTokens {
   private final Kernels kernels;
   private final RunConfig.GateConfig config;
   private final Gate gate;
+  private final GateInput input;
   private final Routing routing;
   private final DispatchPlan plan;
   private final double[] multiplier_R;
-  private double[] s_TK;
+  private final double[] backwardMultiplier_R;
+  private double[] s_S;
 
   HostRoutedTokens(
-      Device device, RunConfig.GateConfig config, Gate gate, Routing routing, DispatchPlan plan) {
+      Device device, RunConfig.GateConfig config, Gate gate, GateInput input, Routing routing) {
     this.device = device;
     this.kernels = device.kernels();
     this.config = config;
     this.gate = gate;
+    this.input = input;
     this.routing = routing;
-    this.plan = plan;
-    this.multiplier_R = plan.toRows(routing.multiplier_TK());
+    this.plan = DispatchPlan.of(routing);
+    this.multiplier_R = plan.toRows(routing.multiplier_S());
+    this.backwardMultiplier_R =
+        routing.backwardMultiplier_S() == routing.multiplier_S()
+            ? multiplier_R
+            : plan.toRows(routing.backwardMultiplier_S());
   }
 
   /** What the gate decided. */
@@ -50,7 +60,7 @@ public final class HostRoutedTokens implements RoutedTokens {
 
   @Override
   public LayerStats stats() {
-    return LayerStats.of(routing, plan);
+    return LayerStats.of(routing, plan, gate.balancesFirstChoices());
   }
 
   @Override
@@ -63,16 +73,17 @@ public final class HostRoutedTokens implements RoutedTokens {
     return Arrays.copyOfRange(plan.tokenOfRow_R(), offset_E1[expert], offset_E1[expert + 1]);
   }
 
-  private double[] multipliersOf(int expert) {
+  private double[] rowsOf(double[] x_R, int expert) {
     int[] offset_E1 = plan.offset_E1();
-    return Arrays.copyOfRange(multiplier_R, offset_E1[expert], offset_E1[expert + 1]);
+    return Arrays.copyOfRange(x_R, offset_E1[expert], offset_E1[expert + 1]);
   }
 
   @Override
   public void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Tensor omega_1D) {
     kernels.copy(x_TD, mid_TD);
     for (int expert = 0; expert < y_E.length; expert++) {
-      kernels.combineForward(x_TD, y_E[expert], tokensOf(expert), multipliersOf(expert), omega_1D);
+      kernels.combineForward(
+          x_TD, y_E[expert], tokensOf(expert), rowsOf(multiplier_R, expert), omega_1D);
     }
   }
 
@@ -90,22 +101,41 @@ public final class HostRoutedTokens implements RoutedTokens {
             dX_TD,
             y_E[expert],
             tokensOf(expert),
-            multipliersOf(expert),
+            rowsOf(backwardMultiplier_R, expert),
             omega_1D);
       }
-      s_TK = plan.toSlots(s_R1.toDoubles());
+      s_S = plan.toSlots(s_R1.toDoubles());
     }
   }
 
   @Override
-  public void logitsGradient(Tensor dLogits_TE, double[] load_E, long tokens) {
+  public void logitsGradient(
+      Tensor dLogits_TE, Tensor dState, Feedback.Losses losses, double[] load_E, long tokens) {
     double[] dLogits = new double[routing.p_TE().length];
-    gate.backward(dLogits, routing, s_TK);
-    BalanceLoss.addGradient(dLogits, routing, load_E, config.balanceCoefficient(), tokens);
+    Feedback feedback = new Feedback(s_S, losses, load_E, tokens);
+    routing.backward(dLogits, feedback);
+    if (dState != null) {
+      changeState(dState, feedback);
+    }
+    if (config.balanceWeight() > 0) {
+      BalanceLoss.addGradient(dLogits, routing, load_E, config.balanceWeight(), tokens);
+    }
     if (config.zCoefficient() > 0) {
       ZLoss.addGradient(dLogits, routing, config.zCoefficient(), tokens);
     }
     dLogits_TE.set(dLogits);
+  }
+
+  /** Adds to the gradient what a step adds to the state: {@code -rate * change}. */
+  private void changeState(Tensor dState, Feedback feedback) {
+    GateState kept = gate.state();
+    double[] change = new double[input.state().length];
+    kept.addChange(change, input.state(), routing, feedback);
+    double[] sum = dState.toDoubles();
+    for (int i = 0; i < sum.length; i++) {
+      sum[i] -= kept.rate() * change[i];
+    }
+    dState.set(sum);
   }
 
   @Override

@@ -4,15 +4,16 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Capacity;
-import troupe.router.gate.DispatchPlan;
 import troupe.router.gate.Draws;
 import troupe.router.gate.Gate;
+import troupe.router.gate.GateInput;
 import troupe.router.gate.Gates;
 import troupe.router.gate.Jitter;
-import troupe.router.gate.Routing;
 
 /** The gate in double precision on the host: for devices that are the host. */
 final class HostRouter implements TokenRouter {
+  private static final double[] NO_STATE = {};
+
   private final Device device;
   private final RunConfig config;
   private final Gate gate;
@@ -42,12 +43,25 @@ final class HostRouter implements TokenRouter {
   }
 
   @Override
-  public RoutedTokens route(Tensor logits_TE, Draws draws, boolean training) {
+  public RoutedTokens route(
+      Tensor logits_TE, int[] ids_T, Tensor state, Draws draws, boolean training) {
     try (logits_TE) {
-      Routing routing =
-          gate.route(logits_TE.toDoubles(), logits_TE.rows(), logits_TE.columns(), draws, training);
-      DispatchPlan plan = DispatchPlan.of(routing, training ? capacity : Capacity.DROPLESS, draws);
-      return new HostRoutedTokens(device, config.gate(), gate, routing, plan);
+      GateInput input =
+          new GateInput(
+              logits_TE.toDoubles(),
+              logits_TE.rows(),
+              logits_TE.columns(),
+              ids_T,
+              state == null ? NO_STATE : state.toDoubles(),
+              training ? capacity : Capacity.DROPLESS,
+              draws,
+              training);
+      return new HostRoutedTokens(device, config.gate(), gate, input, gate.route(input));
     }
+  }
+
+  @Override
+  public boolean isOnDevice() {
+    return false;
   }
 }

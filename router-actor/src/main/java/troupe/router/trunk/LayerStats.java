@@ -1,6 +1,8 @@
 package troupe.router.trunk;
 
+import java.util.Arrays;
 import troupe.router.gate.DispatchPlan;
+import troupe.router.gate.Ledger;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 import troupe.router.gate.ZLoss;
@@ -10,48 +12,102 @@ import troupe.router.gate.ZLoss;
  * micro-batches add up. Arrays are not written to once the stats are sent.
  *
  * @param routed_E rows each expert was chosen for, before dropping
+ * @param first_E those that were a token's first choice, for gates whose balance loss counts these
+ *     alone; empty for all others
  * @param sumP_E probabilities of each expert, summed over tokens
  * @param sumZ squared log-sum-exp, summed over tokens
  * @param tokens number of tokens
+ * @param kept rows that experts got
  * @param dropped rows over capacity
+ * @param rerouted rows over capacity that another expert took
  * @param alive tokens with more than one expert kept by the mask
  */
 public record LayerStats(
-    long[] routed_E, double[] sumP_E, double sumZ, long tokens, long dropped, long alive) {
+    long[] routed_E,
+    long[] first_E,
+    double[] sumP_E,
+    double sumZ,
+    long tokens,
+    long kept,
+    long dropped,
+    long rerouted,
+    long alive) {
+  private static final long[] NOT_COUNTED = {};
+
+  /** Stats of a gate whose balance loss counts all rows. */
+  public LayerStats(
+      long[] routed_E,
+      double[] sumP_E,
+      double sumZ,
+      long tokens,
+      long kept,
+      long dropped,
+      long rerouted,
+      long alive) {
+    this(routed_E, NOT_COUNTED, sumP_E, sumZ, tokens, kept, dropped, rerouted, alive);
+  }
+
   /** Nothing yet. */
   public static LayerStats none(int experts) {
-    return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0);
+    return new LayerStats(new long[experts], new double[experts], 0, 0, 0, 0, 0, 0);
   }
 
   /** The stats of one micro-batch. */
-  static LayerStats of(Routing routing, DispatchPlan plan) {
-    long[] counts = new long[routing.experts()];
-    for (int e = 0; e < counts.length; e++) {
-      counts[e] = plan.routed_E()[e];
-    }
+  static LayerStats of(Routing routing, DispatchPlan plan, boolean balancesFirstChoices) {
     return new LayerStats(
-        counts,
+        longs(plan.routed_E()),
+        balancesFirstChoices ? longs(Load.firstChoices(routing)) : NOT_COUNTED,
         Load.sumP(routing),
         ZLoss.sum(routing),
         routing.tokens(),
+        plan.rows(),
         plan.dropped(),
+        routing.rerouted(),
         Load.alive(routing));
+  }
+
+  private static long[] longs(int[] counts) {
+    return Arrays.stream(counts).asLongStream().toArray();
+  }
+
+  /** Rows of each expert that the balance loss counts. */
+  public long[] balanced_E() {
+    return first_E.length == 0 ? routed_E : first_E;
+  }
+
+  /**
+   * Where the rows went.
+   *
+   * @throws IllegalStateException if they do not add up
+   */
+  public Ledger ledger() {
+    return new Ledger(Arrays.stream(routed_E).sum(), kept, dropped, rerouted);
   }
 
   /** These stats and others. */
   public LayerStats plus(LayerStats other) {
-    long[] routed = routed_E.clone();
     double[] sumP = sumP_E.clone();
-    for (int e = 0; e < routed.length; e++) {
-      routed[e] += other.routed_E[e];
+    for (int e = 0; e < sumP.length; e++) {
       sumP[e] += other.sumP_E[e];
     }
+    boolean countsFirst = first_E.length + other.first_E.length > 0;
     return new LayerStats(
-        routed,
+        sum(routed_E, other.routed_E),
+        countsFirst ? sum(balanced_E(), other.balanced_E()) : NOT_COUNTED,
         sumP,
         sumZ + other.sumZ,
         tokens + other.tokens,
+        kept + other.kept,
         dropped + other.dropped,
+        rerouted + other.rerouted,
         alive + other.alive);
+  }
+
+  private static long[] sum(long[] a, long[] b) {
+    long[] sum = a.clone();
+    for (int e = 0; e < sum.length; e++) {
+      sum[e] += b[e];
+    }
+    return sum;
   }
 }

@@ -22,6 +22,9 @@ public final class MicroBatch implements AutoCloseable {
   /** Gradient of the residual stream, on the way back. */
   Tensor dX_TD;
 
+  /** Cross entropy of each token in nats, once it is predicted. */
+  double[] loss_T;
+
   Tensor finalMean_T1;
   Tensor finalRstd_T1;
   Tensor finalNorm_TD;

@@ -6,28 +6,34 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
+import troupe.router.gate.Gates;
+import troupe.router.trace.RouterTrace;
 
 /**
  * The gate's side of a mixture-of-experts layer, with h the normed input and f the rows that
  * experts return:
  *
  * <pre>
- *   route            logits = h Wr + br; experts and multipliers by the gate
+ *   route            logits = head(h), most often h Wr + br; experts and multipliers by the gate
  *   dispatch         rows of h sorted by expert
  *   combine          x[t] = mid[t] + multiplier * omega * f[t]                      (a dropped token passes by)
  *   combineBackward  df = multiplier * omega * g;  s = sum_d g omega f              (g: gradient of x)
- *   routeBackward    dLogits by estimator, balance loss and z-loss; dh = dLogits Wr^T + rows that experts return
+ *   routeBackward    dLogits by estimator, balance loss and z-loss; dh = back through the head + rows that experts return
  * </pre>
  */
 public final class MoeLayer {
   private final Device device;
   private final Kernels kernels;
   private final TokenRouter router;
-  private final Tensor w_DE;
-  private final Tensor b_1E;
+  private final RouterTrace trace;
+  private final RouterHead head;
+  private final int experts;
+  private final Tensor state;
+  private final Tensor dState;
+  private final boolean needsLosses;
   private final Tensor omega_1D;
-  private final Tensor dW_DE;
-  private final Tensor dB_1E;
   private final Tensor dOmega_1D;
 
   /** The gate of {@code layer} over these parameters. */
@@ -36,17 +42,27 @@ public final class MoeLayer {
     this.device = device;
     this.kernels = device.kernels();
     this.router =
-        device.routing() == null
-            ? new HostRouter(device, config)
-            : new DeviceRouter(device, config);
+        DeviceRouter.serves(device, config)
+            ? new DeviceRouter(device, config)
+            : new HostRouter(device, config);
+    this.trace = RouterTrace.of(config, layer);
     String prefix = TrunkParameters.prefix(layer);
-    this.w_DE = parameters.get(prefix + "router.w");
-    this.b_1E = parameters.get(prefix + "router.b");
-    this.dW_DE = gradients.get(prefix + "router.w");
-    this.dB_1E = gradients.get(prefix + "router.b");
+    this.head = RouterHead.of(device, config, prefix, parameters, gradients);
+    this.experts = config.experts().count();
+    Gate gate = Gates.of(config.gate());
+    this.needsLosses = gate.needsLosses();
+    boolean keeps = gate.state() != null;
+    String kept = gate.hashes() ? TrunkParameters.HASH_TABLE : prefix + "router.state";
+    this.state = keeps || gate.hashes() ? parameters.get(kept) : null;
+    this.dState = keeps ? gradients.get(prefix + "router.state") : null;
     boolean omega = config.gate().omega();
     this.omega_1D = omega ? parameters.get(prefix + "omega") : null;
     this.dOmega_1D = omega ? gradients.get(prefix + "omega") : null;
+  }
+
+  /** Whether the host has to wait for the device before it knows how many rows an expert gets. */
+  public boolean routesOnDevice() {
+    return router.isOnDevice();
   }
 
   /** Chooses experts for every token. */
@@ -54,10 +70,16 @@ public final class MoeLayer {
     LayerActivations saved = micro.layer(layer);
     TokenRouter.Jittered jittered = training ? router.jitter(saved.norm2_TD, draws) : null;
     Tensor input_TD = jittered == null ? saved.norm2_TD : jittered.input_TD();
-    Tensor logits_TE = device.allocate(micro.tokens(), w_DE.columns());
-    kernels.linear(logits_TE, input_TD, w_DE, b_1E, null);
+    Tensor logits_TE = device.allocate(micro.tokens(), experts);
+    head.forward(logits_TE, input_TD);
+    if (training && trace != null) {
+      trace.write(logits_TE, micro.batch().tokens_T(), state, draws);
+    }
     saved.moe =
-        new MoeActivations(router.route(logits_TE, draws, training), jittered, w_DE.columns());
+        new MoeActivations(
+            router.route(logits_TE, micro.batch().tokens_T(), state, draws, training),
+            jittered,
+            experts);
     return saved.moe;
   }
 
@@ -98,11 +120,12 @@ public final class MoeLayer {
     MoeActivations moe = saved.moe;
     Tensor dH_TD = device.allocateActivations(micro.tokens(), saved.norm2_TD.columns());
     try (Tensor dLogits_TE = device.allocate(micro.tokens(), moe.experts())) {
-      moe.routed.logitsGradient(dLogits_TE, load_E, tokens);
+      Feedback.Losses losses =
+          needsLosses ? Feedback.Losses.of(micro.loss_T, micro.batch().seq(), tokens) : null;
+      moe.routed.logitsGradient(dLogits_TE, dState, losses, load_E, tokens);
       boolean jittered = moe.jittered != null;
       Tensor input_TD = jittered ? moe.jittered.input_TD() : saved.norm2_TD;
-      kernels.weightGradient(dW_DE, dB_1E, input_TD, dLogits_TE, true);
-      kernels.matmul(dH_TD, dLogits_TE, false, w_DE, true, false);
+      head.backward(dH_TD, dLogits_TE, input_TD);
       if (jittered) {
         kernels.multiply(dH_TD, dH_TD, moe.jittered.factor_TD());
       }

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;
 import troupe.core.optim.OwnedParameters;
@@ -33,15 +34,24 @@ public final class RankState implements AutoCloseable {
   private long gradientStep = -1;
   private final Incarnations incarnations = new Incarnations();
 
-  /** A rank whose trunk starts from the seed of {@code config}. */
+  /** A rank whose trunk starts from the seed of {@code config}, whatever the text is. */
   public RankState(Device device, RunConfig config, int rank) {
+    this(device, config, rank, TokenCounts.UNKNOWN);
+  }
+
+  /**
+   * A rank whose trunk starts from the seed of {@code config}.
+   *
+   * @param counts of the text that the run trains on
+   */
+  public RankState(Device device, RunConfig config, int rank, TokenCounts counts) {
     this.rank = rank;
     this.device = device;
     this.config = config;
     ParameterLayout layout = TrunkParameters.layout(config);
     this.slices = new Slices(layout.size(), config.train().ranks());
     this.segments = new Segments(layout, slices, TrunkParameters.finalAfter(config));
-    this.parameters = Parameters.initialised(device, layout, config.seed());
+    this.parameters = TrunkParameters.initialised(device, config, layout, counts);
     this.gradients = new Parameters(device, layout);
     this.sum = slices.ranks() == 1 ? null : device.allocate(1, slices.count(rank));
     this.owned =
@@ -49,6 +59,7 @@ public final class RankState implements AutoCloseable {
             device,
             parameterSlice(rank),
             layout.decayed() - slices.from(rank),
+            layout.optimized() - slices.from(rank),
             config.optimizer().weightDecay());
     this.trunk = new Trunk(device, config.model(), parameters, gradients);
     this.moeLayers = new MoeLayer[config.model().layers()];
@@ -116,6 +127,12 @@ public final class RankState implements AutoCloseable {
    */
   public Tensor gradientSum() {
     return sum == null ? gradients.flat() : sum;
+  }
+
+  /** The part of {@link #gradientSum()} that is a gradient: without what gates keep. */
+  public Tensor optimizedGradientSum() {
+    long count = parameters.layout().optimized() - slices.from(rank);
+    return gradientSum().slice(0, 1, (int) Math.clamp(count, 0, slices.count(rank)));
   }
 
   /** The part of {@link #gradientSum()} for a segment of the slice that this rank owns. */

@@ -1,6 +1,7 @@
 package troupe.router.trunk;
 
 import troupe.core.tensor.Tensor;
+import troupe.router.gate.Feedback;
 
 /**
  * Who of a micro-batch goes to which expert, and what that does to rows and gradients. Rows are
@@ -38,10 +39,15 @@ public interface RoutedTokens extends AutoCloseable {
   /**
    * {@code dLogits = } the estimator's gradient, that of the balance loss and of the z-loss.
    *
+   * @param dState {@code dState += } how the gate wants to change what it keeps; {@code null} if it
+   *     keeps nothing
+   * @param losses {@code null} unless the gate {@link troupe.router.gate.Gate#needsLosses needs}
+   *     them
    * @param load_E share of the tokens of the global batch that each expert was chosen for
    * @param tokens of the global batch
    */
-  void logitsGradient(Tensor dLogits_TE, double[] load_E, long tokens);
+  void logitsGradient(
+      Tensor dLogits_TE, Tensor dState, Feedback.Losses losses, double[] load_E, long tokens);
 
   /** {@code dH[t] += dIn[row of t]}: the backward pass of {@link #dispatch}. */
   void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E);

@@ -89,7 +89,7 @@ public final class RoutingCheck {
         Tensor x_TD = device.allocateActivations(TOKENS, CHANNELS);
         TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
         RoutedTokens routed =
-            router.route(exact(device, random, TOKENS, EXPERTS), draws, training)) {
+            router.route(exact(device, random, TOKENS, EXPERTS), null, null, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
       try (Tensor sent_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
           Tensor dY_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
@@ -101,7 +101,8 @@ public final class RoutingCheck {
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(dLogits_TE, new double[] {0.4, 0.1, 0.2, 0.2, 0.1}, TOKENS);
+        routed.logitsGradient(
+            dLogits_TE, null, null, new double[] {0.4, 0.1, 0.2, 0.2, 0.1}, TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(

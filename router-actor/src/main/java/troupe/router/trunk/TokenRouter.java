@@ -26,7 +26,12 @@ interface TokenRouter {
    * Chooses experts for every token.
    *
    * @param logits_TE belongs to the routing from now on
+   * @param ids_T the vocabulary's number of each token
+   * @param state what the gate keeps from step to step, {@code null} if nothing
    * @param draws {@code null} outside of training
    */
-  RoutedTokens route(Tensor logits_TE, Draws draws, boolean training);
+  RoutedTokens route(Tensor logits_TE, int[] ids_T, Tensor state, Draws draws, boolean training);
+
+  /** Whether tokens are routed where the device has them, so that the host learns counts late. */
+  boolean isOnDevice();
 }

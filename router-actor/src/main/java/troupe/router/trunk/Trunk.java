@@ -164,7 +164,8 @@ public final class Trunk {
         predictBackward(micro, logits_TV);
       }
       double sum = 0;
-      for (double loss : losses_T1.toDoubles()) {
+      micro.loss_T = losses_T1.toDoubles();
+      for (double loss : micro.loss_T) {
         sum += loss;
       }
       return sum;

@@ -1,14 +1,21 @@
 package troupe.router.trunk;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import troupe.core.config.RunConfig;
+import troupe.core.data.TokenCounts;
 import troupe.core.nn.FeedForward;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.ParameterSpec;
+import troupe.core.nn.Parameters;
+import troupe.core.tensor.Device;
 import troupe.expert.network.ExpertState;
+import troupe.router.gate.GateState;
+import troupe.router.gate.Gates;
+import troupe.router.gate.HashTable;
 
 /** Names, shapes and starting values of everything that is not an expert. */
 public final class TrunkParameters {
@@ -16,13 +23,16 @@ public final class TrunkParameters {
    * Standard deviation of embeddings and routers at the start, as GPT-2 has it for all matrices.
    * Routers start small so that no expert is far ahead before it has learned anything.
    */
-  private static final double SMALL_STD = 0.02;
+  static final double SMALL_STD = 0.02;
+
+  /** The expert of each token of the vocabulary, in all layers; only where the gate hashes. */
+  static final String HASH_TABLE = "router.table";
 
   private TrunkParameters() {}
 
   /** The layout of the trunk in canonical order: embeddings, layers, last norm, head. */
   public static ParameterLayout layout(RunConfig config) {
-    List<ParameterSpec> specs = new ArrayList<>(embeddings(config.model()));
+    List<ParameterSpec> specs = new ArrayList<>(embeddings(config));
     for (int layer = 0; layer < config.model().layers(); layer++) {
       specs.addAll(layer(config, layer));
     }
@@ -44,14 +54,35 @@ public final class TrunkParameters {
         finalAfter.put(spec.name(), layer);
       }
     }
-    embeddings(config.model()).forEach(spec -> finalAfter.put(spec.name(), 0));
+    embeddings(config).forEach(spec -> finalAfter.put(spec.name(), 0));
     return finalAfter;
   }
 
-  private static List<ParameterSpec> embeddings(RunConfig.Model model) {
-    return List.of(
-        ParameterSpec.matrix("tok", model.vocab(), model.dModel(), SMALL_STD),
-        ParameterSpec.matrix("pos", model.seq(), model.dModel(), SMALL_STD));
+  /**
+   * Parameters as a run starts with them. They depend on the config and on the text alone; the text
+   * matters only where tokens are hashed by how often they occur.
+   */
+  static Parameters initialised(
+      Device device, RunConfig config, ParameterLayout layout, TokenCounts counts) {
+    Parameters parameters = Parameters.initialised(device, layout, config.seed());
+    if (Gates.of(config.gate()).hashes()) {
+      int[] table_V = HashTable.of(config, counts);
+      parameters.get(HASH_TABLE).set(Arrays.stream(table_V).asDoubleStream().toArray());
+    }
+    return parameters;
+  }
+
+  private static List<ParameterSpec> embeddings(RunConfig config) {
+    RunConfig.Model model = config.model();
+    List<ParameterSpec> specs = new ArrayList<>();
+    specs.add(ParameterSpec.matrix("tok", model.vocab(), model.dModel(), SMALL_STD));
+    specs.add(ParameterSpec.matrix("pos", model.seq(), model.dModel(), SMALL_STD));
+    if (Gates.of(config.gate()).hashes()) {
+      // Saved with the rest: a run that goes on, or is asked elsewhere, needs no text to hash
+      // alike.
+      specs.add(ParameterSpec.state(HASH_TABLE, model.vocab(), 0));
+    }
+    return specs;
   }
 
   private static List<ParameterSpec> layer(RunConfig config, int layer) {
@@ -68,8 +99,12 @@ public final class TrunkParameters {
     specs.add(ParameterSpec.vector(prefix + "ln2.g", d, 1));
     specs.add(ParameterSpec.vector(prefix + "ln2.b", d, 0));
     if (model.isMoe(layer)) {
-      specs.add(ParameterSpec.matrix(prefix + "router.w", d, config.experts().count(), SMALL_STD));
-      specs.add(ParameterSpec.vector(prefix + "router.b", config.experts().count(), 0));
+      specs.addAll(RouterHead.specs(config, prefix, initStd(model)));
+      GateState kept = Gates.of(config.gate()).state();
+      if (kept != null) {
+        int size = kept.size(config.experts().count());
+        specs.add(ParameterSpec.state(prefix + "router.state", size, kept.initial()));
+      }
       if (config.gate().omega()) {
         specs.add(ParameterSpec.vector(prefix + "omega", d, 1));
       }

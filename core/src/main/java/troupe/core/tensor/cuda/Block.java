@@ -14,16 +14,12 @@ final class Block {
   private long shadow;
   private boolean shadowCurrent;
 
-  Block(Gpu gpu, long elements, DType type) {
-    this(gpu, elements, type, gpu.memoryStream());
-  }
-
-  /** Memory for what comes next in one of the GPU's streams. */
-  Block(Gpu gpu, long elements, DType type, long stream) {
+  /** Memory at an address, allocated for that many elements. */
+  Block(Gpu gpu, long address, long elements, DType type) {
     this.gpu = gpu;
+    this.address = address;
     this.elements = elements;
     this.type = type;
-    this.address = gpu.allocate(Math.max(1, elements) * type.bytes(), stream);
   }
 
   long address() {

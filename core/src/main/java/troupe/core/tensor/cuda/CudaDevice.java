@@ -1,7 +1,12 @@
 package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
-import java.util.concurrent.atomic.AtomicLong;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.core.tensor.CheckedKernels;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
@@ -11,8 +16,8 @@ import troupe.core.tensor.Readback;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.driver.BlasLt;
 import troupe.core.tensor.cuda.driver.CudaException;
-import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -26,6 +31,9 @@ public final class CudaDevice implements Device {
 
   private static final int UPDATE_CHUNK = 1 << 28;
 
+  private static final Logger LOG = LoggerFactory.getLogger(CudaDevice.class);
+
+  private final Resources resources = new Resources();
   private final Gpu gpu;
   private final Transfers transfers;
   private final PeerCopies peerCopies;
@@ -33,29 +41,46 @@ public final class CudaDevice implements Device {
   private final GpuTimeline timeline;
   private final Launcher launcher;
   private final MatrixProducts products;
-  private final GroupedProducts groupedProducts;
   private final Kernels kernels;
   private final RoutingKernels routing;
-  private final AtomicLong allocated = new AtomicLong();
 
   /**
-   * Opens a GPU and compiles its kernels.
+   * Opens a GPU.
    *
    * @param index of the GPU, from 0
+   * @param patience how long to wait for it at most
+   * @param kernels compiles kernels for ten times a compute capability
+   * @param blas loads the library of matrix products
    * @throws troupe.core.UserException if a library or the GPU is missing
    */
-  public CudaDevice(CudaLibraries libraries, Driver driver, int index) {
-    this.gpu = new Gpu(driver, index);
-    this.transfers = new Transfers(gpu);
-    this.peerCopies = new PeerCopies(gpu);
-    this.readbacks = new Readbacks(gpu);
-    this.timeline = new GpuTimeline(gpu);
-    this.launcher =
-        new Launcher(gpu, timeline, KernelSources.compile(libraries.compiler(), gpu.capability()));
-    this.products = new MatrixProducts(gpu, timeline, libraries.matrixProducts());
-    this.groupedProducts = GroupedProducts.of(gpu, launcher);
-    this.kernels = new CheckedKernels(this, new CudaKernels(this));
-    this.routing = new CudaRouting(this);
+  CudaDevice(
+      Driver driver,
+      int index,
+      Duration patience,
+      IntFunction<List<byte[]>> kernels,
+      Supplier<BlasLt> blas) {
+    this.gpu = new Gpu(driver, index, patience);
+    resources.onClose(gpu::close);
+    try {
+      this.transfers = new Transfers(gpu);
+      resources.onClose(transfers::close);
+      this.peerCopies = new PeerCopies(gpu);
+      resources.onClose(peerCopies::close);
+      this.readbacks = new Readbacks(gpu);
+      resources.onClose(readbacks::close);
+      this.timeline = new GpuTimeline(gpu);
+      resources.onClose(timeline::close);
+      this.launcher = new Launcher(gpu, timeline, kernels.apply(gpu.capability()));
+      resources.onClose(launcher::close);
+      this.products = new MatrixProducts(gpu, timeline, blas.get());
+      resources.onClose(products::close);
+      resources.onClose(GroupedProducts.of(gpu, launcher)::close);
+      this.kernels = new CheckedKernels(this, new CudaKernels(this));
+      this.routing = new CudaRouting(this);
+    } catch (RuntimeException | LinkageError e) {
+      resources.closeAfter(e);
+      throw e;
+    }
   }
 
   @Override
@@ -99,49 +124,15 @@ public final class CudaDevice implements Device {
   }
 
   private Block block(int rows, int columns, DType type, long stream) {
-    try {
-      Block block = new Block(gpu, (long) rows * columns, type, stream);
-      allocated.addAndGet(block.bytes());
-      return block;
-    } catch (CudaException e) {
-      throw e.code() == CudaException.OUT_OF_MEMORY
-          ? outOfMemory(rows, columns, type)
-          : gpu.explain(e);
-    }
-  }
-
-  private CudaException outOfMemory(int rows, int columns, DType type) {
-    double gigabyte = 1 << 30;
-    return new CudaException(
-        "%s: out of memory: %.2f GiB for %d x %d %s of %s; %.2f GiB in use, %.2f GiB free"
-                .formatted(
-                    name(),
-                    (double) rows * columns * type.bytes() / gigabyte,
-                    rows,
-                    columns,
-                    type,
-                    caller(),
-                    allocated.get() / gigabyte,
-                    gpu.driver().freeMemory() / gigabyte)
-            + "\nHINT: a smaller train.batch, or train.micro_batches twice as many, needs less for"
-            + " activations; more GPUs share the parameters",
-        CudaException.OUT_OF_MEMORY);
-  }
-
-  /** Who wants memory: the first frame outside of what allocates. */
-  private static String caller() {
-    return StackWalker.getInstance()
-        .walk(
-            frames ->
-                frames
-                    .filter(frame -> !frame.getClassName().startsWith("troupe.core.tensor."))
-                    .findFirst()
-                    .map(
-                        frame ->
-                            frame.getClassName().replaceAll(".*\\.", "")
-                                + "."
-                                + frame.getMethodName())
-                    .orElse("the device"));
+    long elements = (long) rows * columns;
+    long address =
+        gpu.allocate(
+            Math.max(1, elements) * type.bytes(),
+            stream,
+            () -> rows + " x " + columns + " " + type);
+    Block block = new Block(gpu, address, elements, type);
+    gpu.holds(block.bytes());
+    return block;
   }
 
   @Override
@@ -242,7 +233,7 @@ public final class CudaDevice implements Device {
 
   @Override
   public long allocatedBytes() {
-    return allocated.get();
+    return gpu.heldBytes();
   }
 
   Gpu gpu() {
@@ -280,39 +271,38 @@ public final class CudaDevice implements Device {
   }
 
   void release(Block block) {
-    allocated.addAndGet(-block.bytes());
+    gpu.holds(-block.bytes());
     block.free();
   }
 
   void releaseAfter(Block block, long event) {
-    allocated.addAndGet(-block.bytes());
+    gpu.holds(-block.bytes());
     block.freeAfter(event);
   }
 
   /** The bf16 copy of float32 elements was made, or goes with its owner. */
   void shadowAllocated(long bytes) {
-    allocated.addAndGet(bytes);
+    gpu.holds(bytes);
   }
 
-  /** Waits until all that was asked for is done. */
-  public void synchronize() {
-    try {
-      gpu.synchronize();
-    } catch (CudaException e) {
-      throw gpu.explain(e);
-    }
-  }
-
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Of a GPU that does not answer nothing is freed: the driver would wait for it, without a
+   * deadline. The process ends with all that it holds.
+   */
   @Override
   public void close() {
-    gpu.stream();
-    groupedProducts.close();
-    products.close();
-    launcher.close();
-    timeline.close();
-    readbacks.close();
-    transfers.close();
-    peerCopies.close();
-    gpu.close();
+    try {
+      if (gpu.hangs()) {
+        LOG.warn("{} left as it is: it hangs", name());
+        return;
+      }
+      gpu.synchronize();
+    } catch (CudaException e) {
+      LOG.warn("{} left as it is: {}", name(), e.line());
+      return;
+    }
+    resources.close();
   }
 }

@@ -2,6 +2,7 @@ package troupe.core.tensor.cuda;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import troupe.core.UserException;
@@ -11,6 +12,12 @@ import troupe.core.tensor.cuda.driver.Driver;
 
 /** The GPUs of this process. The driver is loaded once, and only where a config asks for it. */
 public final class CudaDevices {
+  /** Ten times the compute capability that a GPU has at least: bf16 needs it. */
+  public static final int LEAST_CAPABILITY = 80;
+
+  /** For whoever has no config: what {@code cuda.wait_timeout_seconds} is by default. */
+  public static final Duration PATIENCE = Duration.ofSeconds(30);
+
   private static CudaLibraries libraries;
   private static Driver driver;
 
@@ -36,27 +43,45 @@ public final class CudaDevices {
    *
    * @param name {@code cuda:N}, or {@code cuda} for the first
    * @param folders where to look for NVIDIA's libraries first; may be empty
+   * @param patience how long to wait for the GPU at most
    * @throws UserException saying what is missing
    */
-  public static CudaDevice open(String name, String folders) {
+  public static CudaDevice open(String name, String folders, Duration patience) {
     load(folders);
-    return new CudaDevice(libraries, driver, index(name));
+    return open(index(name), patience);
   }
 
   /**
    * Opens all GPUs that this process may use, able to copy each other's tensors.
    *
    * @param folders as in {@link #open}
+   * @param patience as in {@link #open}
    */
-  public static List<Device> openAll(String folders) {
+  public static List<Device> openAll(String folders, Duration patience) {
     load(folders);
+    Resources opened = new Resources();
     List<CudaDevice> devices = new ArrayList<>();
-    for (int index = 0; index < Math.max(1, driver.deviceCount()); index++) {
-      CudaDevice device = new CudaDevice(libraries, driver, index);
-      devices.forEach(device::connect);
-      devices.add(device);
+    try {
+      for (int index = 0; index < Math.max(1, driver.deviceCount()); index++) {
+        CudaDevice device = open(index, patience);
+        opened.onClose(device::close);
+        devices.forEach(device::connect);
+        devices.add(device);
+      }
+    } catch (RuntimeException | LinkageError e) {
+      opened.closeAfter(e);
+      throw e;
     }
     return List.copyOf(devices);
+  }
+
+  private static CudaDevice open(int index, Duration patience) {
+    return new CudaDevice(
+        driver,
+        index,
+        patience,
+        capability -> KernelSources.compile(libraries.compiler(), capability),
+        libraries::matrixProducts);
   }
 
   private static synchronized void load(String folders) {

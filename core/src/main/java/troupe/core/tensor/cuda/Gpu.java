@@ -1,19 +1,31 @@
 package troupe.core.tensor.cuda;
 
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 import troupe.core.tensor.cuda.driver.Driver.Attribute;
+import troupe.core.tensor.cuda.driver.Waits;
 
 /** One GPU of this process: its context, the stream of its work and its pool of memory. */
 final class Gpu implements AutoCloseable {
-  private static final int LEAST_CAPABILITY = 80;
-
   /** The context of the calling thread, as the driver has it. */
   private static final ThreadLocal<Long> CURRENT = ThreadLocal.withInitial(() -> 0L);
 
+  private static final double GIB = 1 << 30;
+
+  private static final String HANGS =
+      "a kernel that hangs, or a GPU that others keep busy (nvidia-smi lists them):"
+          + " cuda.wait_timeout_seconds is how long to wait";
+
   private final Driver driver;
+  private final Waits waits;
+  private final Resources resources = new Resources();
+  private final AtomicLong heldBytes = new AtomicLong();
   private final int index;
   private final int handle;
   private final long context;
@@ -22,7 +34,7 @@ final class Gpu implements AutoCloseable {
   private final long copyStream;
   private final long reclaimStream;
   private final long pool;
-  private volatile UnaryOperator<CudaException> explanation = UnaryOperator.identity();
+  private volatile UnaryOperator<CudaException> explanation = this::named;
   private final int capability;
   private final int multiprocessors;
   private final int sharedBytes;
@@ -31,9 +43,10 @@ final class Gpu implements AutoCloseable {
    * Takes hold of a GPU.
    *
    * @param index from 0, in the driver's order
+   * @param patience how long to wait for it at most
    * @throws UserException if there is no such GPU, or one too old
    */
-  Gpu(Driver driver, int index) {
+  Gpu(Driver driver, int index, Duration patience) {
     int count = driver.deviceCount();
     if (index < 0 || index >= count) {
       throw new UserException(
@@ -41,26 +54,51 @@ final class Gpu implements AutoCloseable {
           "nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES hides some");
     }
     this.driver = driver;
+    this.waits = new Waits(driver, patience);
     this.index = index;
     this.handle = driver.device(index);
     this.capability =
         10 * driver.attribute(Attribute.CAPABILITY_MAJOR, handle)
             + driver.attribute(Attribute.CAPABILITY_MINOR, handle);
-    if (capability < LEAST_CAPABILITY) {
+    if (capability < CudaDevices.LEAST_CAPABILITY) {
       throw new UserException(
-          "device cuda:%d: %s has compute capability %.1f (expected: >= 8.0, for bf16)"
-              .formatted(index, driver.name(handle), capability / 10.0),
+          "device cuda:%d: %s has compute capability %.1f (expected: >= %.1f, for bf16)"
+              .formatted(
+                  index,
+                  driver.name(handle),
+                  capability / 10.0,
+                  CudaDevices.LEAST_CAPABILITY / 10.0),
           "device=nd4j with -Pnd4j-cuda serves GPUs from 3.7 to 8.6");
     }
     this.multiprocessors = driver.attribute(Attribute.MULTIPROCESSORS, handle);
     this.sharedBytes = driver.attribute(Attribute.SHARED_BYTES, handle);
-    this.context = driver.retainPrimaryContext(handle);
-    enter();
-    this.stream = driver.createStream();
-    this.lanes = new Lanes(driver, stream);
-    this.copyStream = driver.createStream();
-    this.reclaimStream = driver.createStream();
-    this.pool = driver.createPool(handle);
+    try {
+      this.context = driver.retainPrimaryContext(handle);
+      resources.onClose(this::leave);
+      enter();
+      this.pool = driver.createPool(handle);
+      resources.onClose(() -> driver.destroyPool(pool));
+      this.stream = createStream();
+      this.copyStream = createStream();
+      this.reclaimStream = createStream();
+      this.lanes = new Lanes(driver, stream, this::isIdle);
+      resources.onClose(lanes::close);
+      resources.onClose(waits::close);
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
+    }
+  }
+
+  private long createStream() {
+    long created = driver.createStream();
+    resources.onClose(() -> driver.destroyStream(created));
+    return created;
+  }
+
+  private void leave() {
+    driver.releasePrimaryContext(handle);
+    CURRENT.remove();
   }
 
   Driver driver() {
@@ -123,7 +161,50 @@ final class Gpu implements AutoCloseable {
 
   /** A failure of work that was queued earlier, with what is known of it. */
   CudaException explain(CudaException e) {
-    return explanation.apply(e);
+    CudaException explained = explanation.apply(e);
+    return e.code() == CudaException.TIMED_OUT ? explained.withHint(HANGS) : explained;
+  }
+
+  private CudaException named(CudaException e) {
+    return new CudaException("cuda:" + index + ": " + e.getMessage(), e.code());
+  }
+
+  /** Whether everything before an event is done. */
+  boolean isDone(long event) {
+    enter();
+    try {
+      return driver.isDone(event);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
+  private boolean isIdle(long which) {
+    try {
+      return waits.isIdle(which);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
+  /** Waits for an event of any GPU. */
+  void awaitEvent(long event) {
+    enter();
+    try {
+      waits.forEvent(event);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
+  /** Waits for what is in a stream now. */
+  void awaitStream(long which) {
+    enter();
+    try {
+      waits.forStream(which);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
   }
 
   /** The stream in whose order memory for what comes next is had and given back. */
@@ -134,39 +215,130 @@ final class Gpu implements AutoCloseable {
 
   /** Memory for what comes next in the stream. */
   long allocate(long bytes) {
-    return allocate(bytes, memoryStream());
+    return allocate(bytes, memoryStream(), () -> "scratch");
   }
 
-  /** Memory for what comes next in one of this GPU's streams. */
-  long allocate(long bytes, long forStream) {
+  /**
+   * Memory for what comes next in one of this GPU's streams.
+   *
+   * @param purpose what it is for, for people
+   * @throws UserException if there is not so much
+   */
+  long allocate(long bytes, long forStream, Supplier<String> purpose) {
+    return allocate(
+        bytes,
+        () -> driver.allocate(bytes, pool, forStream),
+        () -> {
+          // What was freed behind work that is put off comes free now.
+          lanes.joined();
+          awaitStream(forStream);
+        },
+        purpose);
+  }
+
+  /**
+   * Memory that every stream may use at once, for whoever is launching what was put off. It is
+   * given back by {@link Driver#freeNow}.
+   *
+   * @throws UserException if there is not so much
+   */
+  long allocateNow(long bytes, String purpose) {
+    return allocate(
+        bytes, () -> driver.allocateNow(bytes), () -> awaitStream(stream), () -> purpose);
+  }
+
+  private long allocate(long bytes, LongSupplier ask, Runnable comeFree, Supplier<String> purpose) {
     enter();
     try {
-      return driver.allocate(bytes, pool, forStream);
+      return ask.getAsLong();
     } catch (CudaException e) {
       if (e.code() != CudaException.OUT_OF_MEMORY) {
-        throw e;
+        throw explain(e);
       }
     }
-    // What was freed behind work that is put off, and what the pool keeps in pieces that do not
-    // fit:
-    // give them back, and ask once more.
-    lanes.joined();
-    driver.synchronize(forStream);
+    // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
+    comeFree.run();
     driver.trimPool(pool);
-    return driver.allocate(bytes, pool, forStream);
+    try {
+      return ask.getAsLong();
+    } catch (CudaException e) {
+      throw e.code() == CudaException.OUT_OF_MEMORY
+          ? outOfMemory(bytes, purpose.get())
+          : explain(e);
+    }
+  }
+
+  private UserException outOfMemory(long bytes, String purpose) {
+    return new UserException(
+        "cuda:%d: out of memory: %.2f GiB for %s of %s; %.2f GiB in use, %.2f GiB free"
+            .formatted(
+                index,
+                bytes / GIB,
+                purpose,
+                caller(),
+                heldBytes.get() / GIB,
+                driver.freeMemory() / GIB),
+        "a smaller train.batch, or train.micro_batches twice as many, needs less for activations;"
+            + " more GPUs share the parameters");
+  }
+
+  /** Who wants memory: the first frame outside of what allocates. */
+  private static String caller() {
+    return StackWalker.getInstance()
+        .walk(
+            frames ->
+                frames
+                    .filter(frame -> !frame.getClassName().startsWith("troupe.core.tensor."))
+                    .findFirst()
+                    .map(
+                        frame ->
+                            frame.getClassName().replaceAll(".*\\.", "")
+                                + "."
+                                + frame.getMethodName())
+                    .orElse("the device"));
+  }
+
+  /** Counts what tensors hold, or hold no more. */
+  void holds(long bytes) {
+    heldBytes.addAndGet(bytes);
+  }
+
+  /** Bytes that tensors hold. */
+  long heldBytes() {
+    return heldBytes.get();
   }
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
-    enter();
-    lanes.free(address);
+    freeing(
+        () -> {
+          enter();
+          lanes.free(address);
+        });
   }
 
   /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */
   void freeAfter(long address, long event) {
-    enter();
-    driver.waitFor(reclaimStream, event);
-    driver.free(address, reclaimStream);
+    freeing(
+        () -> {
+          enter();
+          driver.waitFor(reclaimStream, event);
+          driver.free(address, reclaimStream);
+        });
+  }
+
+  private void freeing(Runnable work) {
+    try {
+      if (!waits.gaveUp()) {
+        work.run();
+      }
+    } catch (CudaException e) {
+      // The memory of a context that is lost is lost with it. Whoever gives memory back does so
+      // because of that failure, and has told it.
+      if (!e.isLost()) {
+        throw e;
+      }
+    }
   }
 
   /** Lets another GPU of this process read and write this one's memory, where the machine can. */
@@ -178,21 +350,24 @@ final class Gpu implements AutoCloseable {
     }
   }
 
-  /** Waits for all work. */
-  void synchronize() {
-    driver.synchronize(stream());
+  /** Whether a wait was given up, and nothing has ended since. */
+  boolean hangs() {
+    return waits.gaveUp();
   }
 
+  /** Waits for all work. */
+  void synchronize() {
+    // What is put off comes last: a GPU that hangs may have no room for it.
+    for (long each : new long[] {stream, copyStream, reclaimStream}) {
+      awaitStream(each);
+    }
+    awaitStream(stream());
+  }
+
+  /** Gives all of it back; nothing may be under way. */
   @Override
   public void close() {
-    synchronize();
-    lanes.close();
-    for (long each : new long[] {stream, copyStream, reclaimStream}) {
-      driver.synchronize(each);
-      driver.destroyStream(each);
-    }
-    driver.destroyPool(pool);
-    driver.releasePrimaryContext(handle);
-    CURRENT.remove();
+    enter();
+    resources.close();
   }
 }

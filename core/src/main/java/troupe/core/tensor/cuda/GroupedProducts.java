@@ -103,6 +103,7 @@ final class GroupedProducts implements AutoCloseable {
   private final Gpu gpu;
   private final Driver driver;
   private final Launcher launcher;
+  private final Resources resources = new Resources();
   private final Arena arena = Arena.ofShared();
   private final MemorySegment map = arena.allocate(MAP_BYTES, 64);
   private final MemorySegment scratch = arena.allocate(Driver.TENSOR_SCRATCH_BYTES, Long.BYTES);
@@ -113,6 +114,7 @@ final class GroupedProducts implements AutoCloseable {
     this.gpu = gpu;
     this.driver = gpu.driver();
     this.launcher = launcher;
+    resources.onClose(arena::close);
   }
 
   /** Has the lanes of a GPU put products off, if it can do them together. */
@@ -219,7 +221,7 @@ final class GroupedProducts implements AutoCloseable {
   private Room room(int products) {
     for (Room room : used) {
       if (room.products() >= products) {
-        if (!driver.isDone(room.over())) {
+        if (!gpu.isDone(room.over())) {
           break;
         }
         used.remove(room);
@@ -228,21 +230,19 @@ final class GroupedProducts implements AutoCloseable {
     }
     int count = Math.max(16, Integer.highestOneBit(Math.max(1, products - 1)) * 2);
     long bytes = (long) count * PRODUCT_BYTES;
+    MemorySegment host = driver.allocateHost(bytes);
+    resources.onClose(() -> driver.freeHost(host));
     // Not the pool's: it is there at once, in whatever stream.
-    return new Room(
-        driver.allocateHost(bytes), driver.allocateNow(bytes), count, driver.createEvent(false));
-  }
-
-  private void free(Room room) {
-    driver.freeHost(room.host());
-    driver.freeNow(room.device());
-    driver.destroyEvent(room.over());
+    long device = gpu.allocateNow(bytes, "descriptions of " + count + " products");
+    resources.onClose(() -> driver.freeNow(device));
+    long over = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(over));
+    return new Room(host, device, count, over);
   }
 
   @Override
   public void close() {
     gpu.enter();
-    used.forEach(this::free);
-    arena.close();
+    resources.close();
   }
 }

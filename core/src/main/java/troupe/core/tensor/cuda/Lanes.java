@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongPredicate;
 import troupe.core.tensor.cuda.GroupedProducts.Product;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -24,7 +25,9 @@ final class Lanes implements AutoCloseable {
   private static final int FEW = 8;
 
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final long main;
+  private final LongPredicate isIdle;
   private final long[] streams = new long[LANES];
   private final long[] ends = new long[LANES];
   private final long forkEvent;
@@ -50,14 +53,33 @@ final class Lanes implements AutoCloseable {
 
   private boolean enabled = true;
 
-  Lanes(Driver driver, long main) {
+  /**
+   * Lanes beside a stream.
+   *
+   * @param isIdle whether a stream is known to be empty
+   */
+  Lanes(Driver driver, long main, LongPredicate isIdle) {
     this.driver = driver;
     this.main = main;
-    this.forkEvent = driver.createEvent(false);
-    for (int i = 0; i < LANES; i++) {
-      streams[i] = driver.createStream();
-      ends[i] = driver.createEvent(false);
+    this.isIdle = isIdle;
+    try {
+      this.forkEvent = createEvent();
+      for (int i = 0; i < LANES; i++) {
+        long stream = driver.createStream();
+        resources.onClose(() -> driver.destroyStream(stream));
+        streams[i] = stream;
+        ends[i] = createEvent();
+      }
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
     }
+  }
+
+  private long createEvent() {
+    long event = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(event));
+    return event;
   }
 
   /** Has products in lanes put off. */
@@ -184,7 +206,7 @@ final class Lanes implements AutoCloseable {
     reopen();
     inside = null;
     // Others may come, but a GPU that waits for them does nothing meanwhile.
-    if (grouped != null && grouped.keys() >= FEW && driver.isIdle(main)) {
+    if (grouped != null && grouped.keys() >= FEW && isIdle.test(main)) {
       joined();
     }
   }
@@ -206,13 +228,9 @@ final class Lanes implements AutoCloseable {
     enabled = on;
   }
 
+  /** Frees them; nothing may be under way. */
   @Override
   public void close() {
-    for (int i = 0; i < LANES; i++) {
-      driver.synchronize(streams[i]);
-      driver.destroyStream(streams[i]);
-      driver.destroyEvent(ends[i]);
-    }
-    driver.destroyEvent(forkEvent);
+    resources.close();
   }
 }

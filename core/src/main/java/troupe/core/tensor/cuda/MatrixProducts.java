@@ -175,7 +175,8 @@ final class MatrixProducts implements AutoCloseable {
     boolean adds = product.c() != 0;
     long stream = call.stream();
     long workspace =
-        workspaces.computeIfAbsent(stream, its -> gpu.allocate(WORKSPACE_BYTES, stream));
+        workspaces.computeIfAbsent(
+            stream, its -> gpu.allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
     timeline.time(
         product.label(),
         stream,

@@ -73,7 +73,7 @@ final class Readbacks implements AutoCloseable {
       while (true) {
         Pending<?> next = awaited.take();
         next.await();
-        next.actions().forEach(Runnable::run);
+        next.tell();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -84,7 +84,7 @@ final class Readbacks implements AutoCloseable {
   final class Pending<X> {
     private final Slot slot;
     private final Function<MemorySegment, X> decode;
-    private final List<Runnable> actions = new ArrayList<>();
+    private Runnable action;
     private X value;
     private RuntimeException failure;
 
@@ -97,8 +97,7 @@ final class Readbacks implements AutoCloseable {
       if (value != null || failure != null) {
         return true;
       }
-      gpu.enter();
-      return driver.isDone(slot.event());
+      return gpu.isDone(slot.event());
     }
 
     /** The result, waiting for the device. */
@@ -117,35 +116,45 @@ final class Readbacks implements AutoCloseable {
     /** Waits; what goes wrong is kept for {@link #get}. */
     private synchronized void await() {
       if (value == null && failure == null) {
-        gpu.enter();
         try {
-          driver.await(slot.event());
+          gpu.awaitEvent(slot.event());
         } catch (CudaException e) {
-          failure = gpu.explain(e);
+          failure = e;
         }
       }
     }
 
-    void whenDone(Runnable action) {
+    /**
+     * Has the thread of readbacks run an action once the copy is here.
+     *
+     * @throws IllegalStateException if there is an action already
+     */
+    void whenDone(Runnable toRun) {
       synchronized (this) {
-        actions.add(action);
-        if (actions.size() > 1) {
-          return;
+        if (action != null) {
+          throw new IllegalStateException("whenDone: asked twice (expected: once)");
         }
+        action = toRun;
       }
       if (!awaited.offer(this)) {
         throw new IllegalStateException("readbacks: " + MOST_WAITING + " wait (expected: fewer)");
       }
     }
 
-    private synchronized List<Runnable> actions() {
-      return List.copyOf(actions);
+    private void tell() {
+      action.run();
     }
   }
 
   @Override
   public void close() {
     waiter.interrupt();
+    try {
+      // It may be looking at an event.
+      waiter.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     gpu.enter();
     for (Slot slot : all) {
       driver.freeHost(slot.memory());

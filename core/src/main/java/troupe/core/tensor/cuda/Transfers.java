@@ -2,7 +2,6 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -15,6 +14,7 @@ final class Transfers implements AutoCloseable {
 
   private final Gpu gpu;
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final MemorySegment up;
   private final MemorySegment down;
 
@@ -28,11 +28,24 @@ final class Transfers implements AutoCloseable {
     this.gpu = gpu;
     this.driver = gpu.driver();
     gpu.enter();
-    this.up = driver.allocateHost(2 * HALF);
-    this.down = driver.allocateHost(HALF);
-    for (int half = 0; half < 2; half++) {
-      halfIsFree[half] = driver.createEvent(false);
+    try {
+      this.up = allocateHost(2 * HALF);
+      this.down = allocateHost(HALF);
+      for (int half = 0; half < 2; half++) {
+        long event = driver.createEvent(false);
+        resources.onClose(() -> driver.destroyEvent(event));
+        halfIsFree[half] = event;
+      }
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
     }
+  }
+
+  private MemorySegment allocateHost(long bytes) {
+    MemorySegment memory = driver.allocateHost(bytes);
+    resources.onClose(() -> driver.freeHost(memory));
+    return memory;
   }
 
   /** Copies to the device; {@code from} may be reused at once. */
@@ -57,7 +70,7 @@ final class Transfers implements AutoCloseable {
       half = 1 - half;
       used = 0;
       // An event that was never recorded counts as done.
-      driver.await(halfIsFree[half]);
+      gpu.awaitEvent(halfIsFree[half]);
     }
     MemorySegment place = up.asSlice(half * HALF + used, bytes);
     used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -102,10 +115,10 @@ final class Transfers implements AutoCloseable {
       MemorySegment place = room(count, gpu.copyStream());
       MemorySegment.copy(from, done, place, 0, count);
       driver.copyToDevice(to + done, place.address(), count, gpu.copyStream());
-      await(gpu.copyStream());
+      gpu.awaitStream(gpu.copyStream());
       done += count;
     }
-    await(gpu.copyStream());
+    gpu.awaitStream(gpu.copyStream());
   }
 
   /** Copies to the host, waiting for the device. */
@@ -125,27 +138,15 @@ final class Transfers implements AutoCloseable {
     for (long done = 0; done < to.byteSize(); ) {
       long count = Math.min(HALF, to.byteSize() - done);
       driver.copyToHost(down.address(), from + done, count, stream);
-      await(stream);
+      gpu.awaitStream(stream);
       MemorySegment.copy(down, 0, to, done, count);
       done += count;
-    }
-  }
-
-  private void await(long stream) {
-    try {
-      driver.synchronize(stream);
-    } catch (CudaException e) {
-      throw gpu.explain(e);
     }
   }
 
   @Override
   public void close() {
     gpu.enter();
-    driver.freeHost(up);
-    driver.freeHost(down);
-    for (long event : halfIsFree) {
-      driver.destroyEvent(event);
-    }
+    resources.close();
   }
 }

@@ -7,15 +7,17 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import troupe.core.UserException;
-import troupe.core.tensor.check.KernelCheck;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.cuda.CudaDevice;
 import troupe.core.tensor.cuda.CudaDevices;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
 import troupe.core.tensor.cuda.driver.Driver.Attribute;
+import troupe.core.tensor.cuda.driver.Waits;
 
 /**
  * Facts and quick measurements of NVIDIA's GPUs and libraries; a few tenths of a second a GPU. One
@@ -154,7 +156,7 @@ public final class CudaProbe implements AutoCloseable {
             lane.rate(() -> driver.copyToDevice(one, host.address(), COPY_BYTES, lane.stream)),
             lane.rate(() -> driver.copyToHost(host.address(), one, COPY_BYTES, lane.stream)));
       } finally {
-        driver.synchronize(lane.stream);
+        lane.await();
         driver.freeHost(host);
       }
     }
@@ -175,7 +177,7 @@ public final class CudaProbe implements AutoCloseable {
       }
       long there = target.allocate();
       // The other stream may use it once this one has it.
-      driver.synchronize(target.stream);
+      target.await();
       long here = source.allocate();
       return source.rate(
           () ->
@@ -185,16 +187,16 @@ public final class CudaProbe implements AutoCloseable {
   }
 
   /**
-   * Opens a GPU as a run does, which compiles its kernels the first time, and compares them with
-   * the reference.
+   * Opens a GPU as a run does, which compiles its kernels the first time, and checks them.
    *
-   * @throws KernelCheck.WrongKernelException naming the first that is wrong
+   * @param check compares a device with the reference, and says how often
    * @throws UserException if a library is missing, or the GPU is too old
    */
-  public Checked checkKernels(int index) {
-    try (CudaDevice device = CudaDevices.open(CudaDevice.NAME + ":" + index, folders)) {
+  public Checked checkKernels(int index, ToIntFunction<Device> check) {
+    String name = CudaDevice.NAME + ":" + index;
+    try (CudaDevice device = CudaDevices.open(name, folders, CudaDevices.PATIENCE)) {
       long startNs = System.nanoTime();
-      int cases = KernelCheck.all(device);
+      int cases = check.applyAsInt(device);
       return new Checked(cases, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - startNs));
     }
   }
@@ -225,6 +227,7 @@ public final class CudaProbe implements AutoCloseable {
     private final long pool;
     private final long begin;
     private final long end;
+    private final Waits waits = new Waits(driver, CudaDevices.PATIENCE);
     private final List<Long> blocks = new ArrayList<>();
 
     Lane(int index) {
@@ -239,6 +242,12 @@ public final class CudaProbe implements AutoCloseable {
 
     private void enter() {
       driver.setCurrent(context);
+    }
+
+    /** Waits until all copies are done. */
+    void await() {
+      enter();
+      waits.forStream(stream);
     }
 
     /** Lets another GPU use this one's memory: a pool has rules of its own beside the context's. */
@@ -264,7 +273,7 @@ public final class CudaProbe implements AutoCloseable {
         driver.record(begin, stream);
         copy.run();
         driver.record(end, stream);
-        driver.await(end);
+        waits.forEvent(end);
         millis[run] = driver.millisBetween(begin, end);
       }
       Arrays.sort(millis);
@@ -275,7 +284,8 @@ public final class CudaProbe implements AutoCloseable {
     public void close() {
       enter();
       blocks.forEach(block -> driver.free(block, stream));
-      driver.synchronize(stream);
+      await();
+      waits.close();
       driver.destroyPool(pool);
       driver.destroyEvent(begin);
       driver.destroyEvent(end);

@@ -37,6 +37,8 @@ public final class BlasLt {
   /** Major, minor and patch are properties 0, 1 and 2 (libraryPropertyType). */
   private static final int VERSION_PARTS = 3;
 
+  private static final Calls CALLS = new Calls(BlasLt::words);
+
   private final MethodHandle create;
   private final MethodHandle destroy;
   private final MethodHandle descCreate;
@@ -50,7 +52,7 @@ public final class BlasLt {
   private final MethodHandle matmul;
   private final long handle;
 
-  BlasLt(NativeLibrary library) {
+  BlasLt(Functions library) {
     create = library.function("cublasLtCreate", LONG);
     destroy = library.function("cublasLtDestroy", LONG);
     descCreate = library.function("cublasLtMatmulDescCreate", LONG, INT, INT);
@@ -92,27 +94,7 @@ public final class BlasLt {
             LONG,
             LONG,
             LONG);
-    handle = longOf("cublasLtCreate", result -> (int) create.invokeExact(result));
-  }
-
-  private interface WithResult {
-    int call(long result) throws Throwable;
-  }
-
-  private static long longOf(String name, WithResult call) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
-      check(name, call.call(result.address()));
-      return result.get(ValueLayout.JAVA_LONG, 0);
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
-  }
-
-  private static void check(String name, int status) {
-    if (status != 0) {
-      throw new CudaException(name + ": " + words(status), status);
-    }
+    handle = CALLS.longOf("cublasLtCreate", result -> (int) create.invokeExact(result));
   }
 
   private static String words(int status) {
@@ -129,12 +111,12 @@ public final class BlasLt {
   }
 
   /** The version of a library, such as {@code 13.1.0}; needs neither a GPU nor its driver. */
-  static String version(NativeLibrary library) {
+  static String version(Functions library) {
     MethodHandle getProperty = library.function("cublasLtGetProperty", INT, LONG);
     return IntStream.range(0, VERSION_PARTS)
         .mapToLong(
             part ->
-                longOf(
+                CALLS.longOf(
                     "cublasLtGetProperty", result -> (int) getProperty.invokeExact(part, result)))
         .mapToObj(Long::toString)
         .collect(Collectors.joining("."));
@@ -143,7 +125,7 @@ public final class BlasLt {
   /** A product with float32 accumulation, of column-major matrices. */
   public long createProduct(boolean transposeA, boolean transposeB) {
     long product =
-        longOf(
+        CALLS.longOf(
             "cublasLtMatmulDescCreate",
             result -> (int) descCreate.invokeExact(result, COMPUTE_F32, F32));
     setInt(product, DESC_TRANSPOSE_A, transposeA ? 1 : 0);
@@ -165,39 +147,31 @@ public final class BlasLt {
   private void setInt(long product, int attribute, int value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_INT, value);
-      check(
+      CALLS.run(
           "cublasLtMatmulDescSetAttribute",
-          (int) descSet.invokeExact(product, attribute, place.address(), 4L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
+          () -> (int) descSet.invokeExact(product, attribute, place.address(), 4L));
     }
   }
 
   private void setLong(long product, int attribute, long value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
-      check(
+      CALLS.run(
           "cublasLtMatmulDescSetAttribute",
-          (int) descSet.invokeExact(product, attribute, place.address(), 8L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
+          () -> (int) descSet.invokeExact(product, attribute, place.address(), 8L));
     }
   }
 
   /** A column-major matrix. */
   public long createLayout(int type, long rows, long columns, long leadingDimension) {
-    return longOf(
+    return CALLS.longOf(
         "cublasLtMatrixLayoutCreate",
         result -> (int) layoutCreate.invokeExact(result, type, rows, columns, leadingDimension));
   }
 
   /** Frees a matrix description. */
   public void destroyLayout(long layout) {
-    try {
-      check("cublasLtMatrixLayoutDestroy", (int) layoutDestroy.invokeExact(layout));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    CALLS.run("cublasLtMatrixLayoutDestroy", () -> (int) layoutDestroy.invokeExact(layout));
   }
 
   /**
@@ -211,35 +185,41 @@ public final class BlasLt {
       long product, long a, long b, long c, long workspaceBytes, int alignment, int most) {
     try (Arena arena = Arena.ofConfined()) {
       long preference =
-          longOf(
+          CALLS.longOf(
               "cublasLtMatmulPreferenceCreate",
               result -> (int) preferenceCreate.invokeExact(result));
       MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_LONG, workspaceBytes);
-      check(
+      CALLS.run(
           "cublasLtMatmulPreferenceSetAttribute",
-          (int) preferenceSet.invokeExact(preference, PREFERENCE_WORKSPACE, bytes.address(), 8L));
+          () ->
+              (int)
+                  preferenceSet.invokeExact(preference, PREFERENCE_WORKSPACE, bytes.address(), 8L));
       MemorySegment least = arena.allocateFrom(ValueLayout.JAVA_INT, alignment);
       for (int i = PREFERENCE_FIRST_ALIGNMENT; i <= PREFERENCE_LAST_ALIGNMENT; i++) {
-        check(
+        int which = i;
+        CALLS.run(
             "cublasLtMatmulPreferenceSetAttribute",
-            (int) preferenceSet.invokeExact(preference, i, least.address(), 4L));
+            () -> (int) preferenceSet.invokeExact(preference, which, least.address(), 4L));
       }
       MemorySegment results = arena.allocate(RESULT_BYTES * most, 8);
       MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
       int status =
-          (int)
-              heuristic.invokeExact(
-                  handle,
-                  product,
-                  a,
-                  b,
-                  c,
-                  c,
-                  preference,
-                  most,
-                  results.address(),
-                  count.address());
-      check("cublasLtMatmulPreferenceDestroy", (int) preferenceDestroy.invokeExact(preference));
+          Calls.status(
+              () ->
+                  (int)
+                      heuristic.invokeExact(
+                          handle,
+                          product,
+                          a,
+                          b,
+                          c,
+                          c,
+                          preference,
+                          most,
+                          results.address(),
+                          count.address()));
+      CALLS.run(
+          "cublasLtMatmulPreferenceDestroy", () -> (int) preferenceDestroy.invokeExact(preference));
       int found = status == 0 ? count.get(ValueLayout.JAVA_INT, 0) : 0;
       byte[] algorithms = new byte[(int) (found * ALGORITHM_BYTES)];
       for (int i = 0; i < found; i++) {
@@ -252,8 +232,6 @@ public final class BlasLt {
             (int) ALGORITHM_BYTES);
       }
       return algorithms;
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
@@ -276,38 +254,31 @@ public final class BlasLt {
       long workspace,
       long workspaceBytes,
       long stream) {
-    try {
-      check(
-          "cublasLtMatmul",
-          (int)
-              matmul.invokeExact(
-                  handle,
-                  product,
-                  alpha,
-                  a,
-                  aLayout,
-                  b,
-                  bLayout,
-                  beta,
-                  c,
-                  cLayout,
-                  d,
-                  cLayout,
-                  algorithm,
-                  workspace,
-                  workspaceBytes,
-                  stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    CALLS.run(
+        "cublasLtMatmul",
+        () ->
+            (int)
+                matmul.invokeExact(
+                    handle,
+                    product,
+                    alpha,
+                    a,
+                    aLayout,
+                    b,
+                    bLayout,
+                    beta,
+                    c,
+                    cLayout,
+                    d,
+                    cLayout,
+                    algorithm,
+                    workspace,
+                    workspaceBytes,
+                    stream));
   }
 
   /** Frees the library's own resources in the current context. */
   public void close() {
-    try {
-      check("cublasLtDestroy", (int) destroy.invokeExact(handle));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    CALLS.run("cublasLtDestroy", () -> (int) destroy.invokeExact(handle));
   }
 }

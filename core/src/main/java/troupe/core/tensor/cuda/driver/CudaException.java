@@ -1,11 +1,24 @@
 package troupe.core.tensor.cuda.driver;
 
+import java.util.Set;
+import troupe.core.tensor.DeviceException;
+
 /** A call into one of NVIDIA's libraries that failed. */
-public final class CudaException extends RuntimeException {
+public final class CudaException extends DeviceException {
   private static final long serialVersionUID = 1;
 
   /** The driver's code for memory that is used up. */
   public static final int OUT_OF_MEMORY = 2;
+
+  /** The driver's code for a kernel that did not end in time, which is ours too. */
+  public static final int TIMED_OUT = 702;
+
+  /**
+   * Codes after which a context runs nothing any more: illegal address, launch timeout, assertion,
+   * and what the hardware raises (cuda.h).
+   */
+  private static final Set<Integer> STICKY =
+      Set.of(700, TIMED_OUT, 710, 714, 715, 716, 717, 718, 719);
 
   private final int code;
 
@@ -22,5 +35,16 @@ public final class CudaException extends RuntimeException {
   /** The code that the library returned. */
   public int code() {
     return code;
+  }
+
+  /** Whether the context of the failed call is lost: nothing runs in it any more. */
+  @Override
+  public boolean isLost() {
+    return STICKY.contains(code);
+  }
+
+  /** The same failure with other advice. */
+  public CudaException withHint(String hint) {
+    return new CudaException(message(line(), hint), code);
   }
 }

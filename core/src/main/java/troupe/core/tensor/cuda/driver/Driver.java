@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
-import java.util.Set;
 
 /**
  * The CUDA driver, {@code libcuda.so.1}, as far as Troupe uses it. Methods are named after the
@@ -57,12 +56,6 @@ public final class Driver {
   private static final int PEER_ACCESS_ALREADY_ENABLED = 704;
   private static final int NOT_READY = 600;
 
-  /**
-   * Codes after which a context runs nothing any more: illegal address, launch timeout, assertion,
-   * and what the hardware raises (cuda.h).
-   */
-  private static final Set<Integer> STICKY = Set.of(700, 702, 710, 714, 715, 716, 717, 718, 719);
-
   private final MethodHandle init;
   private final MethodHandle driverGetVersion;
   private final MethodHandle deviceGetCount;
@@ -76,14 +69,12 @@ public final class Driver {
   private final MethodHandle ctxSetCurrent;
   private final MethodHandle ctxEnablePeerAccess;
   private final MethodHandle streamCreate;
-  private final MethodHandle streamSynchronize;
   private final MethodHandle streamQuery;
   private final MethodHandle streamWaitEvent;
   private final MethodHandle streamDestroy;
   private final MethodHandle eventCreate;
   private final MethodHandle eventRecord;
   private final MethodHandle eventQuery;
-  private final MethodHandle eventSynchronize;
   private final MethodHandle eventElapsedTime;
   private final MethodHandle eventDestroy;
   private final MethodHandle memPoolCreate;
@@ -111,9 +102,10 @@ public final class Driver {
   private final MethodHandle tensorMapEncodeTiled;
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
+  private final Calls calls = new Calls(this::describe);
 
   /** Binds and initialises the driver. */
-  Driver(NativeLibrary library) {
+  Driver(Functions library) {
     init = library.function("cuInit", INT);
     driverGetVersion = library.function("cuDriverGetVersion", LONG);
     deviceGetCount = library.function("cuDeviceGetCount", LONG);
@@ -127,14 +119,12 @@ public final class Driver {
     ctxSetCurrent = library.function("cuCtxSetCurrent", LONG);
     ctxEnablePeerAccess = library.function("cuCtxEnablePeerAccess", LONG, INT);
     streamCreate = library.function("cuStreamCreate", LONG, INT);
-    streamSynchronize = library.function("cuStreamSynchronize", LONG);
     streamQuery = library.function("cuStreamQuery", LONG);
     streamWaitEvent = library.function("cuStreamWaitEvent", LONG, LONG, INT);
     streamDestroy = library.function("cuStreamDestroy_v2", LONG);
     eventCreate = library.function("cuEventCreate", LONG, INT);
     eventRecord = library.function("cuEventRecord", LONG, LONG);
     eventQuery = library.function("cuEventQuery", LONG);
-    eventSynchronize = library.function("cuEventSynchronize", LONG);
     eventElapsedTime = library.function("cuEventElapsedTime", LONG, LONG, LONG);
     eventDestroy = library.function("cuEventDestroy_v2", LONG);
     memPoolCreate = library.function("cuMemPoolCreate", LONG, LONG);
@@ -178,37 +168,7 @@ public final class Driver {
             INT);
     getErrorName = library.function("cuGetErrorName", INT, LONG);
     getErrorString = library.function("cuGetErrorString", INT, LONG);
-    try {
-      check("cuInit", (int) init.invokeExact(0));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
-  }
-
-  /** A call that writes its result to an address. */
-  private interface WithResult {
-    int call(long result) throws Throwable;
-  }
-
-  private long longOf(String name, WithResult call) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
-      check(name, call.call(result.address()));
-      return result.get(ValueLayout.JAVA_LONG, 0);
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
-  }
-
-  private int intOf(String name, WithResult call) {
-    // The driver writes four bytes; the other four are zero, and memory is little-endian.
-    return (int) longOf(name, call);
-  }
-
-  private void check(String name, int code) {
-    if (code != 0) {
-      throw new CudaException(name + ": " + describe(code), code);
-    }
+    calls.run("cuInit", () -> (int) init.invokeExact(0));
   }
 
   /** The driver's words for a code, such as {@code CUDA_ERROR_OUT_OF_MEMORY (out of memory)}. */
@@ -219,34 +179,32 @@ public final class Driver {
   private static String text(int code, MethodHandle function) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
-      int status = (int) function.invokeExact(code, result.address());
+      int status = Calls.status(() -> (int) function.invokeExact(code, result.address()));
       long address = result.get(ValueLayout.JAVA_LONG, 0);
       return status != 0 || address == 0
           ? "code " + code
           : MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
   /** Whether the context of the failed call is lost: nothing runs in it any more. */
   public static boolean isPoisoned(CudaException e) {
-    return STICKY.contains(e.code());
+    return e.isLost();
   }
 
   /** The CUDA version that the driver knows, such as 13000. */
   public int version() {
-    return intOf("cuDriverGetVersion", result -> (int) driverGetVersion.invokeExact(result));
+    return calls.intOf("cuDriverGetVersion", result -> (int) driverGetVersion.invokeExact(result));
   }
 
   /** Number of GPUs that this process may use. */
   public int deviceCount() {
-    return intOf("cuDeviceGetCount", result -> (int) deviceGetCount.invokeExact(result));
+    return calls.intOf("cuDeviceGetCount", result -> (int) deviceGetCount.invokeExact(result));
   }
 
   /** The driver's handle of a GPU by its index. */
   public int device(int index) {
-    return intOf("cuDeviceGet", result -> (int) deviceGet.invokeExact(result, index));
+    return calls.intOf("cuDeviceGet", result -> (int) deviceGet.invokeExact(result, index));
   }
 
   /** What a GPU is called. */
@@ -254,167 +212,113 @@ public final class Driver {
     int length = 256;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocate(length);
-      check("cuDeviceGetName", (int) deviceGetName.invokeExact(name.address(), length, device));
+      calls.run(
+          "cuDeviceGetName", () -> (int) deviceGetName.invokeExact(name.address(), length, device));
       return name.getString(0, StandardCharsets.US_ASCII);
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
   /** A property of a GPU. */
   public int attribute(Attribute attribute, int device) {
-    return intOf(
+    return calls.intOf(
         "cuDeviceGetAttribute",
         result -> (int) deviceGetAttribute.invokeExact(result, attribute.code, device));
   }
 
   /** Bytes of memory of a GPU. */
   public long totalMemory(int device) {
-    return longOf("cuDeviceTotalMem", result -> (int) deviceTotalMem.invokeExact(result, device));
+    return calls.longOf(
+        "cuDeviceTotalMem", result -> (int) deviceTotalMem.invokeExact(result, device));
   }
 
   /** Whether one GPU can read and write the memory of another. */
   public boolean canAccessPeer(int device, int peer) {
     return 0
-        != intOf(
+        != calls.intOf(
             "cuDeviceCanAccessPeer",
             result -> (int) deviceCanAccessPeer.invokeExact(result, device, peer));
   }
 
   /** The context of a GPU that all of this process share. */
   public long retainPrimaryContext(int device) {
-    return longOf(
+    return calls.longOf(
         "cuDevicePrimaryCtxRetain", result -> (int) primaryCtxRetain.invokeExact(result, device));
   }
 
   /** Gives the shared context back. */
   public void releasePrimaryContext(int device) {
-    try {
-      check("cuDevicePrimaryCtxRelease", (int) primaryCtxRelease.invokeExact(device));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuDevicePrimaryCtxRelease", () -> (int) primaryCtxRelease.invokeExact(device));
   }
 
   /** Makes a context that of the calling thread. */
   public void setCurrent(long context) {
-    try {
-      check("cuCtxSetCurrent", (int) ctxSetCurrent.invokeExact(context));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuCtxSetCurrent", () -> (int) ctxSetCurrent.invokeExact(context));
   }
 
   /** Lets the current context use the memory of another one. */
   public void enablePeerAccess(long peerContext) {
-    try {
-      int code = (int) ctxEnablePeerAccess.invokeExact(peerContext, 0);
-      if (code != PEER_ACCESS_ALREADY_ENABLED) {
-        check("cuCtxEnablePeerAccess", code);
-      }
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
+    int code = Calls.status(() -> (int) ctxEnablePeerAccess.invokeExact(peerContext, 0));
+    if (code != PEER_ACCESS_ALREADY_ENABLED) {
+      calls.check("cuCtxEnablePeerAccess", code);
     }
   }
 
   /** A stream that waits for no other. */
   public long createStream() {
-    return longOf(
+    return calls.longOf(
         "cuStreamCreate", result -> (int) streamCreate.invokeExact(result, STREAM_NON_BLOCKING));
-  }
-
-  /** Waits for everything in a stream. */
-  public void synchronize(long stream) {
-    try {
-      check("cuStreamSynchronize", (int) streamSynchronize.invokeExact(stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
   }
 
   /** Whether everything in a stream is done. */
   public boolean isIdle(long stream) {
-    try {
-      int code = (int) streamQuery.invokeExact(stream);
-      if (code != NOT_READY) {
-        check("cuStreamQuery", code);
-      }
-      return code == 0;
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    return isReady("cuStreamQuery", () -> (int) streamQuery.invokeExact(stream));
   }
 
   /** Has what comes next in a stream wait for an event. */
   public void waitFor(long stream, long event) {
-    try {
-      check("cuStreamWaitEvent", (int) streamWaitEvent.invokeExact(stream, event, 0));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuStreamWaitEvent", () -> (int) streamWaitEvent.invokeExact(stream, event, 0));
   }
 
   /** Frees a stream once it is empty. */
   public void destroyStream(long stream) {
-    try {
-      check("cuStreamDestroy", (int) streamDestroy.invokeExact(stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuStreamDestroy", () -> (int) streamDestroy.invokeExact(stream));
   }
 
   /** An event; {@code timed} ones can be measured between and cost more. */
   public long createEvent(boolean timed) {
-    return longOf(
+    return calls.longOf(
         "cuEventCreate",
         result -> (int) eventCreate.invokeExact(result, timed ? 0 : EVENT_DISABLE_TIMING));
   }
 
   /** Marks the place that a stream has come to. */
   public void record(long event, long stream) {
-    try {
-      check("cuEventRecord", (int) eventRecord.invokeExact(event, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuEventRecord", () -> (int) eventRecord.invokeExact(event, stream));
   }
 
   /** Whether everything before an event is done. */
   public boolean isDone(long event) {
-    try {
-      int code = (int) eventQuery.invokeExact(event);
-      if (code != NOT_READY) {
-        check("cuEventQuery", code);
-      }
-      return code == 0;
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    return isReady("cuEventQuery", () -> (int) eventQuery.invokeExact(event));
   }
 
-  /** Waits for everything before an event. */
-  public void await(long event) {
-    try {
-      check("cuEventSynchronize", (int) eventSynchronize.invokeExact(event));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
+  private boolean isReady(String name, Calls.Call query) {
+    int code = Calls.status(query);
+    if (code != NOT_READY) {
+      calls.check(name, code);
     }
+    return code == 0;
   }
 
   /** Milliseconds between two timed events. */
   public float millisBetween(long from, long to) {
     return Float.intBitsToFloat(
-        intOf(
+        calls.intOf(
             "cuEventElapsedTime", result -> (int) eventElapsedTime.invokeExact(result, from, to)));
   }
 
   /** Frees an event. */
   public void destroyEvent(long event) {
-    try {
-      check("cuEventDestroy", (int) eventDestroy.invokeExact(event));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuEventDestroy", () -> (int) eventDestroy.invokeExact(event));
   }
 
   /** A pool of a GPU's memory that keeps what is freed. */
@@ -425,16 +329,15 @@ public final class Driver {
       properties.setAtIndex(ValueLayout.JAVA_INT, 2, LOCATION_TYPE_DEVICE);
       properties.setAtIndex(ValueLayout.JAVA_INT, 3, device);
       long pool =
-          longOf(
+          calls.longOf(
               "cuMemPoolCreate",
               result -> (int) memPoolCreate.invokeExact(result, properties.address()));
       MemorySegment everything = arena.allocateFrom(ValueLayout.JAVA_LONG, -1L);
-      check(
+      calls.run(
           "cuMemPoolSetAttribute",
-          (int) memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
+          () ->
+              (int) memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
       return pool;
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
@@ -444,58 +347,42 @@ public final class Driver {
       MemorySegment access =
           arena.allocateFrom(
               ValueLayout.JAVA_INT, LOCATION_TYPE_DEVICE, peerDevice, ACCESS_READ_WRITE);
-      check("cuMemPoolSetAccess", (int) memPoolSetAccess.invokeExact(pool, access.address(), 1L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
+      calls.run(
+          "cuMemPoolSetAccess",
+          () -> (int) memPoolSetAccess.invokeExact(pool, access.address(), 1L));
     }
   }
 
   /** Gives idle memory of a pool back to the GPU. */
   public void trimPool(long pool) {
-    try {
-      check("cuMemPoolTrimTo", (int) memPoolTrimTo.invokeExact(pool, 0L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuMemPoolTrimTo", () -> (int) memPoolTrimTo.invokeExact(pool, 0L));
   }
 
   /** Frees a pool and everything in it. */
   public void destroyPool(long pool) {
-    try {
-      check("cuMemPoolDestroy", (int) memPoolDestroy.invokeExact(pool));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuMemPoolDestroy", () -> (int) memPoolDestroy.invokeExact(pool));
   }
 
   /** Memory that may be used by what comes next in the stream. */
   public long allocate(long bytes, long pool, long stream) {
-    return longOf(
+    return calls.longOf(
         "cuMemAllocFromPoolAsync",
         result -> (int) memAllocFromPoolAsync.invokeExact(result, bytes, pool, stream));
   }
 
   /** Frees memory once what is in the stream has used it. */
   public void free(long address, long stream) {
-    try {
-      check("cuMemFreeAsync", (int) memFreeAsync.invokeExact(address, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuMemFreeAsync", () -> (int) memFreeAsync.invokeExact(address, stream));
   }
 
   /** Memory of the current context's GPU that every stream may use at once. */
   public long allocateNow(long bytes) {
-    return longOf("cuMemAlloc", result -> (int) memAlloc.invokeExact(result, bytes));
+    return calls.longOf("cuMemAlloc", result -> (int) memAlloc.invokeExact(result, bytes));
   }
 
   /** Frees memory from {@link #allocateNow} that nothing uses any more. */
   public void freeNow(long address) {
-    try {
-      check("cuMemFree", (int) memFree.invokeExact(address));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuMemFree", () -> (int) memFree.invokeExact(address));
   }
 
   /**
@@ -514,33 +401,30 @@ public final class Driver {
     scratch.setAtIndex(ValueLayout.JAVA_LONG, 3, box | (long) box << Integer.SIZE);
     scratch.setAtIndex(ValueLayout.JAVA_LONG, 4, 1 | 1L << Integer.SIZE);
     long at = scratch.address();
-    try {
-      check(
-          "cuTensorMapEncodeTiled",
-          (int)
-              tensorMapEncodeTiled.invokeExact(
-                  map.address(),
-                  TENSOR_BF16,
-                  2,
-                  address,
-                  at,
-                  at + 2 * Long.BYTES,
-                  at + 3 * Long.BYTES,
-                  at + 4 * Long.BYTES,
-                  0,
-                  SWIZZLE_128_BYTES,
-                  PROMOTE_256_BYTES,
-                  0));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuTensorMapEncodeTiled",
+        () ->
+            (int)
+                tensorMapEncodeTiled.invokeExact(
+                    map.address(),
+                    TENSOR_BF16,
+                    2,
+                    address,
+                    at,
+                    at + 2 * Long.BYTES,
+                    at + 3 * Long.BYTES,
+                    at + 4 * Long.BYTES,
+                    0,
+                    SWIZZLE_128_BYTES,
+                    PROMOTE_256_BYTES,
+                    0));
   }
 
   /** Bytes of the current context's GPU that nobody holds. */
   public long freeMemory() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment total = arena.allocate(ValueLayout.JAVA_LONG);
-      return longOf(
+      return calls.longOf(
           "cuMemGetInfo", result -> (int) memGetInfo.invokeExact(result, total.address()));
     }
   }
@@ -548,7 +432,7 @@ public final class Driver {
   /** Memory of the host that GPUs copy from and to at full speed. */
   public MemorySegment allocateHost(long bytes) {
     long address =
-        longOf(
+        calls.longOf(
             "cuMemHostAlloc",
             result -> (int) memHostAlloc.invokeExact(result, bytes, HOST_PORTABLE));
     return MemorySegment.ofAddress(address).reinterpret(bytes);
@@ -556,66 +440,46 @@ public final class Driver {
 
   /** Frees memory from {@link #allocateHost}. */
   public void freeHost(MemorySegment memory) {
-    try {
-      check("cuMemFreeHost", (int) memFreeHost.invokeExact(memory.address()));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuMemFreeHost", () -> (int) memFreeHost.invokeExact(memory.address()));
   }
 
   /** Copies from the host. From memory that is not pinned it returns once that may be reused. */
   public void copyToDevice(long to, long from, long bytes, long stream) {
-    try {
-      check("cuMemcpyHtoDAsync", (int) memcpyHtoDAsync.invokeExact(to, from, bytes, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuMemcpyHtoDAsync", () -> (int) memcpyHtoDAsync.invokeExact(to, from, bytes, stream));
   }
 
   /** Copies to the host. */
   public void copyToHost(long to, long from, long bytes, long stream) {
-    try {
-      check("cuMemcpyDtoHAsync", (int) memcpyDtoHAsync.invokeExact(to, from, bytes, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuMemcpyDtoHAsync", () -> (int) memcpyDtoHAsync.invokeExact(to, from, bytes, stream));
   }
 
   /** Copies within a GPU. */
   public void copy(long to, long from, long bytes, long stream) {
-    try {
-      check("cuMemcpyDtoDAsync", (int) memcpyDtoDAsync.invokeExact(to, from, bytes, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuMemcpyDtoDAsync", () -> (int) memcpyDtoDAsync.invokeExact(to, from, bytes, stream));
   }
 
   /** Copies from one GPU to another. */
   public void copyPeer(
       long to, long toContext, long from, long fromContext, long bytes, long stream) {
-    try {
-      check(
-          "cuMemcpyPeerAsync",
-          (int) memcpyPeerAsync.invokeExact(to, toContext, from, fromContext, bytes, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuMemcpyPeerAsync",
+        () -> (int) memcpyPeerAsync.invokeExact(to, toContext, from, fromContext, bytes, stream));
   }
 
   /** Sets every byte of memory to {@code value}. */
   public void fillBytes(long address, int value, long bytes, long stream) {
-    try {
-      check("cuMemsetD8Async", (int) memsetD8Async.invokeExact(address, value, bytes, stream));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuMemsetD8Async", () -> (int) memsetD8Async.invokeExact(address, value, bytes, stream));
   }
 
   /** Loads compiled code into the current context. */
   public long loadModule(byte[] code) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment image = arena.allocateFrom(ValueLayout.JAVA_BYTE, code);
-      return longOf(
+      return calls.longOf(
           "cuModuleLoadData", result -> (int) moduleLoadData.invokeExact(result, image.address()));
     }
   }
@@ -624,7 +488,7 @@ public final class Driver {
   public long function(long module, String name) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocateFrom(name);
-      return longOf(
+      return calls.longOf(
           "cuModuleGetFunction (" + name + ")",
           result -> (int) moduleGetFunction.invokeExact(result, module, text.address()));
     }
@@ -632,22 +496,14 @@ public final class Driver {
 
   /** Unloads a module. */
   public void unloadModule(long module) {
-    try {
-      check("cuModuleUnload", (int) moduleUnload.invokeExact(module));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run("cuModuleUnload", () -> (int) moduleUnload.invokeExact(module));
   }
 
   /** Lets blocks of a kernel have this much dynamic shared memory. */
   public void allowSharedMemory(long function, int bytes) {
-    try {
-      check(
-          "cuFuncSetAttribute",
-          (int) funcSetAttribute.invokeExact(function, FUNCTION_MAX_DYNAMIC_SHARED, bytes));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        "cuFuncSetAttribute",
+        () -> (int) funcSetAttribute.invokeExact(function, FUNCTION_MAX_DYNAMIC_SHARED, bytes));
   }
 
   /**
@@ -666,14 +522,21 @@ public final class Driver {
       int sharedBytes,
       long stream,
       long parameters) {
-    try {
-      check(
-          name,
-          (int)
-              launchKernel.invokeExact(
-                  function, gridX, gridY, gridZ, block, 1, 1, sharedBytes, stream, parameters, 0L));
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
+    calls.run(
+        name,
+        () ->
+            (int)
+                launchKernel.invokeExact(
+                    function,
+                    gridX,
+                    gridY,
+                    gridZ,
+                    block,
+                    1,
+                    1,
+                    sharedBytes,
+                    stream,
+                    parameters,
+                    0L));
   }
 }

@@ -9,11 +9,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
-/**
- * A shared library whose functions return an {@code int} status. Pointers and handles are passed as
- * {@code long}. A library stays loaded until the process ends: kernels of it may be running.
- */
-final class NativeLibrary {
+/** A shared library. It stays loaded until the process ends: kernels of it may be running. */
+final class NativeLibrary implements Functions {
   static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
@@ -39,24 +36,13 @@ final class NativeLibrary {
     return new NativeLibrary(file.getFileName().toString(), symbols);
   }
 
-  /** A function of the library that takes these arguments and returns a status. */
-  MethodHandle function(String function, MemoryLayout... arguments) {
+  @Override
+  public MethodHandle function(String function, MemoryLayout... arguments) {
     return Linker.nativeLinker()
         .downcallHandle(
             symbols
                 .find(function)
                 .orElseThrow(() -> new CudaException(name + ": no function " + function, -1)),
             FunctionDescriptor.of(INT, arguments));
-  }
-
-  /** What a foreign call threw: errors and what is unchecked pass, nothing else can come. */
-  static RuntimeException unexpected(Throwable thrown) {
-    if (thrown instanceof RuntimeException e) {
-      return e;
-    }
-    if (thrown instanceof Error e) {
-      throw e;
-    }
-    return new IllegalStateException(thrown);
   }
 }

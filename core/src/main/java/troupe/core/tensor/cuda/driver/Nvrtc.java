@@ -11,6 +11,8 @@ import java.util.List;
 
 /** The run-time compiler of CUDA C++. Safe to use from several threads. */
 public final class Nvrtc {
+  private static final Calls CALLS = new Calls(status -> "status " + status);
+
   private final MethodHandle version;
   private final MethodHandle createProgram;
   private final MethodHandle compileProgram;
@@ -20,7 +22,7 @@ public final class Nvrtc {
   private final MethodHandle getLogSize;
   private final MethodHandle getLog;
 
-  Nvrtc(NativeLibrary library) {
+  Nvrtc(Functions library) {
     version = library.function("nvrtcVersion", LONG, LONG);
     createProgram = library.function("nvrtcCreateProgram", LONG, LONG, LONG, INT, LONG, LONG);
     compileProgram = library.function("nvrtcCompileProgram", LONG, INT, LONG);
@@ -36,10 +38,8 @@ public final class Nvrtc {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment major = arena.allocate(ValueLayout.JAVA_INT);
       MemorySegment minor = arena.allocate(ValueLayout.JAVA_INT);
-      check("nvrtcVersion", (int) version.invokeExact(major.address(), minor.address()));
+      CALLS.run("nvrtcVersion", () -> (int) version.invokeExact(major.address(), minor.address()));
       return major.get(ValueLayout.JAVA_INT, 0) + "." + minor.get(ValueLayout.JAVA_INT, 0);
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
@@ -53,51 +53,45 @@ public final class Nvrtc {
   public byte[] compile(String name, String source, List<String> options) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment place = arena.allocate(ValueLayout.JAVA_LONG);
-      check(
+      MemorySegment text = arena.allocateFrom(source);
+      MemorySegment title = arena.allocateFrom(name);
+      CALLS.run(
           "nvrtcCreateProgram",
-          (int)
-              createProgram.invokeExact(
-                  place.address(),
-                  arena.allocateFrom(source).address(),
-                  arena.allocateFrom(name).address(),
-                  0,
-                  0L,
-                  0L));
+          () ->
+              (int)
+                  createProgram.invokeExact(
+                      place.address(), text.address(), title.address(), 0, 0L, 0L));
       long program = place.get(ValueLayout.JAVA_LONG, 0);
       try {
         MemorySegment texts = arena.allocate(ValueLayout.JAVA_LONG, options.size());
         for (int i = 0; i < options.size(); i++) {
           texts.setAtIndex(ValueLayout.JAVA_LONG, i, arena.allocateFrom(options.get(i)).address());
         }
-        int status = (int) compileProgram.invokeExact(program, options.size(), texts.address());
+        int status =
+            Calls.status(
+                () -> (int) compileProgram.invokeExact(program, options.size(), texts.address()));
         if (status != 0) {
           throw new CudaException(
               name + " does not compile with " + options + ":\n" + log(arena, program), status);
         }
-        check("nvrtcGetCUBINSize", (int) getCubinSize.invokeExact(program, place.address()));
+        CALLS.run(
+            "nvrtcGetCUBINSize", () -> (int) getCubinSize.invokeExact(program, place.address()));
         MemorySegment code = arena.allocate(place.get(ValueLayout.JAVA_LONG, 0));
-        check("nvrtcGetCUBIN", (int) getCubin.invokeExact(program, code.address()));
+        CALLS.run("nvrtcGetCUBIN", () -> (int) getCubin.invokeExact(program, code.address()));
         return code.toArray(ValueLayout.JAVA_BYTE);
       } finally {
         place.set(ValueLayout.JAVA_LONG, 0, program);
-        check("nvrtcDestroyProgram", (int) destroyProgram.invokeExact(place.address()));
+        CALLS.run("nvrtcDestroyProgram", () -> (int) destroyProgram.invokeExact(place.address()));
       }
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
     }
   }
 
-  private String log(Arena arena, long program) throws Throwable {
+  private String log(Arena arena, long program) {
     MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
-    check("nvrtcGetProgramLogSize", (int) getLogSize.invokeExact(program, size.address()));
+    CALLS.run(
+        "nvrtcGetProgramLogSize", () -> (int) getLogSize.invokeExact(program, size.address()));
     MemorySegment text = arena.allocate(size.get(ValueLayout.JAVA_LONG, 0) + 1);
-    check("nvrtcGetProgramLog", (int) getLog.invokeExact(program, text.address()));
+    CALLS.run("nvrtcGetProgramLog", () -> (int) getLog.invokeExact(program, text.address()));
     return text.getString(0);
-  }
-
-  private static void check(String name, int status) {
-    if (status != 0) {
-      throw new CudaException(name + ": status " + status, status);
-    }
   }
 }

@@ -1,0 +1,58 @@
+package troupe.coordinator.lab;
+
+import com.google.gson.JsonObject;
+
+/**
+ * How good an estimator is, over several problems together. Norms are those of all parameters of
+ * all problems; g is the estimate, E its mean over draws.
+ *
+ * <p>The <em>own</em> objective is that of the probabilities that the gate draws from, its mask
+ * taken as given; the <em>whole</em> one is that of the softmax over all experts. For gates without
+ * a mask they are one.
+ *
+ * @param ownBias {@code |E g - own| / |own|}, less what noise of the mean contributes
+ * @param ownCosine of {@code E g} and the own gradient
+ * @param wholeBias {@code |E g - whole| / |whole|}
+ * @param wholeCosine of {@code E g} and the whole gradient: what a mask costs included
+ * @param scale {@code <E g, own> / |own|^2}: 1/2 for those that leave half of the gradient out
+ * @param variance {@code E |g - E g|^2 / |whole|^2}
+ * @param drawCosine mean cosine of a single g and the whole gradient
+ * @param resolution the standard error of {@code E g} over {@code |whole|}: biases well below it
+ *     are zero for all that one can tell
+ * @param alive share of the tokens with more than one expert to choose from
+ * @param evaluations experts that a token is sent to, in the mean
+ */
+record Measurement(
+    String gate,
+    String problem,
+    int experts,
+    double jitter,
+    double ownBias,
+    double ownCosine,
+    double wholeBias,
+    double wholeCosine,
+    double scale,
+    double variance,
+    double drawCosine,
+    double resolution,
+    double alive,
+    double evaluations) {
+  JsonObject json() {
+    JsonObject json = new JsonObject();
+    json.addProperty("gate", gate);
+    json.addProperty("problem", problem);
+    json.addProperty("experts", experts);
+    json.addProperty("jitter", jitter);
+    Json.put(json, "own_bias", ownBias);
+    Json.put(json, "own_cosine", ownCosine);
+    Json.put(json, "whole_bias", wholeBias);
+    Json.put(json, "whole_cosine", wholeCosine);
+    Json.put(json, "scale", scale);
+    Json.put(json, "variance", variance);
+    Json.put(json, "draw_cosine", drawCosine);
+    Json.put(json, "resolution", resolution);
+    Json.put(json, "alive", alive);
+    Json.put(json, "evaluations", evaluations);
+    return json;
+  }
+}

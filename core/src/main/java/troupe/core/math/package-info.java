@@ -1,0 +1,2 @@
+/** Functions of doubles over arrays, from IEEE operations alone: the same bits on any machine. */
+package troupe.core.math;

@@ -1,0 +1,128 @@
+package troupe.core.tensor.cuda.driver;
+
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongConsumer;
+import java.util.function.LongSupplier;
+
+/**
+ * Waits for one GPU, each with a deadline. The driver's own waits have none, so a kernel that never
+ * ends would hold its thread for ever: here the driver is asked again and again whether it is done,
+ * at first without a pause, then ever more rarely, so that a wait takes at most a sixty-fourth
+ * longer than what it waits for.
+ */
+public final class Waits implements AutoCloseable {
+  private static final int SHARE = 64;
+
+  /** As long as it takes to ask. */
+  private static final long SHORTEST_PAUSE_NS = 500;
+
+  /** Below this a thread spins: Linux wakes one that sleeps some 50 us late. */
+  private static final long SHORTEST_SLEEP_NS = 200_000;
+
+  private static final long LONGEST_PAUSE_NS = 1_000_000;
+
+  private final Driver driver;
+  private final long mostNs;
+  private final LongSupplier nanoTime;
+  private final LongConsumer pauseNs;
+
+  private final Queue<Long> idleEvents = new ConcurrentLinkedQueue<>();
+
+  /** What was waited for in vain: others need not find out again for themselves. */
+  private volatile BooleanSupplier unended;
+
+  /** Waits that take {@code most} each and no longer. */
+  public Waits(Driver driver, Duration most) {
+    this(driver, most, System::nanoTime, Waits::pause);
+  }
+
+  Waits(Driver driver, Duration most, LongSupplier nanoTime, LongConsumer pauseNs) {
+    this.driver = driver;
+    this.mostNs = most.toNanos();
+    this.nanoTime = nanoTime;
+    this.pauseNs = pauseNs;
+  }
+
+  private static void pause(long ns) {
+    if (ns >= SHORTEST_SLEEP_NS) {
+      LockSupport.parkNanos(ns);
+      return;
+    }
+    long until = System.nanoTime() + ns;
+    while (System.nanoTime() < until) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /**
+   * Whether something was waited for in vain and has not ended since: any call of the driver's but
+   * this question may wait, and for ever.
+   */
+  public boolean gaveUp() {
+    BooleanSupplier before = unended;
+    if (before != null && before.getAsBoolean()) {
+      unended = null;
+    }
+    return unended != null;
+  }
+
+  /**
+   * Waits for everything before an event. One that was never recorded counts as done.
+   *
+   * @throws CudaException if that fails, or does not end in time ({@link CudaException#TIMED_OUT})
+   */
+  public void forEvent(long event) {
+    until(() -> driver.isDone(event));
+  }
+
+  /**
+   * Waits for what is in a stream now; others may go on to fill it.
+   *
+   * @throws CudaException as {@link #forEvent}
+   */
+  public void forStream(long stream) {
+    Long idle = idleEvents.poll();
+    long event = idle == null ? driver.createEvent(false) : idle;
+    driver.record(event, stream);
+    forEvent(event);
+    idleEvents.add(event);
+  }
+
+  /** Whether a stream is empty now; the driver is not asked while something hangs. */
+  public boolean isIdle(long stream) {
+    return !gaveUp() && driver.isIdle(stream);
+  }
+
+  private void until(BooleanSupplier done) {
+    long beginNs = nanoTime.getAsLong();
+    while (true) {
+      // Before the question: a process that was stopped between the two has not waited in vain.
+      long waitedNs = nanoTime.getAsLong() - beginNs;
+      if (done.getAsBoolean()) {
+        return;
+      }
+      boolean hangs = gaveUp();
+      if (hangs || waitedNs >= mostNs) {
+        if (!hangs) {
+          unended = done;
+        }
+        throw new CudaException(
+            String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
+            CudaException.TIMED_OUT);
+      }
+      pauseNs.accept(Math.clamp(waitedNs / SHARE, SHORTEST_PAUSE_NS, LONGEST_PAUSE_NS));
+    }
+  }
+
+  /** Frees what was made to wait by. */
+  @Override
+  public void close() {
+    idleEvents.forEach(driver::destroyEvent);
+    idleEvents.clear();
+  }
+}

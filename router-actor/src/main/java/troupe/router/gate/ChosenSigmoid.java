@@ -1,0 +1,57 @@
+package troupe.router.gate;
+
+import java.util.Arrays;
+
+/**
+ * What BASE and Sinkhorn's top-1 share: one expert D a token, whatever chose it, at {@code alpha =
+ * sigmoid(logit_D)}. The choice is detached, the multiplier is not:
+ *
+ * <pre>  dLogits_D += s * alpha * (1 - alpha)</pre>
+ */
+enum ChosenSigmoid implements Estimator {
+  GRADIENT;
+
+  /** Gives out places and forms the routing; {@code p_TE} says what tokens like. */
+  static Routing routing(GateInput input, double[] p_TE, int[] wanted_T) {
+    int tokens = input.tokens();
+    int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
+    Places places = Places.of(input, firstSlot_T1, wanted_T, p_TE);
+    int[] expert_T = places.expert_S();
+    double[] one_T = new double[tokens];
+    Arrays.fill(one_T, 1);
+    double[] alpha_T = new double[tokens];
+    for (int t = 0; t < tokens; t++) {
+      alpha_T[t] = sigmoid(input.logits_TE()[t * input.experts() + expert_T[t]]);
+    }
+    return new Routing(
+        tokens,
+        input.experts(),
+        firstSlot_T1,
+        input.logits_TE(),
+        p_TE,
+        null,
+        wanted_T,
+        expert_T,
+        places.placed_S(),
+        one_T,
+        alpha_T,
+        alpha_T,
+        null,
+        GRADIENT);
+  }
+
+  /** {@code 1 / (1 + exp(-x))}; no x overflows to anything but 0 or 1. */
+  static double sigmoid(double x) {
+    return 1 / (1 + Math.exp(-x));
+  }
+
+  @Override
+  public void addGradient(double[] dLogits_TE, Routing routing, Feedback feedback) {
+    int experts = routing.experts();
+    double[] s_T = feedback.s_S();
+    for (int t = 0; t < routing.tokens(); t++) {
+      double alpha = routing.multiplier_S()[t];
+      dLogits_TE[t * experts + routing.expert_S()[t]] += s_T[t] * alpha * (1 - alpha);
+    }
+  }
+}

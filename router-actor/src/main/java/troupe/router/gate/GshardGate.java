@@ -1,0 +1,116 @@
+package troupe.router.gate;
+
+import java.util.Arrays;
+import troupe.core.config.RunConfig.Gshard;
+import troupe.core.config.RunConfig.Normalise;
+import troupe.core.config.RunConfig.SecondExpert;
+import troupe.router.gate.Shares.Score;
+
+/**
+ * The gate of GShard (Lepikhin et al., arXiv 2006.16668): the best expert of a softmax and a second
+ * one that takes part by one of four policies, g1 and g2 being their probabilities:
+ *
+ * <pre>
+ *   best        the second best
+ *   sampled     argmax of logit + Gumbel(0, 1) over the others              torchscale's default
+ *   random      the second best, kept iff 2 g2 &gt; U                          torchscale; g2 after normalising if that comes first
+ *   threshold   the second best, kept iff U &lt; g2 / (g1 + g2 + 1e-9) / 0.2   Google
+ * </pre>
+ *
+ * <p>Weights are normalised before a second expert is left out and slots are dropped, by {@code g1
+ * + g2 + 1e-9} as Google does, or over those that have a place, as torchscale does: then a lone
+ * survivor has weight 1 and no gradient. First choices take their places before second ones. In
+ * evaluation nothing is drawn and the second best is always kept.
+ *
+ * <p>The balance loss counts first choices only. Costs up to 2 expert evaluations a token. The
+ * gradient is the plain one at fixed decisions and so biased for every loss: how a second expert is
+ * sampled or kept is not differentiated.
+ *
+ * <p>Source: microsoft/torchscale@4d1e0e8, xmoe/routing.py; tensorflow/mesh@da90793, moe.py.
+ */
+final class GshardGate implements Gate {
+  /** Google's {@code second_threshold_train}. */
+  private static final double THRESHOLD = 0.2;
+
+  private final SecondExpert second;
+  private final boolean normalisesFirst;
+
+  GshardGate(Gshard config) {
+    this.second = config.second();
+    this.normalisesFirst = config.normalise() == Normalise.BEFORE_DROP;
+  }
+
+  @Override
+  public boolean balancesFirstChoices() {
+    return true;
+  }
+
+  @Override
+  public Routing route(GateInput input) {
+    int tokens = input.tokens();
+    int experts = input.experts();
+    if (experts < 2) {
+      throw new IllegalArgumentException("experts: " + experts + " (expected: >= 2)");
+    }
+    double[] logits_TE = input.logits_TE();
+    double[] p_TE = new double[tokens * experts];
+    int[] pair_T2 = new int[2 * tokens];
+    int[] firstSlot_T1 = new int[tokens + 1];
+    int[] wanted_S = new int[2 * tokens];
+    int slots = 0;
+    for (int t = 0; t < tokens; t++) {
+      int from = t * experts;
+      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
+      Rows.softmax(p_TE, logits_TE, logits_TE[best], from, from + experts);
+      TopK.select(logits_TE, from, experts, 2, pair_T2, 2 * t);
+      if (input.training() && second == SecondExpert.SAMPLED) {
+        pair_T2[2 * t + 1] = sample(logits_TE, from, experts, best - from, input.draws(), t);
+      }
+      wanted_S[slots++] = pair_T2[2 * t];
+      double g1 = p_TE[from + pair_T2[2 * t]];
+      double g2 = p_TE[from + pair_T2[2 * t + 1]];
+      if (!input.training() || keepsSecond(g1, g2, input.draws(), t)) {
+        wanted_S[slots++] = pair_T2[2 * t + 1];
+      }
+      firstSlot_T1[t + 1] = slots;
+    }
+    wanted_S = Arrays.copyOf(wanted_S, slots);
+    Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE, 2);
+    int[] firstOfPair_T1 = Routing.evenSlots(tokens, 2);
+    Shares shares =
+        normalisesFirst
+            ? new Shares(Score.SOFTMAX, Divisor.PADDED_SUM, 1, p_TE, firstOfPair_T1, pair_T2)
+            : Shares.ofPlaced(Score.SOFTMAX, Divisor.FLOORED_SUM, p_TE, firstSlot_T1, places);
+    return shares.routing(input, firstSlot_T1, p_TE, wanted_S, places);
+  }
+
+  private boolean keepsSecond(double g1, double g2, Draws draws, int token) {
+    return switch (second) {
+      case BEST, SAMPLED -> true;
+      case RANDOM -> 2 * (normalisesFirst ? share(g1, g2) : g2) > draws.coin(token, 0);
+      case THRESHOLD -> draws.coin(token, 0) < share(g1, g2) / THRESHOLD;
+    };
+  }
+
+  private static double share(double g1, double g2) {
+    return g2 / Divisor.PADDED_SUM.of(g1 + g2);
+  }
+
+  /** Gumbel-max over all experts but the first choice. */
+  private static int sample(
+      double[] logits_TE, int from, int experts, int first, Draws draws, int token) {
+    int winner = -1;
+    double highest = 0;
+    for (int e = 0; e < experts; e++) {
+      if (e == first) {
+        continue;
+      }
+      double score = logits_TE[from + e] - Math.log(draws.exponential(token, e, 0));
+      if (winner < 0 || score > highest) {
+        winner = e;
+        highest = score;
+      }
+    }
+    return winner;
+  }
+}

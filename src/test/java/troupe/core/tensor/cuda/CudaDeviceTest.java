@@ -1,0 +1,342 @@
+package troupe.core.tensor.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import troupe.core.UserException;
+import troupe.core.tensor.DeviceException;
+import troupe.core.tensor.Readback;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.driver.CudaException;
+import troupe.core.tensor.cuda.driver.FakeCuda;
+
+/** What a device does when its GPU fails; without one. */
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class CudaDeviceTest {
+  private static final Duration PATIENCE = Duration.ofMillis(50);
+
+  private final FakeCuda cuda = new FakeCuda();
+
+  private CudaDevice open() {
+    return new CudaDevice(
+        cuda.driver(), 0, PATIENCE, capability -> List.of(new byte[8], new byte[8]), cuda::blas);
+  }
+
+  private List<String> callsSince(int before) {
+    return cuda.calls().subList(before, cuda.calls().size());
+  }
+
+  /** Products of experts that a GPU of Hopper's does together, and so puts off. */
+  private record Experts(CudaDevice device, Tensor out, Tensor x, Tensor w)
+      implements AutoCloseable {
+    Experts(CudaDevice device) {
+      this(device, matrix(device), matrix(device), matrix(device));
+    }
+
+    private static Tensor matrix(CudaDevice device) {
+      return device.allocateActivations(64, 64);
+    }
+
+    void multiply(int from, int to) {
+      for (int expert = from; expert < to; expert++) {
+        device.concurrently(expert, () -> device.kernels().matmul(out, x, false, w, false, false));
+      }
+    }
+
+    @Override
+    public void close() {
+      out.close();
+      x.close();
+      w.close();
+    }
+  }
+
+  @Test
+  void shouldGiveEverythingBack() {
+    CudaDevice device = open();
+    device.allocate(3, 3).close();
+    device.read(device.allocate(1, 1)).values();
+    try (Experts experts = new Experts(device)) {
+      experts.multiply(0, 1);
+      device.fence();
+      experts.multiply(0, 20);
+    }
+    assertFalse(cuda.open().isEmpty());
+    device.close();
+    assertEquals(List.of("cuMemAllocFromPoolAsync"), cuda.open(), "the tensor that is not closed");
+  }
+
+  @Test
+  void shouldGiveBackWhatItHadWhenItCannotBeOpened() {
+    open().close();
+    long creations = cuda.calls().stream().filter(call -> call.equals("cuEventCreate")).count();
+    int failures = 0;
+    for (int created = 0; ; created++, failures++) {
+      cuda.failAfter(created);
+      try {
+        open().close();
+        break;
+      } catch (CudaException e) {
+        // The second module is the launcher's, which is gone with the context.
+        assertTrue(
+            cuda.open().isEmpty() || cuda.open().equals(List.of("cuModuleLoadData")),
+            "after " + created + ": " + cuda.open());
+        cuda.forget();
+      }
+    }
+    assertTrue(failures > creations, failures + " failures");
+  }
+
+  /** Everything that waits for a GPU. */
+  private enum Wait {
+    VALUES {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        device.read(tensor).values();
+      }
+    },
+    COPY_TO {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        tensor.copyTo(host);
+      }
+    },
+    COPY_FROM {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        tensor.copyFrom(host);
+      }
+    },
+    SEND {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        device.send(tensor, device.fence(), host);
+      }
+    },
+    RECEIVE {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        device.receive(tensor.rows(), tensor.columns(), false, host);
+      }
+    },
+    PROFILE {
+      @Override
+      void on(CudaDevice device, Tensor tensor, MemorySegment host) {
+        device.profiler().end();
+      }
+    };
+
+    abstract void on(CudaDevice device, Tensor tensor, MemorySegment host);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Wait.class)
+  void shouldNameTheLastKernelsWhenTheGpuHangs(Wait wait) {
+    CudaDevice device = open();
+    // More than the memory that copies go through.
+    Tensor tensor = device.allocate(3 << 10, 3 << 10);
+    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
+    device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0));
+    cuda.hangs(true);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment host = arena.allocate(tensor.size() * Float.BYTES, Float.BYTES);
+      DeviceException e = assertThrows(DeviceException.class, () -> wait.on(device, tensor, host));
+      assertTrue(e.isLost());
+      assertEquals(
+          "cuda:0: what was queued has not ended within 0 s;"
+              + " the last kernels queued were softmax, layer_norm",
+          e.line());
+      assertTrue(e.hint().contains("cuda.wait_timeout_seconds"), e.hint());
+    }
+  }
+
+  @Test
+  void shouldTellWhoWantsToKnowThatTheGpuHangs() throws InterruptedException {
+    CudaDevice device = open();
+    cuda.hangs(true);
+    Readback read = device.read(device.allocate(1, 1));
+    CountDownLatch told = new CountDownLatch(1);
+    read.whenDone(told::countDown);
+    assertTrue(told.await(30, TimeUnit.SECONDS));
+    assertTrue(assertThrows(DeviceException.class, read::values).isLost());
+  }
+
+  @Test
+  void shouldTellOneAlone() {
+    CudaDevice device = open();
+    Readback read = device.read(device.allocate(1, 1));
+    read.whenDone(() -> {});
+    assertThrows(IllegalStateException.class, () -> read.whenDone(() -> {}));
+    device.close();
+  }
+
+  @Test
+  void shouldLeaveAGpuThatHangsAsItIs() {
+    CudaDevice device = open();
+    new Experts(device).multiply(0, 7);
+    List<String> before = cuda.open();
+    cuda.hangs(true);
+    device.close();
+    assertTrue(cuda.open().containsAll(before), cuda.open().toString());
+    assertFalse(cuda.calls().contains("cuLaunchKernel"), "what is put off");
+  }
+
+  @Test
+  void shouldAskNothingMoreOfAGpuThatHangs() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.hangs(true);
+    assertThrows(DeviceException.class, tensor::toDoubles);
+    int before = cuda.calls().size();
+    // Even to free something may take for ever.
+    tensor.close();
+    device.close();
+    List<String> calls = cuda.calls().subList(before, cuda.calls().size());
+    assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
+  }
+
+  @Test
+  void shouldAskNothingMoreOfAGpuThatHangsWithProductsPutOff() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    Readback read = device.read(experts.out());
+    experts.multiply(0, 3);
+    cuda.hangs(true);
+    assertThrows(DeviceException.class, read::values);
+    int before = cuda.calls().size();
+    experts.multiply(3, 20);
+    experts.close();
+    device.close();
+    List<String> calls = callsSince(before);
+    assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
+  }
+
+  @Test
+  void shouldNameTheLastKernelsThoughALaunchDoesNotReturn() throws InterruptedException {
+    CudaDevice device = open();
+    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
+    Readback read = device.read(device.allocate(1, 1));
+    CountDownLatch room = new CountDownLatch(1);
+    cuda.hold("cuLaunchKernel", room);
+    cuda.hangs(true);
+    int before = cuda.calls().size();
+    Thread launches =
+        Thread.ofPlatform()
+            .start(() -> device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0)));
+    while (!callsSince(before).contains("cuLaunchKernel")) {
+      Thread.onSpinWait();
+    }
+    DeviceException e = assertThrows(DeviceException.class, read::values);
+    assertTrue(e.line().endsWith("the last kernels queued were softmax"), e.line());
+    room.countDown();
+    launches.join();
+  }
+
+  @Test
+  void shouldFreeMemoryBehindProductsThatArePutOff() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    int before = cuda.calls().size();
+    experts.multiply(0, 7);
+    experts.close();
+    assertEquals(List.of(), callsSince(before));
+    device.fence();
+    List<String> queued =
+        callsSince(before).stream().filter(call -> call.matches("cuLaunch.*|cuMemFree.*")).toList();
+    assertEquals(
+        List.of("cuLaunchKernel", "cuMemFreeAsync", "cuMemFreeAsync", "cuMemFreeAsync"), queued);
+  }
+
+  @Test
+  void shouldLaunchWhatIsPutOffWhereTheGpuWouldWait() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device)) {
+      int before = cuda.calls().size();
+      experts.multiply(0, 7);
+      assertFalse(callsSince(before).contains("cuLaunchKernel"));
+      experts.multiply(7, 8);
+      assertTrue(callsSince(before).contains("cuLaunchKernel"));
+      cuda.hangs(true);
+      before = cuda.calls().size();
+      experts.multiply(8, 40);
+      assertFalse(callsSince(before).contains("cuLaunchKernel"));
+    }
+  }
+
+  @Test
+  void shouldFreeWhatIsPutOffWhenMemoryIsUsedUp() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    int before = cuda.calls().size();
+    cuda.fail("cuMemAllocFromPoolAsync", CudaException.OUT_OF_MEMORY);
+    assertThrows(UserException.class, () -> device.allocate(1, 1));
+    List<String> calls =
+        callsSince(before).stream()
+            .filter(call -> call.matches("cuLaunch.*|cuMem(Free|AllocFrom|Pool).*"))
+            .distinct()
+            .toList();
+    assertEquals(
+        List.of("cuMemAllocFromPoolAsync", "cuLaunchKernel", "cuMemFreeAsync", "cuMemPoolTrimTo"),
+        calls);
+  }
+
+  @Test
+  void shouldSayWhenThereIsNoMemoryToDescribeProductsIn() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
+    UserException e = assertThrows(UserException.class, device::fence);
+    assertTrue(
+        e.getMessage().startsWith("cuda:0: out of memory: 0.00 GiB for descriptions of "),
+        e.getMessage());
+    device.close();
+    assertEquals(List.of(), cuda.open());
+  }
+
+  @Test
+  void shouldSayWhoWantedHowMuchWhenMemoryIsUsedUp() {
+    CudaDevice device = open();
+    Tensor held = device.allocate(1 << 14, 1 << 14);
+    cuda.fail("cuMemAllocFromPoolAsync", CudaException.OUT_OF_MEMORY);
+    UserException e =
+        assertThrows(UserException.class, () -> device.allocateActivations(1 << 15, 1 << 15));
+    assertTrue(
+        e.getMessage().startsWith("cuda:0: out of memory: 2.00 GiB for 32768 x 32768 BF16 of "),
+        e.getMessage());
+    assertTrue(e.getMessage().endsWith("; 1.00 GiB in use, 1.50 GiB free"), e.getMessage());
+    assertTrue(e.hint().contains("train.micro_batches"), e.hint());
+    assertTrue(cuda.calls().contains("cuMemPoolTrimTo"));
+    held.close();
+    assertEquals(0, device.allocatedBytes());
+    // What is no tensor, too.
+    assertTrue(
+        assertThrows(UserException.class, () -> device.gpu().allocate(1 << 29))
+            .getMessage()
+            .startsWith("cuda:0: out of memory: 0.50 GiB for scratch of "));
+  }
+
+  @Test
+  void shouldCloseTensorsOfAContextThatIsLost() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemFreeAsync", 700);
+    tensor.close();
+    assertEquals(0, device.allocatedBytes());
+  }
+}

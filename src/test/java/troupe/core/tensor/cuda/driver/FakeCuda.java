@@ -1,0 +1,207 @@
+package troupe.core.tensor.cuda.driver;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * NVIDIA's libraries without a GPU, one of Hopper's for who asks: nothing is computed, everything
+ * is done at once unless it {@link #hangs}, and what was created and not destroyed yet is known.
+ */
+public final class FakeCuda implements Functions {
+  /** What a call of the driver says of work that is not done. */
+  public static final int NOT_READY = 600;
+
+  private static final MethodHandle CALL;
+
+  static {
+    try {
+      CALL =
+          MethodHandles.lookup()
+              .findVirtual(
+                  FakeCuda.class,
+                  "call",
+                  MethodType.methodType(int.class, String.class, Object[].class));
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  /** What creates something, which it writes to the address it is given, and what destroys it. */
+  private static final Map<String, String> PAIRS =
+      Map.of(
+          "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2",
+          "cuStreamCreate", "cuStreamDestroy_v2",
+          "cuEventCreate", "cuEventDestroy_v2",
+          "cuMemPoolCreate", "cuMemPoolDestroy",
+          "cuMemAllocFromPoolAsync", "cuMemFreeAsync",
+          "cuMemAlloc_v2", "cuMemFree_v2",
+          "cuMemHostAlloc", "cuMemFreeHost",
+          "cuModuleLoadData", "cuModuleUnload",
+          "cublasLtCreate", "cublasLtDestroy");
+
+  private static final long FIRST_HANDLE = 1024;
+
+  /** Of memory, as the driver has it. */
+  private static final long ALIGNMENT = 256;
+
+  private static final int CAPABILITY_MINOR = 76;
+
+  private final Arena memory = Arena.ofAuto();
+  private final AtomicLong handles = new AtomicLong(FIRST_HANDLE);
+  private final Map<Long, String> open = new ConcurrentHashMap<>();
+  private final List<String> calls = new CopyOnWriteArrayList<>();
+  private final Map<String, Integer> failing = new ConcurrentHashMap<>();
+  private final Map<String, CountDownLatch> held = new ConcurrentHashMap<>();
+  private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
+  private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
+  private volatile boolean hangs;
+
+  /** The driver. */
+  public Driver driver() {
+    return new Driver(this);
+  }
+
+  /** The library of matrix products. */
+  public BlasLt blas() {
+    return new BlasLt(this);
+  }
+
+  /** Whether what is queued ends. */
+  public void hangs(boolean on) {
+    hangs = on;
+  }
+
+  /** Whether what is before an event ends. */
+  public void hangsAt(long event, boolean on) {
+    if (on) {
+      hanging.add(event);
+    } else {
+      hanging.remove(event);
+    }
+  }
+
+  /** Has all calls of a function fail, or none if the code is 0. */
+  public void fail(String function, int code) {
+    failing.put(function, code);
+  }
+
+  /** Has calls of a function return no sooner than that. */
+  public void hold(String function, CountDownLatch until) {
+    held.put(function, until);
+  }
+
+  /** Has everything be created so often, and fail once. */
+  public void failAfter(int creations) {
+    creationsLeft.set(creations);
+  }
+
+  /** What was created and not destroyed. */
+  public List<String> open() {
+    return open.values().stream().sorted().toList();
+  }
+
+  /** What is not destroyed will not be. */
+  public void forget() {
+    open.clear();
+  }
+
+  /** The functions that were called, in order. */
+  public List<String> calls() {
+    return calls;
+  }
+
+  @Override
+  public MethodHandle function(String name, MemoryLayout... arguments) {
+    Class<?>[] types =
+        Arrays.stream(arguments)
+            .map(argument -> ((ValueLayout) argument).carrier())
+            .toArray(Class<?>[]::new);
+    return MethodHandles.insertArguments(CALL, 0, this, name)
+        .asCollector(Object[].class, types.length)
+        .asType(MethodType.methodType(int.class, types));
+  }
+
+  private int call(String name, Object[] arguments) {
+    calls.add(name);
+    CountDownLatch until = held.get(name);
+    if (until != null) {
+      try {
+        until.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    int code = failing.getOrDefault(name, 0);
+    if (code != 0) {
+      return code;
+    }
+    if (PAIRS.containsKey(name)) {
+      return create(name, arguments);
+    }
+    if (PAIRS.containsValue(name)) {
+      open.remove(handle(name, arguments[0]));
+    }
+    switch (name) {
+      case "cuDeviceGetCount" -> writeInt(arguments[0], 1);
+      case "cuDriverGetVersion" -> writeInt(arguments[0], 13_000);
+      case "cuDeviceGetAttribute" ->
+          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : 9);
+      case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
+      case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
+      case "cuEventQuery" -> {
+        return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
+      }
+      case "cuStreamQuery" -> {
+        return hangs ? NOT_READY : 0;
+      }
+      default -> {}
+    }
+    return 0;
+  }
+
+  private int create(String name, Object[] arguments) {
+    if (creationsLeft.getAndDecrement() == 0) {
+      return 999;
+    }
+    long handle =
+        switch (name) {
+          case "cuMemHostAlloc" -> memory.allocate((long) arguments[1], 64).address();
+          case "cuDevicePrimaryCtxRetain" -> FIRST_HANDLE;
+          default -> handles.addAndGet(ALIGNMENT);
+        };
+    open.put(handle, name);
+    writeLong(arguments[0], handle);
+    return 0;
+  }
+
+  /** A context is given back by the number of its device. */
+  private static long handle(String destroyer, Object argument) {
+    return destroyer.equals("cuDevicePrimaryCtxRelease_v2") ? FIRST_HANDLE : (long) argument;
+  }
+
+  private static void writeLong(Object address, long value) {
+    MemorySegment.ofAddress((long) address)
+        .reinterpret(Long.BYTES)
+        .set(ValueLayout.JAVA_LONG, 0, value);
+  }
+
+  private static void writeInt(Object address, int value) {
+    MemorySegment.ofAddress((long) address)
+        .reinterpret(Integer.BYTES)
+        .set(ValueLayout.JAVA_INT, 0, value);
+  }
+}

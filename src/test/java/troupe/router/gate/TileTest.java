@@ -1,0 +1,150 @@
+package troupe.router.gate;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import troupe.core.math.Exp;
+
+/** A tile against one token after the other, bit for bit. */
+class TileTest {
+  private static final long SEED = 20231018;
+
+  /** Whole tiles and a part of one. */
+  private static int tokens(Tile tile) {
+    return 2 * tile.capacity() + 5;
+  }
+
+  private static double[] logits(int count, double width) {
+    Random random = new Random(SEED);
+    double[] logits = new double[count];
+    for (int i = 0; i < count; i++) {
+      // Whole numbers among them, for ties.
+      logits[i] = random.nextInt(3) == 0 ? random.nextInt(-2, 3) : random.nextGaussian() * width;
+    }
+    return logits;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 5, 7, 8, 12, 17, 64, 200})
+  void shouldComputeEachTokenAsIfAlone(int experts) {
+    for (double width : new double[] {1, 30, 500, 1e300}) {
+      for (MaskRule rule :
+          new MaskRule[] {MaskRule.NONE, MaskRule.code(0.1), MaskRule.paper(0.3)}) {
+        compare(experts, width, rule);
+      }
+    }
+  }
+
+  private static void compare(int experts, double width, MaskRule rule) {
+    Tile tile = new Tile(experts);
+    int tokens = tokens(tile);
+    double[] logits_TE = logits(tokens * experts, width);
+    Draws draws = new CounterDraws(SEED, 1, 0, 0);
+    double[] p_TE = new double[tokens * experts];
+    boolean[] kept_TE = new boolean[tokens * experts];
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
+      tile.load(logits_TE, from, count);
+      tile.findBest();
+      boolean choice = tile.mask(rule);
+      tile.weigh();
+      tile.race(draws, 0);
+      tile.storeProbabilities(p_TE);
+      tile.storeKept(kept_TE);
+      int most = 0;
+      for (int t = from; t < from + count; t++) {
+        String what = experts + " experts, width " + width + ", token " + t;
+        int row = t * experts;
+        int best = Rows.argmaxFinite(logits_TE, row, row + experts) - row;
+        assertEquals(best, tile.best(t - from), what);
+        most = Math.max(most, checkRow(what, t, best, experts, logits_TE, p_TE, kept_TE, rule));
+        assertEquals(
+            winner(t, best, experts, logits_TE, kept_TE, draws), tile.chosen(t - from), what);
+      }
+      assertEquals(most > 1, choice);
+    }
+  }
+
+  private static int checkRow(
+      String what,
+      int token,
+      int best,
+      int experts,
+      double[] logits_TE,
+      double[] p_TE,
+      boolean[] kept_TE,
+      MaskRule rule) {
+    int row = token * experts;
+    double max = logits_TE[row + best];
+    double[] weight = new double[experts];
+    double sum = 0;
+    int kept = 0;
+    for (int e = 0; e < experts; e++) {
+      boolean keeps = rule.keeps(logits_TE[row + e], max);
+      assertEquals(keeps, kept_TE[row + e], what);
+      weight[e] = keeps ? Exp.of(logits_TE[row + e] - max) : 0;
+      sum += weight[e];
+      kept += keeps ? 1 : 0;
+    }
+    for (int e = 0; e < experts; e++) {
+      assertEquals(weight[e] * (1 / sum), p_TE[row + e], what);
+    }
+    return kept;
+  }
+
+  /** The Gumbel maximum. */
+  private static int winner(
+      int token, int best, int experts, double[] logits_TE, boolean[] kept_TE, Draws draws) {
+    int winner = best;
+    double highest = Double.NEGATIVE_INFINITY;
+    for (int e = 0; e < experts; e++) {
+      int i = token * experts + e;
+      double score = logits_TE[i] - Math.log(draws.exponential(token, e, 0));
+      if (kept_TE[i] && score > highest) {
+        winner = e;
+        highest = score;
+      }
+    }
+    return winner;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {3, 8, 40})
+  void shouldNameTheFirstLogitThatIsNotFinite(int experts) {
+    Tile tile = new Tile(experts);
+    double[] logits_TE = logits(tile.capacity() * experts, 1);
+    logits_TE[5 * experts + 2] = Double.NaN;
+    logits_TE[9 * experts] = Double.NEGATIVE_INFINITY;
+    tile.load(logits_TE, 0, tile.capacity());
+    NonFiniteLogitsException e = assertThrows(NonFiniteLogitsException.class, tile::findBest);
+    assertEquals(5, e.token());
+    assertTrue(e.getMessage().contains("expert 2"), e.getMessage());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 8, 21})
+  void shouldJitterEachLogitByItsOwnNoise(int experts) {
+    Tile tile = new Tile(experts);
+    int tokens = tile.capacity() - 3;
+    double[] logits_TE = logits(tokens * experts, 1);
+    double[] u_TE = new double[tokens * experts];
+    double[] used_TE = new double[tokens * experts];
+    Jitter jitter = new Jitter(0.2);
+    CounterDraws draws = new CounterDraws(SEED, 1, 0, 0);
+    tile.loadJittered(logits_TE, 0, tokens, jitter, draws, u_TE, used_TE);
+    tile.findBest();
+    for (int t = 0; t < tokens; t++) {
+      for (int e = 0; e < experts; e++) {
+        int i = t * experts + e;
+        assertEquals(jitter.factor(draws.noise(t, e)), u_TE[i]);
+        assertEquals(logits_TE[i] * u_TE[i], used_TE[i]);
+      }
+      int row = t * experts;
+      assertEquals(Rows.argmaxFinite(used_TE, row, row + experts) - row, tile.best(t));
+    }
+  }
+}
