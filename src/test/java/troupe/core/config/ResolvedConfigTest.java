@@ -64,7 +64,8 @@ class ResolvedConfigTest {
             "replicate {",
             "transport {",
             "faults {",
-            "simulate {"),
+            "simulate {",
+            "lab {"),
         sections);
   }
 
@@ -81,7 +82,8 @@ class ResolvedConfigTest {
         "transport.mode=udp",
         "faults.expert_throws=1:0/0:apply",
         "gate.trace=true",
-        "simulate.zipf=2"
+        "simulate.zipf=2",
+        "lab.seeds=7"
       })
   void shouldHashAlikeWhenOnlyTheCourseDiffers(String override) {
     assertNotEquals(DEFAULTS, with(override));

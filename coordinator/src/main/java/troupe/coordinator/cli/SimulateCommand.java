@@ -67,7 +67,7 @@ final class SimulateCommand implements Callable<Integer> {
   public Integer call() {
     RunConfig run = ConfigLoader.load(config, overrides);
     PrintWriter out = spec.commandLine().getOut();
-    Progress progress = new Progress(spec.commandLine().getErr(), System.nanoTime());
+    Progress progress = new Progress(spec.commandLine().getErr());
     String table = Simulate.run(run, progress);
     progress.end();
     out.print(table);
@@ -85,14 +85,12 @@ final class SimulateCommand implements Callable<Integer> {
 
     private final PrintWriter err;
     private final boolean terminal = System.console() != null && System.console().isTerminal();
-    private final long began;
+    private long began;
     private long next;
     private boolean shown;
 
-    Progress(PrintWriter err, long began) {
+    Progress(PrintWriter err) {
       this.err = err;
-      this.began = began;
-      this.next = began + QUIET_NS;
     }
 
     @Override
@@ -105,7 +103,11 @@ final class SimulateCommand implements Callable<Integer> {
     @Override
     public synchronized void progress(double share) {
       long now = System.nanoTime();
-      if (now < next || share <= 0) {
+      if (next == 0) {
+        began = now;
+        next = now + QUIET_NS;
+      }
+      if (now < next) {
         return;
       }
       double seconds = (now - began) / 1e9;

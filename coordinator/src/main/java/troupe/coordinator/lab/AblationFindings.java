@@ -213,7 +213,7 @@ final class AblationFindings {
       charts.add(
           Chart.lines(
               "difference-" + id,
-              "Less that of Switch",
+              "Difference from Switch",
               "with as many experts; below zero is better",
               axis,
               Chart.Axis.linear("nats a token"),
@@ -263,7 +263,7 @@ final class AblationFindings {
       charts.add(
           Chart.lines(
               "less-" + experts,
-              "Less that of Switch",
+              "Difference from Switch",
               "on the same text; below zero is better",
               Chart.Axis.linear("step"),
               Chart.Axis.linear("nats a token"),

@@ -22,7 +22,7 @@ final class EstimatorFindings {
           "One expert a token, outputs fixed, gradient by the logits. The mid-point rule (2nd) is exact"
               + " here; published variants take the best expert at full scale and are not.",
           "cubic",
-          "As above with a third-order term: rules of one point are off, however they are placed.",
+          "As above with a third-order term, for which rules of one point are off.",
           "softplus",
           "As above with a loss that no finite rule integrates exactly.",
           "layer",
@@ -60,7 +60,7 @@ final class EstimatorFindings {
         "Gradient estimators",
         format(
             "Estimates through the real gates, mean of %,d draws, against the gradient of the expected"
-                + " loss by enumeration over experts; %d problems of %d tokens. Bias and cosine \"own\" are"
+                + " loss by enumeration over experts; %d x %d tokens. Bias and cosine \"own\" are"
                 + " relative to the objective under the gate's own mask, \"whole\" to that over all"
                 + " experts.",
             lab.samples(), config.lab().seeds(), lab.tokens()),

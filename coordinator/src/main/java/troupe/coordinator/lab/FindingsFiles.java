@@ -25,11 +25,7 @@ final class FindingsFiles {
       AtomicFile.write(folder.resolve(PAGE), LabPage.html(findings));
       AtomicFile.write(
           folder.resolve(JSON),
-          new GsonBuilder()
-                  .serializeSpecialFloatingPointValues()
-                  .setPrettyPrinting()
-                  .create()
-                  .toJson(findings.json())
+          new GsonBuilder().serializeNulls().setPrettyPrinting().create().toJson(findings.json())
               + "\n");
       AtomicFile.write(folder.resolve(MARKDOWN), markdown(findings));
       List<String> names = names(findings);

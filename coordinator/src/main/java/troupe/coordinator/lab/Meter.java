@@ -7,6 +7,8 @@ import troupe.router.gate.Routing;
  * Draws a gate's estimate many times, on several problems, and compares its mean with the truth.
  */
 final class Meter {
+  private static final double ROUNDING = 1e-12;
+
   private double wholeSquare;
   private double ownSquare;
   private double meanSquare;
@@ -50,8 +52,10 @@ final class Meter {
     for (int i = 0; i < mean.length; i++) {
       mean[i] /= samples;
     }
+    double aroundMean = squares - samples * square(mean);
+    // Of a gate without draws it is what rounding leaves.
     double problemVariance =
-        Math.max(0, (squares - samples * square(mean)) / Math.max(1, samples - 1));
+        aroundMean < ROUNDING * squares ? 0 : aroundMean / Math.max(1, samples - 1);
     double problemNoise = problemVariance / samples;
     variance += problemVariance;
     noise += problemNoise;

@@ -204,6 +204,12 @@ final class Simulation {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted");
     } catch (ExecutionException e) {
+      if (e.getCause() instanceof IllegalArgumentException refused) {
+        throw new UserException(
+            "simulate: a gate refuses: " + refused.getMessage(),
+            "simulate.factors=[0] for a gate without a limit, or leave it out of simulate.routers",
+            refused);
+      }
       if (e.getCause() instanceof RuntimeException failure) {
         throw failure;
       }

@@ -109,7 +109,7 @@ final class SimulationPage {
               Names.of(router.type()) + ": busiest expert",
               format("%.2f", router.load().imbalance()),
               "x mean",
-              format("%.4g of the experts idle in a step", router.load().dead())));
+              SimulationTable.trimmed(router.load().dead()) + " experts idle in a step"));
     }
     return tiles.toString();
   }

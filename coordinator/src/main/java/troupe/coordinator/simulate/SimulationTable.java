@@ -121,6 +121,19 @@ final class SimulationTable {
     line(
         "the run itself, %s with capacity factor %s: %.3f %% dropped, %s ms a step (median)",
         run.router(), Names.ofFactor(run.factor()), 100 * run.dropRate(), size(run.stepMs()));
+    for (SimulationResult.OfRouter router : result.routers()) {
+      for (SimulationResult.OfFactor factor : router.factors()) {
+        if (Names.of(router.type()).equals(run.router()) && factor.factor() == run.factor()) {
+          double ms = factor.time().total() * 1e3;
+          line(
+              "predicted: %.3f %% dropped, %s ms a step: off by %+.3f points and %+.1f %%",
+              100 * factor.dropRate(),
+              size(ms),
+              100 * (factor.dropRate() - run.dropRate()),
+              100 * (ms / run.stepMs() - 1));
+        }
+      }
+    }
   }
 
   private static String tooMuch(SimulationResult result, SimulationResult.OfFactor factor) {
@@ -163,7 +176,7 @@ final class SimulationTable {
     return String.format(Locale.ROOT, "%,." + decimals + "f", value);
   }
 
-  private static String trimmed(double value) {
+  static String trimmed(double value) {
     return value == Math.rint(value)
         ? String.format(Locale.ROOT, "%,d", (long) value)
         : String.format(Locale.ROOT, "%.2f", value);

@@ -131,7 +131,7 @@
   function dots(chart) {
     const option = frame(false, 0);
     const rows = chart.series.map(s => s.name);
-    option.grid = { left: 12, right: 24, top: 10, bottom: 44, containLabel: true };
+    option.grid = { left: 20 + 6.6 * Math.max(...rows.map(name => name.length)), right: 24, top: 10, bottom: 44 };
     option.xAxis = Object.assign(axis(chart.y, chart.series.flatMap(s => s.y)), { nameLocation: 'middle', nameGap: 26 });
     if (chart.y.log) {
       option.xAxis.min /= 1.15;

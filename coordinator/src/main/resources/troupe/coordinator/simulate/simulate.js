@@ -5,10 +5,10 @@
   const palette = ['blue', 'orange', 'green', 'purple', 'pink', 'teal', 'sand', 'grey'];
   const factors = data.routers[0].factors;
 
-  function categories(labels, name) {
+  function categories(labels, name, every) {
     return { type: 'category', data: labels, name, nameLocation: 'middle', nameGap: 28,
       nameTextStyle: { color: color('muted'), fontSize: 12 },
-      axisLabel: Object.assign({ hideOverlap: true }, page.axisText()),
+      axisLabel: Object.assign(every ? { interval: 0 } : { hideOverlap: true }, page.axisText()),
       axisLine: { lineStyle: { color: color('line') } }, axisTick: { show: false } };
   }
 
@@ -20,7 +20,7 @@
 
   /** A line for each router over the capacity factors. */
   function overFactors(id, key, unit, extra) {
-    const option = frame('', data.routers.length > 1, { xAxis: categories(factors, 'capacity factor') });
+    const option = frame('', data.routers.length > 1, { xAxis: categories(factors, 'capacity factor', factors.length <= 16) });
     option.grid.bottom = 46;
     option.yAxis.scale = false;
     option.tooltip.valueFormatter = value => compact(value) + ' ' + unit;
@@ -43,7 +43,7 @@
 
   function drawParts(router) {
     const element = page.card(document.getElementById('parts'), router.name, 'part after part', 320);
-    const option = frame('', true, { xAxis: categories(factors, 'capacity factor') });
+    const option = frame('', true, { xAxis: categories(factors, 'capacity factor', factors.length <= 16) });
     option.grid.bottom = 46;
     option.grid.top = 64;
     option.legend.itemHeight = 8;

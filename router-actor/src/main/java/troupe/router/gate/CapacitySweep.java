@@ -77,13 +77,19 @@ public final class CapacitySweep {
           XMOE,
           DEEPSEEK_V3,
           RELU,
-          STRAIGHT_THROUGH,
-          ST_GUMBEL,
-          REINMAX,
           REINFORCE,
           BALANCED ->
           true;
-      case GSHARD, EXPERT_CHOICE, BASE, DENSE, SKIP, GUMBEL_MATCHING -> false;
+      case GSHARD,
+          EXPERT_CHOICE,
+          BASE,
+          DENSE,
+          STRAIGHT_THROUGH,
+          ST_GUMBEL,
+          REINMAX,
+          SKIP,
+          GUMBEL_MATCHING ->
+          false;
     };
   }
 }
