@@ -34,11 +34,45 @@ class CudaDeviceTest {
         cuda.driver(), 0, PATIENCE, capability -> List.of(new byte[8], new byte[8]), cuda::blas);
   }
 
+  private List<String> callsSince(int before) {
+    return cuda.calls().subList(before, cuda.calls().size());
+  }
+
+  /** Products of experts that a GPU of Hopper's does together, and so puts off. */
+  private record Experts(CudaDevice device, Tensor out, Tensor x, Tensor w)
+      implements AutoCloseable {
+    Experts(CudaDevice device) {
+      this(device, matrix(device), matrix(device), matrix(device));
+    }
+
+    private static Tensor matrix(CudaDevice device) {
+      return device.allocateActivations(64, 64);
+    }
+
+    void multiply(int from, int to) {
+      for (int expert = from; expert < to; expert++) {
+        device.concurrently(expert, () -> device.kernels().matmul(out, x, false, w, false, false));
+      }
+    }
+
+    @Override
+    public void close() {
+      out.close();
+      x.close();
+      w.close();
+    }
+  }
+
   @Test
   void shouldGiveEverythingBack() {
     CudaDevice device = open();
     device.allocate(3, 3).close();
     device.read(device.allocate(1, 1)).values();
+    try (Experts experts = new Experts(device)) {
+      experts.multiply(0, 1);
+      device.fence();
+      experts.multiply(0, 20);
+    }
     assertFalse(cuda.open().isEmpty());
     device.close();
     assertEquals(List.of("cuMemAllocFromPoolAsync"), cuda.open(), "the tensor that is not closed");
@@ -151,10 +185,12 @@ class CudaDeviceTest {
   @Test
   void shouldLeaveAGpuThatHangsAsItIs() {
     CudaDevice device = open();
+    new Experts(device).multiply(0, 7);
     List<String> before = cuda.open();
     cuda.hangs(true);
     device.close();
     assertTrue(cuda.open().containsAll(before), cuda.open().toString());
+    assertFalse(cuda.calls().contains("cuLaunchKernel"), "what is put off");
   }
 
   @Test
@@ -169,6 +205,108 @@ class CudaDeviceTest {
     device.close();
     List<String> calls = cuda.calls().subList(before, cuda.calls().size());
     assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
+  }
+
+  @Test
+  void shouldAskNothingMoreOfAGpuThatHangsWithProductsPutOff() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    Readback read = device.read(experts.out());
+    experts.multiply(0, 3);
+    cuda.hangs(true);
+    assertThrows(DeviceException.class, read::values);
+    int before = cuda.calls().size();
+    experts.multiply(3, 20);
+    experts.close();
+    device.close();
+    List<String> calls = callsSince(before);
+    assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
+  }
+
+  @Test
+  void shouldNameTheLastKernelsThoughALaunchDoesNotReturn() throws InterruptedException {
+    CudaDevice device = open();
+    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
+    Readback read = device.read(device.allocate(1, 1));
+    CountDownLatch room = new CountDownLatch(1);
+    cuda.hold("cuLaunchKernel", room);
+    cuda.hangs(true);
+    int before = cuda.calls().size();
+    Thread launches =
+        Thread.ofPlatform()
+            .start(() -> device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0)));
+    while (!callsSince(before).contains("cuLaunchKernel")) {
+      Thread.onSpinWait();
+    }
+    DeviceException e = assertThrows(DeviceException.class, read::values);
+    assertTrue(e.line().endsWith("the last kernels queued were softmax"), e.line());
+    room.countDown();
+    launches.join();
+  }
+
+  @Test
+  void shouldFreeMemoryBehindProductsThatArePutOff() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    int before = cuda.calls().size();
+    experts.multiply(0, 7);
+    experts.close();
+    assertEquals(List.of(), callsSince(before));
+    device.fence();
+    List<String> queued =
+        callsSince(before).stream().filter(call -> call.matches("cuLaunch.*|cuMemFree.*")).toList();
+    assertEquals(
+        List.of("cuLaunchKernel", "cuMemFreeAsync", "cuMemFreeAsync", "cuMemFreeAsync"), queued);
+  }
+
+  @Test
+  void shouldLaunchWhatIsPutOffWhereTheGpuWouldWait() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device)) {
+      int before = cuda.calls().size();
+      experts.multiply(0, 7);
+      assertFalse(callsSince(before).contains("cuLaunchKernel"));
+      experts.multiply(7, 8);
+      assertTrue(callsSince(before).contains("cuLaunchKernel"));
+      cuda.hangs(true);
+      before = cuda.calls().size();
+      experts.multiply(8, 40);
+      assertFalse(callsSince(before).contains("cuLaunchKernel"));
+    }
+  }
+
+  @Test
+  void shouldFreeWhatIsPutOffWhenMemoryIsUsedUp() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    int before = cuda.calls().size();
+    cuda.fail("cuMemAllocFromPoolAsync", CudaException.OUT_OF_MEMORY);
+    assertThrows(UserException.class, () -> device.allocate(1, 1));
+    List<String> calls =
+        callsSince(before).stream()
+            .filter(call -> call.matches("cuLaunch.*|cuMem(Free|AllocFrom|Pool).*"))
+            .distinct()
+            .toList();
+    assertEquals(
+        List.of("cuMemAllocFromPoolAsync", "cuLaunchKernel", "cuMemFreeAsync", "cuMemPoolTrimTo"),
+        calls);
+  }
+
+  @Test
+  void shouldSayWhenThereIsNoMemoryToDescribeProductsIn() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
+    UserException e = assertThrows(UserException.class, device::fence);
+    assertTrue(
+        e.getMessage().startsWith("cuda:0: out of memory: 0.00 GiB for descriptions of "),
+        e.getMessage());
+    device.close();
+    assertEquals(List.of(), cuda.open());
   }
 
   @Test

@@ -3,6 +3,7 @@ package troupe.core.tensor.check;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.function.IntConsumer;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
@@ -63,6 +64,14 @@ public record KernelCase(String name, Body body) {
 
     Kernels kernels() {
       return device.kernels();
+    }
+
+    /** Work of several experts, who ask the device in turn. */
+    void concurrently(int count, IntConsumer work) {
+      for (int key = 0; key < count; key++) {
+        int its = key;
+        device.concurrently(its, () -> work.accept(its));
+      }
     }
 
     /** Activations, standard normal. */

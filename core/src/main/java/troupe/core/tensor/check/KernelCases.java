@@ -30,6 +30,7 @@ public final class KernelCases {
     }
     table.products();
     table.layers();
+    table.experts();
     table.attention();
     return table.cases;
   }
@@ -395,6 +396,99 @@ public final class KernelCases {
               run.keep(before);
             });
       }
+    }
+  }
+
+  /**
+   * What experts ask for in turn and a device may do together: batches of different sizes, none
+   * among them, with tiles of every kind in part and in whole, and gradients over two batches.
+   */
+  private void experts() {
+    int[] rows = {70, 0, 1, 300, 64};
+    int[][] widths = {{5, 7}, {64, 136}, {40, 520}, {264, 72}};
+    for (int[] width : widths) {
+      // Not RELU: where it bends, what is rounded decides whether there is a gradient at all.
+      for (Activation activation : List.of(Activation.GELU, Activation.SWIGLU)) {
+        int d = width[0];
+        int ff = width[1];
+        add(
+            "experts " + activation + " " + d + " x " + ff,
+            run -> {
+              List<Expert> experts = new ArrayList<>();
+              for (int count : rows) {
+                experts.add(new Expert(run, count, d, ff, activation));
+              }
+              run.concurrently(experts.size(), e -> experts.get(e).forward());
+              run.concurrently(experts.size(), e -> experts.get(e).backward());
+              experts.forEach(Expert::keep);
+            });
+      }
+    }
+  }
+
+  /** One batch of an expert, and the tensors of its parameters. */
+  private static final class Expert {
+    private final KernelCase.Run run;
+    private final Activation activation;
+    private final Tensor x;
+    private final Tensor dY;
+    private final Tensor w1;
+    private final Tensor b1;
+    private final Tensor w2;
+    private final Tensor b2;
+    private final Tensor pre;
+    private final Tensor hidden;
+    private final Tensor y;
+    private final Tensor dX;
+    private final Tensor dW1;
+    private final Tensor dB1;
+    private final Tensor dW2;
+    private final Tensor dB2;
+
+    Expert(KernelCase.Run run, int rows, int d, int ff, Activation activation) {
+      this.run = run;
+      this.activation = activation;
+      int width = activation.preWidth(ff);
+      x = run.normal(rows, d);
+      dY = run.normal(rows, d);
+      w1 = run.exactNormal(d, width);
+      b1 = run.exactNormal(1, width);
+      w2 = run.exactNormal(ff, d);
+      b2 = run.exactNormal(1, d);
+      // Sums of about one.
+      run.kernels().scale(w1, 1 / Math.sqrt(d));
+      run.kernels().scale(w2, 1 / Math.sqrt(ff));
+      pre = run.output(rows, width);
+      hidden = run.output(rows, ff);
+      y = run.output(rows, d);
+      dX = run.output(rows, d);
+      dW1 = run.exactOutput(d, width);
+      dB1 = run.exactOutput(1, width);
+      dW2 = run.exactNormal(ff, d);
+      dB2 = run.exactNormal(1, d);
+    }
+
+    void forward() {
+      run.kernels().linearActivation(hidden, pre, x, w1, b1, activation);
+      run.kernels().linear(y, hidden, w2, b2, null);
+    }
+
+    void backward() {
+      run.kernels().linearActivationBackward(pre, dY, w2, pre, activation);
+      run.kernels().matmul(dX, pre, false, w1, true, false);
+      run.kernels().weightGradient(dW1, dB1, x, pre, false);
+      run.kernels().weightGradient(dW2, dB2, hidden, dY, true);
+    }
+
+    void keep() {
+      run.keep(y, dX, dB2, rounded(dB1), rounded(dW1), rounded(dW2));
+    }
+
+    /** What was computed of activations is no more exact than they are. */
+    private Tensor rounded(Tensor gradient) {
+      Tensor rounded = run.output(gradient.rows(), gradient.columns());
+      run.kernels().copy(rounded, gradient);
+      return rounded;
     }
   }
 

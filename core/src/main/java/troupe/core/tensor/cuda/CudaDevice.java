@@ -74,6 +74,7 @@ public final class CudaDevice implements Device {
       resources.onClose(launcher::close);
       this.products = new MatrixProducts(gpu, timeline, blas.get());
       resources.onClose(products::close);
+      resources.onClose(GroupedProducts.of(gpu, launcher)::close);
       this.kernels = new CheckedKernels(this, new CudaKernels(this));
       this.routing = new CudaRouting(this);
     } catch (RuntimeException | LinkageError e) {
@@ -119,7 +120,7 @@ public final class CudaDevice implements Device {
 
   private Tensor allocate(int rows, int columns, DType type) {
     Shapes.dimensions(rows, columns);
-    return new CudaTensor(this, block(rows, columns, type, gpu.stream()), rows, columns);
+    return new CudaTensor(this, block(rows, columns, type, gpu.memoryStream()), rows, columns);
   }
 
   private Block block(int rows, int columns, DType type, long stream) {
@@ -147,6 +148,7 @@ public final class CudaDevice implements Device {
 
   @Override
   public void concurrently(int key, Runnable work) {
+    gpu.enter();
     gpu.lanes().run(key, work);
   }
 
@@ -249,13 +251,15 @@ public final class CudaDevice implements Device {
   /** Fills elements with zeros. */
   void zero(long address, long bytes) {
     gpu.enter();
-    timeline.time("zero", () -> gpu.driver().fillBytes(address, 0, bytes, gpu.stream()));
+    long stream = gpu.stream();
+    timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream));
   }
 
   /** Copies within the GPU. */
   void copy(long to, long from, long bytes) {
     gpu.enter();
-    timeline.time("copy", () -> gpu.driver().copy(to, from, bytes, gpu.stream()));
+    long stream = gpu.stream();
+    timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream));
   }
 
   Launcher launcher() {

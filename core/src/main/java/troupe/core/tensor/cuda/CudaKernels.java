@@ -7,6 +7,7 @@ import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.GroupedProducts.Kind;
 import troupe.core.tensor.cuda.MatrixProducts.Product;
 
 /**
@@ -134,6 +135,10 @@ final class CudaKernels implements Kernels {
       return;
     }
     int inner = transposeA ? a.rows() : a.columns();
+    Kind kind = kind(out, a, transposeA, b, transposeB, added);
+    if (kind != null && gather(kind, out, null, a, b, inner, bias, null, added != null)) {
+      return;
+    }
     if (inner == 0) {
       if (added == null) {
         fill(out, 0);
@@ -162,6 +167,55 @@ final class CudaKernels implements Kernels {
                 transposeB,
                 in(added),
                 bias == null ? 0 : operand(bias)));
+  }
+
+  /** Which product of many it may be, or {@code null} for none. */
+  private static Kind kind(
+      Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor added) {
+    if (transposeA) {
+      boolean gradient = !isBf16(out) && isBf16(a) && isBf16(b) && !transposeB;
+      return gradient && (added == null || added == out) ? Kind.TN : null;
+    }
+    return !isBf16(out) || added != null ? null : transposeB ? Kind.NT : Kind.NN;
+  }
+
+  /**
+   * Puts a product off that can be done together with those of other experts.
+   *
+   * @return whether that is so
+   */
+  private boolean gather(
+      Kind kind,
+      Tensor out,
+      Tensor more,
+      Tensor left,
+      Tensor right,
+      int inner,
+      Tensor bias,
+      Tensor rightSum,
+      boolean accumulate) {
+    if (!device.gpu().lanes().gathers()
+        || (bias != null && kind != Kind.NN && kind != Kind.NN_GELU)) {
+      return false;
+    }
+    GroupedProducts.Product product =
+        new GroupedProducts.Product(
+            kind,
+            out(out),
+            out(more),
+            out.rows(),
+            out.columns(),
+            inner,
+            operand(left),
+            operand(right),
+            in(bias),
+            out(rightSum),
+            accumulate);
+    if (!product.fits()) {
+      return false;
+    }
+    device.gpu().lanes().gather(product);
+    return true;
   }
 
   /**
@@ -352,13 +406,42 @@ final class CudaKernels implements Kernels {
   @Override
   public void linearActivation(
       Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    bf16("out_RF", out_RF);
+    bf16("pre", pre);
+    if (activation == Activation.GELU
+        && pre.size() > 0
+        && gather(Kind.NN_GELU, pre, out_RF, x, w, x.columns(), bias, null, false)) {
+      return;
+    }
     linear(pre, x, w, bias, null);
     activationForward(out_RF, pre, activation);
   }
 
   @Override
+  public void linearActivationBackward(
+      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+    bf16("dPre", dPre);
+    bf16("pre", pre);
+    if (activation == Activation.GELU
+        && dPre.size() > 0
+        && dY.columns() > 0
+        && isBf16(dY)
+        && gather(Kind.NT_GELU, dPre, pre, dY, w, dY.columns(), null, null, false)) {
+      return;
+    }
+    Kernels.super.linearActivationBackward(dPre, dY, w, pre, activation);
+  }
+
+  @Override
   public void weightGradient(
       Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+    f32("dB_1C", dB_1C);
+    Kind kind = kind(dW, x, true, dOut_RC, false, accumulate ? dW : null);
+    if (kind != null
+        && dW.size() > 0
+        && gather(kind, dW, null, x, dOut_RC, x.rows(), null, dB_1C, accumulate)) {
+      return;
+    }
     matmul(dW, x, true, dOut_RC, false, accumulate);
     if (dB_1C != null) {
       sumRows(dB_1C, dOut_RC, accumulate);

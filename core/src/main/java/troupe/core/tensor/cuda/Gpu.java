@@ -2,6 +2,7 @@ package troupe.core.tensor.cuda;
 
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
@@ -80,7 +81,7 @@ final class Gpu implements AutoCloseable {
       this.stream = createStream();
       this.copyStream = createStream();
       this.reclaimStream = createStream();
-      this.lanes = new Lanes(driver, stream);
+      this.lanes = new Lanes(driver, stream, this::isIdle);
       resources.onClose(lanes::close);
       resources.onClose(waits::close);
     } catch (RuntimeException e) {
@@ -168,6 +169,24 @@ final class Gpu implements AutoCloseable {
     return new CudaException("cuda:" + index + ": " + e.getMessage(), e.code());
   }
 
+  /** Whether everything before an event is done. */
+  boolean isDone(long event) {
+    enter();
+    try {
+      return driver.isDone(event);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
+  private boolean isIdle(long which) {
+    try {
+      return waits.isIdle(which);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
   /** Waits for an event of any GPU. */
   void awaitEvent(long event) {
     enter();
@@ -188,9 +207,15 @@ final class Gpu implements AutoCloseable {
     }
   }
 
+  /** The stream in whose order memory for what comes next is had and given back. */
+  long memoryStream() {
+    enter();
+    return lanes.memory();
+  }
+
   /** Memory for what comes next in the stream. */
   long allocate(long bytes) {
-    return allocate(bytes, stream(), () -> "scratch");
+    return allocate(bytes, memoryStream(), () -> "scratch");
   }
 
   /**
@@ -200,19 +225,42 @@ final class Gpu implements AutoCloseable {
    * @throws UserException if there is not so much
    */
   long allocate(long bytes, long forStream, Supplier<String> purpose) {
+    return allocate(
+        bytes,
+        () -> driver.allocate(bytes, pool, forStream),
+        () -> {
+          // What was freed behind work that is put off comes free now.
+          lanes.joined();
+          awaitStream(forStream);
+        },
+        purpose);
+  }
+
+  /**
+   * Memory that every stream may use at once, for whoever is launching what was put off. It is
+   * given back by {@link Driver#freeNow}.
+   *
+   * @throws UserException if there is not so much
+   */
+  long allocateNow(long bytes, String purpose) {
+    return allocate(
+        bytes, () -> driver.allocateNow(bytes), () -> awaitStream(stream), () -> purpose);
+  }
+
+  private long allocate(long bytes, LongSupplier ask, Runnable comeFree, Supplier<String> purpose) {
     enter();
     try {
-      return driver.allocate(bytes, pool, forStream);
+      return ask.getAsLong();
     } catch (CudaException e) {
       if (e.code() != CudaException.OUT_OF_MEMORY) {
         throw explain(e);
       }
     }
     // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
-    awaitStream(forStream);
+    comeFree.run();
     driver.trimPool(pool);
     try {
-      return driver.allocate(bytes, pool, forStream);
+      return ask.getAsLong();
     } catch (CudaException e) {
       throw e.code() == CudaException.OUT_OF_MEMORY
           ? outOfMemory(bytes, purpose.get())
@@ -262,7 +310,11 @@ final class Gpu implements AutoCloseable {
 
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
-    freeing(() -> driver.free(address, stream()));
+    freeing(
+        () -> {
+          enter();
+          lanes.free(address);
+        });
   }
 
   /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */
@@ -305,9 +357,11 @@ final class Gpu implements AutoCloseable {
 
   /** Waits for all work. */
   void synchronize() {
-    for (long each : new long[] {stream(), copyStream, reclaimStream}) {
+    // What is put off comes last: a GPU that hangs may have no room for it.
+    for (long each : new long[] {stream, copyStream, reclaimStream}) {
       awaitStream(each);
     }
+    awaitStream(stream());
   }
 
   /** Gives all of it back; nothing may be under way. */

@@ -25,42 +25,49 @@ final class GpuTimeline implements KernelProfiler {
     this.driver = gpu.driver();
   }
 
-  /** Queues work, timed if somebody asked for it. */
-  void time(String name, Runnable work) {
+  /** Queues work in a stream, timed if somebody asked for it. */
+  void time(String name, long stream, Runnable work) {
     if (!on) {
       work.run();
       return;
     }
     synchronized (this) {
-      mark();
+      mark(stream);
       work.run();
-      mark();
+      mark(stream);
       names.add(name);
     }
   }
 
-  private void mark() {
+  private void mark(long stream) {
     if (used == events.size()) {
       events.add(driver.createEvent(true));
     }
-    driver.record(events.get(used++), gpu.stream());
+    driver.record(events.get(used++), stream);
   }
 
   @Override
-  public synchronized void begin() {
+  public void begin() {
     gpu.enter();
     // One after the other, or times would overlap.
     gpu.lanes().enable(false);
-    names.clear();
-    used = 0;
-    on = true;
+    synchronized (this) {
+      names.clear();
+      used = 0;
+      on = true;
+    }
   }
 
   @Override
-  public synchronized Map<String, Long> end() {
+  public Map<String, Long> end() {
+    gpu.stream(); // with all that was put off
     on = false;
     gpu.lanes().enable(true);
     gpu.synchronize();
+    return times();
+  }
+
+  private synchronized Map<String, Long> times() {
     Map<String, Long> nanos = new TreeMap<>();
     Map<String, Long> idleBefore = new TreeMap<>();
     for (int i = 0; i < names.size(); i++) {

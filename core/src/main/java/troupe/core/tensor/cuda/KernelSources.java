@@ -20,7 +20,7 @@ import troupe.core.tensor.cuda.driver.Nvrtc;
  * a hash of source, options and version: the second start takes milliseconds.
  */
 final class KernelSources {
-  private static final List<String> FILES = List.of("dense", "routing", "attention");
+  private static final List<String> FILES = List.of("dense", "routing", "attention", "products");
 
   private static final Logger LOG = LoggerFactory.getLogger(KernelSources.class);
 
@@ -32,7 +32,7 @@ final class KernelSources {
    * @param capability ten times the compute capability
    */
   static List<byte[]> compile(Nvrtc compiler, int capability) {
-    String prelude = source("prelude");
+    String prelude = source("prelude") + source("activations");
     // Only the "a" variants know Hopper's and Blackwell's own instructions.
     String architecture = "sm_" + capability + (capability >= 90 && capability < 120 ? "a" : "");
     List<String> options =

@@ -1,7 +1,11 @@
 package troupe.core.tensor.cuda;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongPredicate;
+import troupe.core.tensor.cuda.GroupedProducts.Product;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -9,30 +13,55 @@ import troupe.core.tensor.cuda.driver.Driver;
  * small to fill the GPU to its last block: side by side they fill each other's gaps. A lane begins
  * after what the main stream had then, and the main stream goes on after all lanes; events say so,
  * so no thread waits. Results do not depend on it.
+ *
+ * <p>Products that are asked for in lanes are put off where the GPU can do those of many experts at
+ * once, until something has to come after them: work in the main stream, or other work in a lane.
+ * Memory is then that of the main stream, and what is freed meanwhile is freed behind them.
  */
 final class Lanes implements AutoCloseable {
   private static final int LANES = 4;
 
+  /** Keys whose products are worth a launch. */
+  private static final int FEW = 8;
+
   private final Driver driver;
   private final Resources resources = new Resources();
   private final long main;
+  private final LongPredicate isIdle;
   private final long[] streams = new long[LANES];
   private final long[] ends = new long[LANES];
   private final long forkEvent;
   private final Map<Integer, Integer> laneOf = new ConcurrentHashMap<>();
+  private final List<Long> freed = new ArrayList<>();
+
+  /** What does products of many keys at once; {@code null} where nothing does. */
+  private GroupedProducts grouped;
 
   /** Lanes with work that the main stream has not waited for, as bits. */
   private int open;
 
-  /** Who is in a lane, and in which. */
+  /** Who is in a lane, and of which key. */
   private volatile Thread inside;
 
-  private int lane;
+  private int key;
+
+  /** Whether the lane that somebody is in has waited for the main stream. */
+  private boolean forked;
+
+  /** Whether something was asked of that lane. */
+  private boolean used;
+
   private boolean enabled = true;
 
-  Lanes(Driver driver, long main) {
+  /**
+   * Lanes beside a stream.
+   *
+   * @param isIdle whether a stream is known to be empty
+   */
+  Lanes(Driver driver, long main, LongPredicate isIdle) {
     this.driver = driver;
     this.main = main;
+    this.isIdle = isIdle;
     try {
       this.forkEvent = createEvent();
       for (int i = 0; i < LANES; i++) {
@@ -53,13 +82,94 @@ final class Lanes implements AutoCloseable {
     return event;
   }
 
-  /** The stream for what the calling thread asks for next. */
-  long current() {
-    return Thread.currentThread() == inside ? streams[lane] : joined();
+  /** Has products in lanes put off. */
+  synchronized void gatherFor(GroupedProducts products) {
+    grouped = products;
   }
 
-  /** The main stream, behind all lanes. */
-  private synchronized long joined() {
+  /** The stream for what the calling thread asks for next. */
+  synchronized long current() {
+    return isInside() && enabled ? lane() : joined();
+  }
+
+  /** The stream in whose order memory comes and goes. */
+  synchronized long memory() {
+    if (grouped == null) {
+      return current();
+    }
+    // It may have been freed in the main stream since the lane began.
+    forked = false;
+    return main;
+  }
+
+  /** Frees memory behind what was asked for so far. */
+  synchronized void free(long address) {
+    if (grouped == null) {
+      driver.free(address, current());
+    } else if (isInside() || !grouped.isEmpty()) {
+      reopen();
+      freed.add(address);
+    } else {
+      driver.free(address, joined());
+    }
+  }
+
+  /** Whether products of the calling thread may be put off. */
+  synchronized boolean gathers() {
+    return grouped != null && isInside();
+  }
+
+  /** Puts a product off. */
+  synchronized void gather(Product product) {
+    grouped.add(key, product);
+  }
+
+  private boolean isInside() {
+    return Thread.currentThread() == inside;
+  }
+
+  /** The stream of the lane, behind what was put off. */
+  private long lane() {
+    if (grouped != null && !grouped.isEmpty()) {
+      if (grouped.isOf(key)) {
+        grouped.launch(fork());
+      } else {
+        joined();
+      }
+    }
+    return fork();
+  }
+
+  private long fork() {
+    int lane = laneOf(key);
+    if (!forked) {
+      // Every time: another thread may have used the main stream meanwhile.
+      driver.record(forkEvent, main);
+      driver.waitFor(streams[lane], forkEvent);
+      forked = true;
+    }
+    used = true;
+    reopen();
+    return streams[lane];
+  }
+
+  /**
+   * Has the main stream wait for the lane that somebody is in. Now and later again: who is sent
+   * something from inside, a transport's thread say, may look at it at once, and clear this.
+   */
+  private void reopen() {
+    if (inside != null && used) {
+      open |= 1 << laneOf(key);
+    }
+  }
+
+  /** In turn, whichever keys there are: the experts of one of two GPUs may have even ones alone. */
+  private int laneOf(int key) {
+    return laneOf.computeIfAbsent(key, it -> laneOf.size() % LANES);
+  }
+
+  /** The main stream, behind all lanes and what was put off. */
+  synchronized long joined() {
     for (int i = 0; open != 0 && i < LANES; i++) {
       if ((open & 1 << i) != 0) {
         driver.record(ends[i], streams[i]);
@@ -67,18 +177,24 @@ final class Lanes implements AutoCloseable {
         open &= ~(1 << i);
       }
     }
+    if (grouped != null && !grouped.isEmpty()) {
+      forked = false;
+      grouped.launch(main);
+    }
+    if (!freed.isEmpty()) {
+      forked = false;
+      freed.forEach(address -> driver.free(address, main));
+      freed.clear();
+    }
     return main;
   }
 
   /** Does work in the lane of a key. */
   void run(int key, Runnable work) {
-    if (!enabled || inside != null) {
+    if (!enter(key)) {
       work.run();
       return;
     }
-    // In turn, whichever keys there are: the experts of one of two GPUs may have even numbers
-    // alone.
-    enter(laneOf.computeIfAbsent(key, it -> laneOf.size() % LANES));
     try {
       work.run();
     } finally {
@@ -87,23 +203,26 @@ final class Lanes implements AutoCloseable {
   }
 
   private synchronized void leave() {
+    reopen();
     inside = null;
-    open |= 1 << lane;
+    // Others may come, but a GPU that waits for them does nothing meanwhile.
+    if (grouped != null && grouped.keys() >= FEW && isIdle.test(main)) {
+      joined();
+    }
   }
 
-  private synchronized void enter(int to) {
-    // Every time: another thread may have used the main stream meanwhile.
-    driver.record(forkEvent, main);
-    driver.waitFor(streams[to], forkEvent);
-    // Now and on leaving: who is sent something from inside, a transport's thread say, may look at
-    // it
-    // at once, and clear this.
-    open |= 1 << to;
-    lane = to;
+  private synchronized boolean enter(int to) {
+    if (inside != null || (!enabled && grouped == null)) {
+      return false;
+    }
+    key = to;
+    forked = false;
+    used = false;
     inside = Thread.currentThread();
+    return true;
   }
 
-  /** Whether work goes to lanes at all: not while kernels are timed one by one. */
+  /** Whether work goes beside the main stream at all: not while kernels are timed one by one. */
   synchronized void enable(boolean on) {
     joined();
     enabled = on;

@@ -4,9 +4,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -28,8 +30,9 @@ final class Launcher implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment values = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
   private final MemorySegment addresses = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
-  private final String[] last = new String[REMEMBERED];
-  private long count;
+
+  /** Read without the lock: who launches may wait for ever for a GPU that hangs. */
+  private final Deque<String> last = new ConcurrentLinkedDeque<>();
 
   /** Loads compiled code. */
   Launcher(Gpu gpu, GpuTimeline timeline, Iterable<byte[]> code) {
@@ -53,7 +56,12 @@ final class Launcher implements AutoCloseable {
    * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Integer}, {@link Float},
    *     {@link Double}, in the kernel's order
    */
-  synchronized void launch(String kernel, Grid grid, Object... arguments) {
+  void launch(String kernel, Grid grid, Object... arguments) {
+    launchIn(gpu.stream(), kernel, grid, arguments);
+  }
+
+  /** Queues a kernel in a stream. */
+  synchronized void launchIn(long stream, String kernel, Grid grid, Object... arguments) {
     gpu.enter();
     long function = function(kernel);
     if (grid.shared() > SHARED_WITHOUT_ASKING
@@ -75,6 +83,7 @@ final class Launcher implements AutoCloseable {
     try {
       timeline.time(
           kernel,
+          stream,
           () ->
               driver.launch(
                   kernel,
@@ -84,12 +93,15 @@ final class Launcher implements AutoCloseable {
                   grid.z(),
                   grid.block(),
                   grid.shared(),
-                  gpu.stream(),
+                  stream,
                   addresses.address()));
     } catch (CudaException e) {
       throw failed(e);
     }
-    last[(int) (count++ % REMEMBERED)] = kernel;
+    last.add(kernel);
+    if (last.size() > REMEMBERED) {
+      last.remove();
+    }
   }
 
   private long function(String kernel) {
@@ -111,13 +123,9 @@ final class Launcher implements AutoCloseable {
   }
 
   /** If something that was queued earlier went wrong: says after which kernels it showed. */
-  private synchronized CudaException failed(CudaException e) {
+  private CudaException failed(CudaException e) {
     if (!Driver.isPoisoned(e)) {
       return e;
-    }
-    StringBuilder names = new StringBuilder();
-    for (long i = Math.max(0, count - REMEMBERED); i < count; i++) {
-      names.append(names.isEmpty() ? "" : ", ").append(last[(int) (i % REMEMBERED)]);
     }
     return new CudaException(
         "cuda:"
@@ -125,7 +133,7 @@ final class Launcher implements AutoCloseable {
             + ": "
             + e.getMessage()
             + "; the last kernels queued were "
-            + names
+            + String.join(", ", last)
             + "\nHINT: CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one",
         e.code());
   }

@@ -134,8 +134,11 @@ final class MatrixProducts implements AutoCloseable {
   }
 
   /** Queues a product. An empty one is the caller's to deal with. */
-  synchronized void multiply(Product product) {
-    gpu.enter();
+  void multiply(Product product) {
+    multiply(product, gpu.stream());
+  }
+
+  private synchronized void multiply(Product product, long stream) {
     boolean bias = product.bias() != 0;
     long description =
         descriptions.computeIfAbsent(
@@ -147,7 +150,7 @@ final class MatrixProducts implements AutoCloseable {
     long aLayout = operand(product.rows(), product.inner(), product.transposeA());
     long bLayout = operand(product.inner(), product.columns(), product.transposeB());
     long cLayout = layout(type, product.rows(), product.columns());
-    Call call = new Call(description, product, aLayout, bLayout, cLayout);
+    Call call = new Call(description, product, aLayout, bLayout, cLayout, stream);
     AlgorithmKey rounded = AlgorithmKey.rounded(product);
     try {
       multiply(call, algorithm(rounded, description, type));
@@ -161,7 +164,7 @@ final class MatrixProducts implements AutoCloseable {
     }
   }
 
-  private record Call(long description, Product product, long a, long b, long c) {}
+  private record Call(long description, Product product, long a, long b, long c, long stream) {}
 
   private MemorySegment algorithm(AlgorithmKey key, long description, int type) {
     return algorithms.computeIfAbsent(key, wanted -> best(wanted, description, type));
@@ -170,10 +173,13 @@ final class MatrixProducts implements AutoCloseable {
   private void multiply(Call call, MemorySegment algorithm) {
     Product product = call.product();
     boolean adds = product.c() != 0;
-    long stream = gpu.stream();
-    long workspace = workspaces.computeIfAbsent(stream, its -> gpu.allocate(WORKSPACE_BYTES));
+    long stream = call.stream();
+    long workspace =
+        workspaces.computeIfAbsent(
+            stream, its -> gpu.allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
     timeline.time(
         product.label(),
+        stream,
         () ->
             blas.multiply(
                 call.description(),

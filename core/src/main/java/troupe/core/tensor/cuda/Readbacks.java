@@ -97,12 +97,7 @@ final class Readbacks implements AutoCloseable {
       if (value != null || failure != null) {
         return true;
       }
-      gpu.enter();
-      try {
-        return driver.isDone(slot.event());
-      } catch (CudaException e) {
-        throw gpu.explain(e);
-      }
+      return gpu.isDone(slot.event());
     }
 
     /** The result, waiting for the device. */

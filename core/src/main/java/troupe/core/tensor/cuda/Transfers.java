@@ -49,21 +49,24 @@ final class Transfers implements AutoCloseable {
   }
 
   /** Copies to the device; {@code from} may be reused at once. */
-  synchronized void toDevice(long to, MemorySegment from) {
-    gpu.enter();
+  void toDevice(long to, MemorySegment from) {
+    toDevice(to, from, gpu.stream());
+  }
+
+  private synchronized void toDevice(long to, MemorySegment from, long stream) {
     for (long done = 0; done < from.byteSize(); ) {
       long count = Math.min(HALF, from.byteSize() - done);
-      MemorySegment place = room(count);
+      MemorySegment place = room(count, stream);
       MemorySegment.copy(from, done, place, 0, count);
-      driver.copyToDevice(to + done, place.address(), count, gpu.stream());
+      driver.copyToDevice(to + done, place.address(), count, stream);
       done += count;
     }
   }
 
   /** Pinned memory whose last copy is done. */
-  private MemorySegment room(long bytes) {
+  private MemorySegment room(long bytes, long stream) {
     if (used + bytes > HALF) {
-      driver.record(halfIsFree[half], gpu.stream());
+      driver.record(halfIsFree[half], stream);
       half = 1 - half;
       used = 0;
       // An event that was never recorded counts as done.
@@ -109,7 +112,7 @@ final class Transfers implements AutoCloseable {
     gpu.enter();
     for (long done = 0; done < from.byteSize(); ) {
       long count = Math.min(HALF, from.byteSize() - done);
-      MemorySegment place = room(count);
+      MemorySegment place = room(count, gpu.copyStream());
       MemorySegment.copy(from, done, place, 0, count);
       driver.copyToDevice(to + done, place.address(), count, gpu.copyStream());
       gpu.awaitStream(gpu.copyStream());

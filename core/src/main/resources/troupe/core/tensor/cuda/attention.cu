@@ -49,12 +49,6 @@ DEVICE void clear(Sums (&sums)[PANELS]) {
   for (int p = 0; p < PANELS; p++) clear(sums[p]);
 }
 
-DEVICE float power2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 // ---- Shared memory: panels of 64 columns, 128 bytes a row, whose 16-byte chunks are swizzled within 8 rows.
 
 // The same in all threads of a warp, in a way that the compiler sees: wgmma takes its addresses from uniform registers.

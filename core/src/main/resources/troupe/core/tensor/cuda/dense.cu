@@ -357,40 +357,6 @@ sum_parts(float* out, const float* partial, int parts, int columns, int accumula
 }
 
 // ---- Activations ----
-// An activation maps HALVES values, that lie `ff` columns apart in `pre`, to one.
-
-DEVICE float sigmoid(float x) { return __fdividef(1, 1 + __expf(-x)); }
-
-// x/2 (1 + tanh u) = x sigmoid(2u), which has no cancellation where tanh is near -1.
-struct Gelu {
-  static constexpr int HALVES = 1;
-  static constexpr float SCALE = 0.79788456080286536f, CUBE = 0.044715f;
-
-  // The gate is exactly 0 or 1 in float32 long before |x| = 30; beyond it the cube would overflow.
-  DEVICE float bounded(float x) { return fminf(fmaxf(x, -30.f), 30.f); }
-  DEVICE float gate(float x) { return sigmoid(2 * SCALE * (x + CUBE * x * x * x)); }
-  DEVICE float forward(const float* pre) { return pre[0] * gate(bounded(pre[0])); }
-  DEVICE void backward(float* d, const float* pre, float dOut) {
-    float x = bounded(pre[0]), g = gate(x);
-    d[0] = dOut * (g + 2 * x * g * (1 - g) * SCALE * (1 + 3 * CUBE * x * x));
-  }
-};
-
-struct Relu {
-  static constexpr int HALVES = 1;
-  DEVICE float forward(const float* pre) { return fmaxf(pre[0], 0.f); }
-  DEVICE void backward(float* d, const float* pre, float dOut) { d[0] = pre[0] > 0 ? dOut : 0; }
-};
-
-struct Swiglu {
-  static constexpr int HALVES = 2;
-  DEVICE float forward(const float* pre) { return pre[0] * sigmoid(pre[0]) * pre[1]; }
-  DEVICE void backward(float* d, const float* pre, float dOut) {
-    float gate = sigmoid(pre[0]);
-    d[0] = dOut * pre[1] * gate * (1 + pre[0] * (1 - gate));
-    d[1] = dOut * pre[0] * gate;
-  }
-};
 
 template <int N, int HALVES>
 struct Halves { Pack<N> of[HALVES]; };

@@ -13,12 +13,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * NVIDIA's libraries without a GPU: nothing is computed, everything is done at once unless it
- * {@link #hangs}, and what was created and not destroyed yet is known.
+ * NVIDIA's libraries without a GPU, one of Hopper's for who asks: nothing is computed, everything
+ * is done at once unless it {@link #hangs}, and what was created and not destroyed yet is known.
  */
 public final class FakeCuda implements Functions {
   /** What a call of the driver says of work that is not done. */
@@ -47,17 +48,24 @@ public final class FakeCuda implements Functions {
           "cuEventCreate", "cuEventDestroy_v2",
           "cuMemPoolCreate", "cuMemPoolDestroy",
           "cuMemAllocFromPoolAsync", "cuMemFreeAsync",
+          "cuMemAlloc_v2", "cuMemFree_v2",
           "cuMemHostAlloc", "cuMemFreeHost",
           "cuModuleLoadData", "cuModuleUnload",
           "cublasLtCreate", "cublasLtDestroy");
 
-  private static final long FIRST_HANDLE = 1000;
+  private static final long FIRST_HANDLE = 1024;
+
+  /** Of memory, as the driver has it. */
+  private static final long ALIGNMENT = 256;
+
+  private static final int CAPABILITY_MINOR = 76;
 
   private final Arena memory = Arena.ofAuto();
   private final AtomicLong handles = new AtomicLong(FIRST_HANDLE);
   private final Map<Long, String> open = new ConcurrentHashMap<>();
   private final List<String> calls = new CopyOnWriteArrayList<>();
   private final Map<String, Integer> failing = new ConcurrentHashMap<>();
+  private final Map<String, CountDownLatch> held = new ConcurrentHashMap<>();
   private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
   private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
   private volatile boolean hangs;
@@ -89,6 +97,11 @@ public final class FakeCuda implements Functions {
   /** Has all calls of a function fail, or none if the code is 0. */
   public void fail(String function, int code) {
     failing.put(function, code);
+  }
+
+  /** Has calls of a function return no sooner than that. */
+  public void hold(String function, CountDownLatch until) {
+    held.put(function, until);
   }
 
   /** Has everything be created so often, and fail once. */
@@ -124,6 +137,14 @@ public final class FakeCuda implements Functions {
 
   private int call(String name, Object[] arguments) {
     calls.add(name);
+    CountDownLatch until = held.get(name);
+    if (until != null) {
+      try {
+        until.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
     int code = failing.getOrDefault(name, 0);
     if (code != 0) {
       return code;
@@ -137,11 +158,15 @@ public final class FakeCuda implements Functions {
     switch (name) {
       case "cuDeviceGetCount" -> writeInt(arguments[0], 1);
       case "cuDriverGetVersion" -> writeInt(arguments[0], 13_000);
-      case "cuDeviceGetAttribute" -> writeInt(arguments[0], 9);
-      case "cuModuleGetFunction" -> writeLong(arguments[0], handles.incrementAndGet());
+      case "cuDeviceGetAttribute" ->
+          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : 9);
+      case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuEventQuery" -> {
         return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
+      }
+      case "cuStreamQuery" -> {
+        return hangs ? NOT_READY : 0;
       }
       default -> {}
     }
@@ -156,7 +181,7 @@ public final class FakeCuda implements Functions {
         switch (name) {
           case "cuMemHostAlloc" -> memory.allocate((long) arguments[1], 64).address();
           case "cuDevicePrimaryCtxRetain" -> FIRST_HANDLE;
-          default -> handles.incrementAndGet();
+          default -> handles.addAndGet(ALIGNMENT);
         };
     open.put(handle, name);
     writeLong(arguments[0], handle);

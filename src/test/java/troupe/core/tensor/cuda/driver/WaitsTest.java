@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.function.LongConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -81,6 +82,19 @@ class WaitsTest {
     assertEquals(gaveUpNs, nowNs);
     cuda.hangs(false);
     waits.forEvent(EVENT);
+  }
+
+  @Test
+  void shouldTakeNoStreamForIdleOfAGpuThatHangs() {
+    Waits waits = forever();
+    assertTrue(waits.isIdle(1));
+    cuda.hangsAt(EVENT, true);
+    assertThrows(CudaException.class, () -> waits.forEvent(EVENT));
+    int before = cuda.calls().size();
+    assertFalse(waits.isIdle(1));
+    assertEquals(List.of("cuEventQuery"), cuda.calls().subList(before, cuda.calls().size()));
+    cuda.hangsAt(EVENT, false);
+    assertTrue(waits.isIdle(1));
   }
 
   @Test

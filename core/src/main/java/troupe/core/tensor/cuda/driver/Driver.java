@@ -35,6 +35,15 @@ public final class Driver {
     }
   }
 
+  /** Bytes of a description for the copy engine. */
+  public static final int TENSOR_MAP_BYTES = 128;
+
+  /** Bytes that {@link #encodeTensorMap} needs for itself. */
+  public static final int TENSOR_SCRATCH_BYTES = 5 * Long.BYTES;
+
+  private static final int TENSOR_BF16 = 9;
+  private static final int SWIZZLE_128_BYTES = 3;
+  private static final int PROMOTE_256_BYTES = 3;
   private static final int ALLOCATION_TYPE_PINNED = 1;
   private static final int LOCATION_TYPE_DEVICE = 1;
   private static final int ACCESS_READ_WRITE = 3;
@@ -60,6 +69,7 @@ public final class Driver {
   private final MethodHandle ctxSetCurrent;
   private final MethodHandle ctxEnablePeerAccess;
   private final MethodHandle streamCreate;
+  private final MethodHandle streamQuery;
   private final MethodHandle streamWaitEvent;
   private final MethodHandle streamDestroy;
   private final MethodHandle eventCreate;
@@ -87,6 +97,9 @@ public final class Driver {
   private final MethodHandle moduleUnload;
   private final MethodHandle funcSetAttribute;
   private final MethodHandle launchKernel;
+  private final MethodHandle memAlloc;
+  private final MethodHandle memFree;
+  private final MethodHandle tensorMapEncodeTiled;
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
   private final Calls calls = new Calls(this::describe);
@@ -106,6 +119,7 @@ public final class Driver {
     ctxSetCurrent = library.function("cuCtxSetCurrent", LONG);
     ctxEnablePeerAccess = library.function("cuCtxEnablePeerAccess", LONG, INT);
     streamCreate = library.function("cuStreamCreate", LONG, INT);
+    streamQuery = library.function("cuStreamQuery", LONG);
     streamWaitEvent = library.function("cuStreamWaitEvent", LONG, LONG, INT);
     streamDestroy = library.function("cuStreamDestroy_v2", LONG);
     eventCreate = library.function("cuEventCreate", LONG, INT);
@@ -135,6 +149,23 @@ public final class Driver {
     launchKernel =
         library.function(
             "cuLaunchKernel", LONG, INT, INT, INT, INT, INT, INT, INT, LONG, LONG, LONG);
+    memAlloc = library.function("cuMemAlloc_v2", LONG, LONG);
+    memFree = library.function("cuMemFree_v2", LONG);
+    tensorMapEncodeTiled =
+        library.function(
+            "cuTensorMapEncodeTiled",
+            LONG,
+            INT,
+            INT,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            LONG,
+            INT,
+            INT,
+            INT,
+            INT);
     getErrorName = library.function("cuGetErrorName", INT, LONG);
     getErrorString = library.function("cuGetErrorString", INT, LONG);
     calls.run("cuInit", () -> (int) init.invokeExact(0));
@@ -238,6 +269,11 @@ public final class Driver {
         "cuStreamCreate", result -> (int) streamCreate.invokeExact(result, STREAM_NON_BLOCKING));
   }
 
+  /** Whether everything in a stream is done. */
+  public boolean isIdle(long stream) {
+    return isReady("cuStreamQuery", () -> (int) streamQuery.invokeExact(stream));
+  }
+
   /** Has what comes next in a stream wait for an event. */
   public void waitFor(long stream, long event) {
     calls.run("cuStreamWaitEvent", () -> (int) streamWaitEvent.invokeExact(stream, event, 0));
@@ -262,9 +298,13 @@ public final class Driver {
 
   /** Whether everything before an event is done. */
   public boolean isDone(long event) {
-    int code = Calls.status(() -> (int) eventQuery.invokeExact(event));
+    return isReady("cuEventQuery", () -> (int) eventQuery.invokeExact(event));
+  }
+
+  private boolean isReady(String name, Calls.Call query) {
+    int code = Calls.status(query);
     if (code != NOT_READY) {
-      calls.check("cuEventQuery", code);
+      calls.check(name, code);
     }
     return code == 0;
   }
@@ -333,6 +373,51 @@ public final class Driver {
   /** Frees memory once what is in the stream has used it. */
   public void free(long address, long stream) {
     calls.run("cuMemFreeAsync", () -> (int) memFreeAsync.invokeExact(address, stream));
+  }
+
+  /** Memory of the current context's GPU that every stream may use at once. */
+  public long allocateNow(long bytes) {
+    return calls.longOf("cuMemAlloc", result -> (int) memAlloc.invokeExact(result, bytes));
+  }
+
+  /** Frees memory from {@link #allocateNow} that nothing uses any more. */
+  public void freeNow(long address) {
+    calls.run("cuMemFree", () -> (int) memFree.invokeExact(address));
+  }
+
+  /**
+   * Describes a row-major bf16 matrix to the copy engine, which brings square boxes of it, their
+   * rows of 128 bytes swizzled, zeros beyond its ends.
+   *
+   * @param map {@link #TENSOR_MAP_BYTES} bytes, aligned to 64
+   * @param scratch {@link #TENSOR_SCRATCH_BYTES} bytes that nobody else uses meanwhile
+   * @param box rows and columns of a box
+   */
+  public void encodeTensorMap(
+      MemorySegment map, MemorySegment scratch, long address, int rows, int columns, int box) {
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 0, columns);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 1, rows);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 2, (long) columns * Short.BYTES);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 3, box | (long) box << Integer.SIZE);
+    scratch.setAtIndex(ValueLayout.JAVA_LONG, 4, 1 | 1L << Integer.SIZE);
+    long at = scratch.address();
+    calls.run(
+        "cuTensorMapEncodeTiled",
+        () ->
+            (int)
+                tensorMapEncodeTiled.invokeExact(
+                    map.address(),
+                    TENSOR_BF16,
+                    2,
+                    address,
+                    at,
+                    at + 2 * Long.BYTES,
+                    at + 3 * Long.BYTES,
+                    at + 4 * Long.BYTES,
+                    0,
+                    SWIZZLE_128_BYTES,
+                    PROMOTE_256_BYTES,
+                    0));
   }
 
   /** Bytes of the current context's GPU that nobody holds. */

@@ -93,6 +93,11 @@ public final class Waits implements AutoCloseable {
     idleEvents.add(event);
   }
 
+  /** Whether a stream is empty now; the driver is not asked while something hangs. */
+  public boolean isIdle(long stream) {
+    return !gaveUp() && driver.isIdle(stream);
+  }
+
   private void until(BooleanSupplier done) {
     long beginNs = nanoTime.getAsLong();
     while (true) {

@@ -1,0 +1,248 @@
+package troupe.core.tensor.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import troupe.core.tensor.cuda.driver.Driver;
+
+/**
+ * Products that experts have asked for and that are done together, by {@code products.cu}: the
+ * first one of each key, then the second one of each, and so on, those of a kind in one launch. So
+ * the products of one key stay in order, and those of different keys must have nothing to do with
+ * each other. Hopper's GPUs alone can do it.
+ *
+ * <p>Not for several threads: {@link Lanes} sees to that.
+ */
+final class GroupedProducts implements AutoCloseable {
+  /** Columns that rows of all matrices must be a multiple of: 16 bytes. */
+  static final int COLUMNS = 8;
+
+  /** Bytes that all addresses must be a multiple of. */
+  static final int ALIGNMENT = 16;
+
+  private static final int HOPPER = 90;
+
+  // As products.cu has them.
+  private static final int MOST_PRODUCTS = 1024;
+  private static final int PRODUCT_BYTES = 384;
+  private static final int MAP_BYTES = Driver.TENSOR_MAP_BYTES;
+  private static final int TILE = 64;
+  private static final int BLOCK = 384;
+  private static final int CLUSTER = 2;
+  private static final int STAGES = 4 * 6 * 8192;
+  private static final int STAGING = 8 * 2048;
+  private static final int BARRIERS = 8 * Long.BYTES;
+  private static final int VECTORS = 3 * 256 * Float.BYTES;
+  private static final int STARTS = (MOST_PRODUCTS + 1) * Integer.BYTES;
+  private static final int SHARED = 1024 + STAGES + STAGING + BARRIERS + VECTORS + STARTS;
+
+  /** What is multiplied with what, and what then happens to it. */
+  enum Kind {
+    /** {@code out = left right + bias}. */
+    NN("grouped_nn", false, false),
+    /** {@code out = left right + bias, more = gelu(out)}. */
+    NN_GELU("grouped_nn_gelu", false, false),
+    /** {@code out = left right^T}. */
+    NT("grouped_nt", false, true),
+    /** {@code out = (left right^T) * gelu'(more)}. */
+    NT_GELU("grouped_nt_gelu", false, true),
+    /** {@code out (+)= left^T right} and {@code rightSum (+)= sum over rows of right}, float32. */
+    TN("grouped_tn", true, false);
+
+    private final String kernel;
+    private final boolean transposesLeft;
+    private final boolean transposesRight;
+
+    Kind(String kernel, boolean transposesLeft, boolean transposesRight) {
+      this.kernel = kernel;
+      this.transposesLeft = transposesLeft;
+      this.transposesRight = transposesRight;
+    }
+  }
+
+  /**
+   * A product of bf16 matrices.
+   *
+   * @param out address of {@code rows x columns}
+   * @param more address of as many, or 0
+   * @param bias address of {@code columns} float32, or 0 for none
+   * @param rightSum address of {@code columns} float32, or 0 for none
+   */
+  record Product(
+      Kind kind,
+      long out,
+      long more,
+      int rows,
+      int columns,
+      int inner,
+      long left,
+      long right,
+      long bias,
+      long rightSum,
+      boolean accumulate) {
+    /** Whether the kernels can do it. */
+    boolean fits() {
+      long addresses = out | more | left | right | bias | rightSum;
+      int widths =
+          columns | (kind.transposesLeft ? rows : inner) | (kind.transposesRight ? inner : columns);
+      return addresses % ALIGNMENT == 0 && widths % COLUMNS == 0;
+    }
+  }
+
+  /**
+   * Where descriptions of products are on the host and on the GPU; reused when a launch is over.
+   */
+  private record Room(MemorySegment host, long device, int products, long over) {}
+
+  private final Gpu gpu;
+  private final Driver driver;
+  private final Launcher launcher;
+  private final Resources resources = new Resources();
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment map = arena.allocate(MAP_BYTES, 64);
+  private final MemorySegment scratch = arena.allocate(Driver.TENSOR_SCRATCH_BYTES, Long.BYTES);
+  private final ArrayDeque<Room> used = new ArrayDeque<>();
+  private final Map<Integer, List<Product>> waiting = new LinkedHashMap<>();
+
+  private GroupedProducts(Gpu gpu, Launcher launcher) {
+    this.gpu = gpu;
+    this.driver = gpu.driver();
+    this.launcher = launcher;
+    resources.onClose(arena::close);
+  }
+
+  /** Has the lanes of a GPU put products off, if it can do them together. */
+  static GroupedProducts of(Gpu gpu, Launcher launcher) {
+    GroupedProducts products = new GroupedProducts(gpu, launcher);
+    if (gpu.capability() == HOPPER && !Boolean.getBoolean("troupe.cuda.ungrouped")) {
+      gpu.lanes().gatherFor(products);
+    }
+    return products;
+  }
+
+  boolean isEmpty() {
+    return waiting.isEmpty();
+  }
+
+  /** Of how many keys products wait. */
+  int keys() {
+    return waiting.size();
+  }
+
+  /** Whether all that waits is of this key. */
+  boolean isOf(int key) {
+    return waiting.size() == 1 && waiting.containsKey(key);
+  }
+
+  /** Has a product wait for others. */
+  void add(int key, Product product) {
+    waiting.computeIfAbsent(key, it -> new ArrayList<>()).add(product);
+  }
+
+  /** Queues all that waits. */
+  void launch(long stream) {
+    List<List<Product>> keys = List.copyOf(waiting.values());
+    waiting.clear();
+    for (int place = 0; ; place++) {
+      Map<Kind, List<Product>> kinds = new EnumMap<>(Kind.class);
+      for (List<Product> ofKey : keys) {
+        if (place < ofKey.size()) {
+          Product product = ofKey.get(place);
+          kinds.computeIfAbsent(product.kind(), it -> new ArrayList<>()).add(product);
+        }
+      }
+      if (kinds.isEmpty()) {
+        return;
+      }
+      kinds.forEach((kind, products) -> launch(kind, products, stream));
+    }
+  }
+
+  private void launch(Kind kind, List<Product> products, long stream) {
+    for (int from = 0; from < products.size(); from += MOST_PRODUCTS) {
+      List<Product> some = products.subList(from, Math.min(products.size(), from + MOST_PRODUCTS));
+      Room room = room(some.size());
+      long at = 0;
+      for (Product product : some) {
+        write(room.host().asSlice(at, PRODUCT_BYTES), product);
+        at += PRODUCT_BYTES;
+      }
+      driver.copyToDevice(room.device(), room.host().address(), at, stream);
+      // One block a multiprocessor, in pairs.
+      launcher.launchIn(
+          stream,
+          kind.kernel,
+          Grid.line((long) gpu.multiprocessors() / CLUSTER * CLUSTER, BLOCK, SHARED),
+          room.device(),
+          some.size());
+      driver.record(room.over(), stream);
+      used.add(room);
+    }
+  }
+
+  private void write(MemorySegment to, Product product) {
+    boolean downLeft = product.kind().transposesLeft;
+    boolean alongRight = product.kind().transposesRight;
+    int rows = product.rows();
+    int columns = product.columns();
+    int inner = product.inner();
+    if (inner > 0) {
+      map(to, 0, product.left(), downLeft ? inner : rows, downLeft ? rows : inner);
+      map(
+          to,
+          MAP_BYTES,
+          product.right(),
+          alongRight ? columns : inner,
+          alongRight ? inner : columns);
+    }
+    long at = 2L * MAP_BYTES;
+    to.set(ValueLayout.JAVA_LONG, at, product.out());
+    to.set(ValueLayout.JAVA_LONG, at + 8, product.more());
+    to.set(ValueLayout.JAVA_LONG, at + 16, product.bias());
+    to.set(ValueLayout.JAVA_LONG, at + 24, product.rightSum());
+    to.set(ValueLayout.JAVA_INT, at + 32, rows);
+    to.set(ValueLayout.JAVA_INT, at + 36, columns);
+    to.set(ValueLayout.JAVA_INT, at + 40, inner);
+    to.set(ValueLayout.JAVA_INT, at + 44, product.accumulate() ? 1 : 0);
+  }
+
+  private void map(MemorySegment to, long at, long address, int rows, int columns) {
+    driver.encodeTensorMap(map, scratch, address, rows, columns, TILE);
+    MemorySegment.copy(map, 0, to, at, MAP_BYTES);
+  }
+
+  /** Room that no launch needs any more. */
+  private Room room(int products) {
+    for (Room room : used) {
+      if (room.products() >= products) {
+        if (!gpu.isDone(room.over())) {
+          break;
+        }
+        used.remove(room);
+        return room;
+      }
+    }
+    int count = Math.max(16, Integer.highestOneBit(Math.max(1, products - 1)) * 2);
+    long bytes = (long) count * PRODUCT_BYTES;
+    MemorySegment host = driver.allocateHost(bytes);
+    resources.onClose(() -> driver.freeHost(host));
+    // Not the pool's: it is there at once, in whatever stream.
+    long device = gpu.allocateNow(bytes, "descriptions of " + count + " products");
+    resources.onClose(() -> driver.freeNow(device));
+    long over = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(over));
+    return new Room(host, device, count, over);
+  }
+
+  @Override
+  public void close() {
+    gpu.enter();
+    resources.close();
+  }
+}

@@ -1,0 +1,615 @@
+// Products of many pairs of matrices of different sizes in one launch, for Hopper (sm_90a): what the experts of a
+// layer ask for at the same time. bfloat16 in, float32 sums, and what follows a product in a feed-forward network
+// is done to its sums before they leave the multiprocessor: bias, activation, and its derivative.
+//
+// A pair of blocks, a cluster, owns two neighbouring tiles of 128 x 256 results at a time and walks over all tiles
+// in steps of the grid. In each block one thread has the copy engine bring 64 inner columns of both sides into a
+// ring of stages in shared memory, and two groups of four warps multiply them, 64 rows each. What both tiles of a
+// pair need is brought once, half by each block, for both. The copy engine also fills with zeros what lies beyond a
+// matrix's end, so the inner size may be anything; rows that do not exist cost a group nothing.
+//
+// Each result is one sum over the inner columns in their order, whoever computes it: the same bits every time.
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+#define TILE_ROWS 128
+#define TILE_COLUMNS 256
+#define DEPTH 64                 // inner columns of a stage
+#define STAGES 4
+#define BOX 8192                 // bytes of 64 x 64 elements, what the copy engine brings at a time
+#define LEFT_BYTES (2 * BOX)
+#define STAGE_BYTES (6 * BOX)
+#define GROUP 128                // threads of a group
+#define BLOCK (3 * GROUP)        // one group brings, two multiply
+#define SUM_WARPS 3              // of the group that brings, they sum columns of the right side
+#define MOST_PRODUCTS 1024
+#define STAGING 2048             // bytes in which a warp turns 16 rows of 64 results
+#define STAGING_AT (STAGES * STAGE_BYTES)
+#define BARRIERS_AT (STAGING_AT + 8 * STAGING)
+#define VECTORS_AT (BARRIERS_AT + 2 * STAGES * 8)      // 256 floats a group: bias, or sums on their way
+#define FIRST_AT (VECTORS_AT + 3 * TILE_COLUMNS * 4)
+
+// As GroupedProducts.java writes it.
+struct __align__(128) GroupedProduct {
+  char left[128], right[128];    // tensor maps
+  void* out;                     // rows x columns
+  void* more;                    // GELU: its results; GELU_BACKWARD: what was before the activation
+  const float* bias;             // of `columns`, or null
+  float* rightSum;               // of `columns`: sums over the inner columns of the right side; or null
+  int rows, columns, inner;
+  int accumulate;                // whether to add to `out` and `rightSum`, both float32
+  i64 unused[10];
+};
+
+enum Kind { PLAIN, GELU, GELU_BACKWARD, GRADIENT };
+
+// ---- Barriers in shared memory ----
+
+DEVICE u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+
+DEVICE void barrier_init(u32 barrier, u32 arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+DEVICE void barrier_expect(u32 barrier, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+DEVICE void barrier_wait(u32 barrier, u32 parity) {
+  asm volatile("{ .reg .pred done;\n"
+               "again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+               "@!done bra again; }" ::"r"(barrier), "r"(parity) : "memory");
+}
+// Arrives at the barrier at this place in the shared memory of a block of the cluster.
+DEVICE void barrier_arrive(u32 barrier, u32 block) {
+  asm volatile("{ .reg .b32 remote;\n"
+               "mapa.shared::cluster.u32 remote, %0, %1;\n"
+               "mbarrier.arrive.shared::cluster.b64 _, [remote]; }" ::"r"(barrier), "r"(block) : "memory");
+}
+DEVICE u32 cluster_rank() {
+  u32 rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+DEVICE void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+// ---- Shared and global memory, said to be so: what is known of an address only when the kernel runs costs time ----
+
+DEVICE uint4 load_shared(u32 at) {
+  uint4 x;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w) : "r"(at) : "memory");
+  return x;
+}
+DEVICE float load_shared_float(u32 at) {
+  float x;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at) : "memory");
+  return x;
+}
+DEVICE float2 load_shared_two(u32 at) {
+  float2 x;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(at) : "memory");
+  return x;
+}
+DEVICE void store_shared(u32 at, float x) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x) : "memory"); }
+DEVICE void store_shared(u32 at, float2 x) {
+  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(x.x), "f"(x.y) : "memory");
+}
+// Sixteen bytes, or zeros.
+DEVICE uint4 load_global(const void* at, bool there) {
+  uint4 x;
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %5, 0;\n"
+               "mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;\n"
+               "@there ld.global.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+               : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w) : "l"(at), "r"((int)there));
+  return x;
+}
+DEVICE float2 load_global_two(const float* at, bool there) {
+  float2 x;
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
+               "mov.f32 %0, 0f00000000; mov.f32 %1, 0f00000000;\n"
+               "@there ld.global.v2.f32 {%0, %1}, [%2]; }" : "=f"(x.x), "=f"(x.y) : "l"(at), "r"((int)there));
+  return x;
+}
+DEVICE void store_global(void* at, uint4 x, bool there) {
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %5, 0;\n"
+               "@there st.global.v4.u32 [%0], {%1, %2, %3, %4}; }"
+               ::"l"(at), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w), "r"((int)there) : "memory");
+}
+DEVICE void store_global(void* at, float x, float y, bool there) {
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
+               "@there st.global.v2.f32 [%0], {%1, %2}; }" ::"l"(at), "f"(x), "f"(y), "r"((int)there) : "memory");
+}
+
+// The threads of a group that multiplies, and of the warps that sum.
+DEVICE void group_sync(int group) { asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory"); }
+DEVICE void sum_warps_sync() { asm volatile("bar.sync 3, 96;" ::: "memory"); }
+
+// ---- The copy engine ----
+
+DEVICE void map_acquire(const void* map) {
+  asm volatile("fence.proxy.tensormap::generic.acquire.sys [%0], 128;" ::"l"(map) : "memory");
+}
+DEVICE void bring(u32 to, const void* map, int x, int y, u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
+               ::"r"(to), "l"(map), "r"(x), "r"(y), "r"(barrier) : "memory");
+}
+// The same to both blocks of the cluster, each told by its own barrier.
+DEVICE void bring_to_both(u32 to, const void* map, int x, int y, u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+               "[%0], [%1, {%2, %3}], [%4], %5;"
+               ::"r"(to), "l"(map), "r"(x), "r"(y), "r"(barrier), "h"((u16)3) : "memory");
+}
+
+// ---- wgmma ----
+
+// 64 x 256 sums of a group; a thread has columns 8*n + lane%4*2 + {0,1} of rows lane/4 (x[n][0..1]) and
+// lane/4 + 8 (x[n][2..3]) of its warp's 16.
+struct Sums { float x[32][4]; };
+
+DEVICE void hold(Sums& sums) {
+#pragma unroll
+  for (int n = 0; n < 32; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) asm volatile("" : "+f"(sums.x[n][i])::"memory");
+}
+
+#define FOUR(s, n) "+f"(s.x[n][0]), "+f"(s.x[n][1]), "+f"(s.x[n][2]), "+f"(s.x[n][3])
+#define SIXTEEN(s, n) FOUR(s, n), FOUR(s, n + 1), FOUR(s, n + 2), FOUR(s, n + 3)
+
+// Inner columns lie beside each other in memory (of either side), or inner rows below each other.
+#define WGMMA(sums, left, right, add, leftDown, rightDown) \
+  asm volatile( \
+      "{ .reg .pred adds; setp.ne.b32 adds, %130, 0;\n" \
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 " \
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, " \
+      "%128, %129, adds, 1, 1, " #leftDown ", " #rightDown "; }" \
+      : SIXTEEN(sums, 0), SIXTEEN(sums, 4), SIXTEEN(sums, 8), SIXTEEN(sums, 12), SIXTEEN(sums, 16), \
+        SIXTEEN(sums, 20), SIXTEEN(sums, 24), SIXTEEN(sums, 28) \
+      : "l"(left), "l"(right), "r"(add) \
+      : "memory")
+
+// Of 128-byte rows, swizzled within 8 of them. Rows of inner columns: 8 rows further is 1024 bytes further. Rows
+// below each other: the next 8 inner ones are 1024 bytes further, the next 64 outer ones a box. A descriptor has room
+// for the address within a block alone, without the rank in its cluster, which the upper bits tell.
+template <bool DOWN>
+DEVICE u64 descriptor(u32 address) {
+  return (1ull << 62 | 64ull << 32 | (DOWN ? (u64)(BOX / 16) << 16 : 0)) | (address & 0x3ffff) >> 4;
+}
+
+// sums (+)= left * right, of one stage.
+template <bool LEFT_DOWN, bool RIGHT_DOWN>
+DEVICE void multiply(Sums& sums, u32 left, u32 right, bool add) {
+#pragma unroll
+  for (int k = 0; k < DEPTH / 16; k++) {
+    u64 own = descriptor<LEFT_DOWN>(left + k * (LEFT_DOWN ? 2048 : 32));
+    u64 from = descriptor<RIGHT_DOWN>(right + k * (RIGHT_DOWN ? 2048 : 32));
+    int adds = add || k > 0;
+    if constexpr (LEFT_DOWN) WGMMA(sums, own, from, adds, 1, 1);
+    else if constexpr (RIGHT_DOWN) WGMMA(sums, own, from, adds, 0, 1);
+    else WGMMA(sums, own, from, adds, 0, 0);
+  }
+}
+DEVICE void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int LATER>
+DEVICE void products_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LATER) : "memory"); }
+
+// ---- Which tiles are whose ----
+
+DEVICE int row_tiles(const GroupedProduct& p) { return (p.rows + TILE_ROWS - 1) / TILE_ROWS; }
+DEVICE int column_tiles(const GroupedProduct& p) { return (p.columns + TILE_COLUMNS - 1) / TILE_COLUMNS; }
+
+// Pairs of tiles of a product: two below each other share the right side; of an odd number of rows of tiles the last
+// one's are beside each other, and share the left side.
+DEVICE int pairs_of(const GroupedProduct& p) {
+  int rows = row_tiles(p), columns = column_tiles(p);
+  return rows / 2 * columns + rows % 2 * ((columns + 1) / 2);
+}
+
+// A walk over this block's tiles; all threads of a cluster walk alike.
+struct Walk {
+  const GroupedProduct* product;
+  int row, column;     // of the tile's first result
+  int steps;
+  bool sharesLeft;
+  int pair, index;
+};
+
+DEVICE Walk walk_begin() {
+  Walk walk;
+  walk.pair = blockIdx.x / 2 - gridDim.x / 2;
+  walk.index = 0;
+  return walk;
+}
+
+DEVICE bool walk_next(Walk& walk, const GroupedProduct* products, const int* first, int count, u32 rank) {
+  walk.pair += gridDim.x / 2;
+  if (walk.pair >= first[count]) return false;
+  while (walk.pair >= first[walk.index + 1]) walk.index++;
+  const GroupedProduct& p = products[walk.index];
+  int local = walk.pair - first[walk.index];
+  int rows = row_tiles(p), columns = column_tiles(p), whole = rows / 2 * columns;
+  walk.sharesLeft = local >= whole;
+  if (walk.sharesLeft) {
+    walk.row = (rows - 1) * TILE_ROWS;
+    walk.column = (2 * (local - whole) + rank) * TILE_COLUMNS;
+  } else {
+    // Askew, so that all blocks get their share of first rows, where columns are summed.
+    int half = rows / 2, column = local / half;
+    walk.row = ((local + column) % half * 2 + rank) * TILE_ROWS;
+    walk.column = column * TILE_COLUMNS;
+  }
+  walk.product = &p;
+  walk.steps = (p.inner + DEPTH - 1) / DEPTH;
+  return true;
+}
+
+// Where the ring is: `turn` is the parity of its current round.
+struct Ring { u32 stage, turn; };
+DEVICE void advance(Ring& ring) {
+  if (++ring.stage == STAGES) {
+    ring.stage = 0;
+    ring.turn ^= 1;
+  }
+}
+
+DEVICE u32 filled(u32 shared, u32 stage) { return shared + BARRIERS_AT + stage * 8; }
+DEVICE u32 emptied(u32 shared, u32 stage) { return shared + BARRIERS_AT + (STAGES + stage) * 8; }
+
+// A warp is done with a stage: both blocks have to know, since each brings parts for both.
+DEVICE void release(u32 shared, u32 stage) {
+  int lane = threadIdx.x % WARP;
+  if (lane < 2) barrier_arrive(emptied(shared, stage), lane);
+}
+
+// ---- One thread brings ----
+
+template <bool DOWN>
+DEVICE void bring_box(u32 to, const void* map, int inner, int outer, u32 barrier, bool both) {
+  int x = DOWN ? outer : inner, y = DOWN ? inner : outer;
+  if (both) bring_to_both(to, map, x, y, barrier);
+  else bring(to, map, x, y, barrier);
+}
+
+template <bool LEFT_DOWN, bool RIGHT_DOWN>
+DEVICE void bring_all(u32 shared, const GroupedProduct* products, const int* first, int count, u32 rank) {
+  Walk walk = walk_begin();
+  Ring ring = {0, 1};  // the first round finds all stages empty
+  const GroupedProduct* acquired = nullptr;
+  while (walk_next(walk, products, first, count, rank)) {
+    const GroupedProduct* p = walk.product;
+    if (p != acquired) {
+      map_acquire(p->left);
+      map_acquire(p->right);
+      acquired = p;
+    }
+    for (int step = 0; step < walk.steps; step++) {
+      u32 barrier = filled(shared, ring.stage);
+      barrier_wait(emptied(shared, ring.stage), ring.turn);
+      barrier_expect(barrier, STAGE_BYTES);
+      u32 left = shared + ring.stage * STAGE_BYTES, right = left + LEFT_BYTES;
+      int inner = step * DEPTH;
+      if (walk.sharesLeft) {
+        bring_box<LEFT_DOWN>(left + rank * BOX, p->left, inner, walk.row + rank * 64, barrier, true);
+        for (int i = 0; i < 4; i++)
+          bring_box<RIGHT_DOWN>(right + i * BOX, p->right, inner, walk.column + i * 64, barrier, false);
+      } else {
+        for (int i = 0; i < 2; i++)
+          bring_box<LEFT_DOWN>(left + i * BOX, p->left, inner, walk.row + i * 64, barrier, false);
+        for (int i = 2 * rank; i < 2 * rank + 2; i++)
+          bring_box<RIGHT_DOWN>(right + i * BOX, p->right, inner, walk.column + i * 64, barrier, true);
+      }
+      advance(ring);
+    }
+  }
+}
+
+// ---- Three warps sum the columns of the right side, in the tiles of the first rows: the gradient of a bias ----
+// Each takes every third inner row, a thread eight columns; the first one adds what the others have.
+
+DEVICE void add_pair(float* sum, u32 pair) {
+  sum[0] += low(pair);
+  sum[1] += high(pair);
+}
+
+DEVICE void sum_right(u32 shared, const GroupedProduct* products, const int* first, int count, u32 rank) {
+  Walk walk = walk_begin();
+  Ring ring = {0, 0};
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP - 1;
+  u32 box = LEFT_BYTES + lane / 8 * BOX, parts = shared + VECTORS_AT + lane * 32;
+  while (walk_next(walk, products, first, count, rank)) {
+    const GroupedProduct& p = *walk.product;
+    bool sums = p.rightSum && walk.row == 0;
+    float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (int step = 0; step < walk.steps; step++) {
+      barrier_wait(filled(shared, ring.stage), ring.turn);
+      if (sums) {
+        u32 from = shared + ring.stage * STAGE_BYTES + box;
+#pragma unroll 4
+        for (int k = warp; k < DEPTH; k += SUM_WARPS) {
+          uint4 x = load_shared(from + k * 128 + ((lane % 8 ^ (k & 7)) << 4));
+          add_pair(sum, x.x);
+          add_pair(sum + 2, x.y);
+          add_pair(sum + 4, x.z);
+          add_pair(sum + 6, x.w);
+        }
+      }
+      __syncwarp();
+      release(shared, ring.stage);
+      advance(ring);
+    }
+    if (!sums) continue;
+    if (warp > 0) {
+#pragma unroll
+      for (int i = 0; i < 8; i++) store_shared(parts + warp * TILE_COLUMNS * 4 + i * 4, sum[i]);
+    }
+    sum_warps_sync();
+    int at = walk.column + lane * 8;
+    if (warp == 0 && at < p.columns) {
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        float total = p.accumulate ? p.rightSum[at + i] : 0;
+        total += sum[i];
+#pragma unroll
+        for (int other = 1; other < SUM_WARPS; other++)
+          total += load_shared_float(parts + other * TILE_COLUMNS * 4 + i * 4);
+        p.rightSum[at + i] = total;
+      }
+    }
+    sum_warps_sync();
+  }
+}
+
+// ---- What happens to sums before they are stored ----
+
+DEVICE void store_matrices(u32 at, u32 a, u32 b, u32 c, u32 d) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
+               ::"r"(at), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
+}
+
+DEVICE u32 gelu_pair(u32 x) {
+  float a = low(x), b = high(x);
+  return pack(Gelu::forward(&a), Gelu::forward(&b));
+}
+DEVICE u32 gelu_backward_pair(u32 dOut, u32 pre) {
+  float a = low(pre), b = high(pre), da, db;
+  Gelu::backward(&da, &a, low(dOut));
+  Gelu::backward(&db, &b, high(dOut));
+  return pack(da, db);
+}
+
+// A warp's 16 rows as bfloat16. In registers each thread has pieces of 4 bytes of many rows; by way of shared memory
+// they become pieces of 16 bytes, 128 bytes of a row beside each other, which is also how it reads what was before
+// the activation. What is rounded here is rounded as if it had been stored in between.
+struct Rows {
+  i64 at;          // of this thread's first piece, in elements
+  int stride;      // from one row's to the next but three
+  int rows;        // that there are from this thread's first
+  int columns;     // likewise
+};
+DEVICE Rows rows_of(const GroupedProduct& p, int row, int column) {
+  int lane = threadIdx.x % WARP, r = row + lane / 8, c = column + lane % 8 * 8;
+  Rows rows = {(i64)r * p.columns + c, 4 * p.columns, p.rows - r, p.columns - c};
+  return rows;
+}
+DEVICE bool has(const Rows& rows, int part, int i) { return i * 4 < rows.rows && part * 64 < rows.columns; }
+
+struct Before { uint4 x[4]; };
+DEVICE Before load_before(const bf16* from, const Rows& rows, int part) {
+  Before before;
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    before.x[i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
+  return before;
+}
+
+template <int KIND>
+DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Before before, u32 bias, u32 staging) {
+  int lane = threadIdx.x % WARP;
+  bf16* out = (bf16*)p.out;
+  bf16* more = (bf16*)p.more;
+#pragma unroll
+  for (int part = 0; part < TILE_COLUMNS / 64; part++) {
+    Before next = before;
+    if constexpr (KIND == GELU_BACKWARD)
+      if (part < 3) next = load_before(more, rows, part + 1);
+    float2 b[8];
+    if constexpr (KIND == PLAIN || KIND == GELU) {
+#pragma unroll
+      for (int j = 0; j < 8; j++) b[j] = load_shared_two(bias + (part * 64 + j * 8 + lane % 4 * 2) * 4);
+    } else {
+#pragma unroll
+      for (int j = 0; j < 8; j++) b[j] = make_float2(0, 0);
+    }
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+      float* x = sums.x[part * 8 + j];
+      float* y = sums.x[part * 8 + j + 1];
+      int r = lane % 16, chunk = j + lane / 16;
+      store_matrices(staging + r * 128 + ((chunk ^ (r & 7)) << 4),
+                     pack(x[0] + b[j].x, x[1] + b[j].y), pack(x[2] + b[j].x, x[3] + b[j].y),
+                     pack(y[0] + b[j + 1].x, y[1] + b[j + 1].y), pack(y[2] + b[j + 1].x, y[3] + b[j + 1].y));
+    }
+    __syncwarp();
+    uint4 x[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      int r = i * 4 + lane / 8;
+      x[i] = load_shared(staging + r * 128 + ((lane % 8 ^ (r & 7)) << 4));
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      i64 at = rows.at + part * 64 + (i64)i * rows.stride;
+      bool there = has(rows, part, i);
+      if constexpr (KIND == GELU_BACKWARD) {
+        uint4 pre = before.x[i];
+        x[i] = make_uint4(gelu_backward_pair(x[i].x, pre.x), gelu_backward_pair(x[i].y, pre.y),
+                          gelu_backward_pair(x[i].z, pre.z), gelu_backward_pair(x[i].w, pre.w));
+      }
+      store_global(out + at, x[i], there);
+      if constexpr (KIND == GELU) {
+        uint4 y = make_uint4(gelu_pair(x[i].x), gelu_pair(x[i].y), gelu_pair(x[i].z), gelu_pair(x[i].w));
+        store_global(more + at, y, there);
+      }
+    }
+    before = next;
+  }
+}
+
+// A warp's 16 rows as float32, straight from registers: four threads fill a sector.
+DEVICE void finish_exact(Sums& sums, const GroupedProduct& p, int row, int column) {
+  int lane = threadIdx.x % WARP;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    int r = row + lane / 4 + i * 8;
+    float* out = (float*)p.out + (i64)r * p.columns + column + lane % 4 * 2;
+    int room = r < p.rows ? p.columns - column - lane % 4 * 2 : 0;
+    if (p.accumulate) {
+#pragma unroll
+      for (int part = 0; part < 32; part += 16) {
+        float2 old[16];
+#pragma unroll
+        for (int n = 0; n < 16; n++) old[n] = load_global_two(out + (part + n) * 8, (part + n) * 8 < room);
+#pragma unroll
+        for (int n = 0; n < 16; n++) {
+          sums.x[part + n][2 * i] += old[n].x;
+          sums.x[part + n][2 * i + 1] += old[n].y;
+        }
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < 32; n++) store_global(out + n * 8, sums.x[n][2 * i], sums.x[n][2 * i + 1], n * 8 < room);
+  }
+}
+
+// ---- Two groups multiply ----
+
+template <bool LEFT_DOWN, bool RIGHT_DOWN, int KIND>
+DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* first, int count, u32 rank) {
+  // The same in all threads of a warp, in a way that the compiler sees: wgmma takes its addresses from uniform registers.
+  int group = __shfl_sync(FULL, threadIdx.x / GROUP, 0) - 1, warp = threadIdx.x % GROUP / WARP;
+  u32 staging = shared + STAGING_AT + (group * 4 + warp) * STAGING;
+  Walk walk = walk_begin();
+  Ring ring = {0, 0};
+  while (walk_next(walk, products, first, count, rank)) {
+    const GroupedProduct& p = *walk.product;
+    int row = walk.row + group * 64;
+    if (row >= p.rows || walk.column >= p.columns) {
+      for (int step = 0; step < walk.steps; step++) {
+        barrier_wait(filled(shared, ring.stage), ring.turn);
+        release(shared, ring.stage);
+        advance(ring);
+      }
+      continue;
+    }
+    Sums sums;
+    if (walk.steps == 0) {
+#pragma unroll
+      for (int n = 0; n < 32; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) sums.x[n][i] = 0;
+    }
+    float2 bias = make_float2(0, 0);
+    int at = walk.column + threadIdx.x % GROUP * 2;
+    if constexpr (KIND == PLAIN || KIND == GELU)
+      if (p.bias && at < p.columns) bias = *(const float2*)(p.bias + at);
+    Rows rows = rows_of(p, row + warp * 16, walk.column);
+    Before pre = {};
+    u32 before = 0;
+    for (int step = 0; step < walk.steps; step++) {
+      barrier_wait(filled(shared, ring.stage), ring.turn);
+      u32 left = shared + ring.stage * STAGE_BYTES;
+      hold(sums);
+      products_begin();
+      multiply<LEFT_DOWN, RIGHT_DOWN>(sums, left + group * BOX, left + LEFT_BYTES, step > 0);
+      products_commit();
+      products_wait<1>();
+      if (step > 0) release(shared, before);
+      before = ring.stage;
+      advance(ring);
+    }
+    if constexpr (KIND == GELU_BACKWARD) pre = load_before((const bf16*)p.more, rows, 0);
+    products_wait<0>();
+    hold(sums);
+    if (walk.steps > 0) release(shared, before);
+    if constexpr (KIND == GRADIENT) finish_exact(sums, p, row + warp * 16, walk.column);
+    else {
+      u32 vector = shared + VECTORS_AT + group * TILE_COLUMNS * 4;
+      if constexpr (KIND != GELU_BACKWARD) {
+        store_shared(vector + threadIdx.x % GROUP * 8, bias);
+        group_sync(group);
+      }
+      finish<KIND>(sums, p, rows, pre, vector, staging);
+      if constexpr (KIND != GELU_BACKWARD) group_sync(group);
+    }
+  }
+}
+
+template <bool LEFT_DOWN, bool RIGHT_DOWN, int KIND>
+DEVICE void grouped(const GroupedProduct* products, int count) {
+  extern __shared__ char memory[];
+  u32 shared = (shared_address(memory) + 1023) / 1024 * 1024;
+  int* first = (int*)(memory + (shared - shared_address(memory)) + FIRST_AT);
+  u32 rank = cluster_rank();
+  if (threadIdx.x == 0) {
+    for (int stage = 0; stage < STAGES; stage++) {
+      barrier_init(filled(shared, stage), 1);
+      barrier_init(emptied(shared, stage), 2 * (8 + (KIND == GRADIENT ? SUM_WARPS : 0)));
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  for (int i = threadIdx.x; i < count; i += BLOCK) first[i + 1] = pairs_of(products[i]);
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    first[0] = 0;
+    for (int i = 0; i < count; i++) first[i + 1] += first[i];
+  }
+  __syncthreads();
+  cluster_sync();
+  if (threadIdx.x < GROUP) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
+    int warp = threadIdx.x / WARP;
+    if (threadIdx.x == 0) {
+      bring_all<LEFT_DOWN, RIGHT_DOWN>(shared, products, first, count, rank);
+    } else if (KIND == GRADIENT && warp > 0 && warp <= SUM_WARPS) {
+      sum_right(shared, products, first, count, rank);
+    }
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 224;");
+    multiply_all<LEFT_DOWN, RIGHT_DOWN, KIND>(shared, products, first, count, rank);
+  }
+  __syncwarp();
+  // Neither block ends while the other may still write to its shared memory.
+  cluster_sync();
+}
+
+// <<<2 * clusters, 384, FIRST_AT + 4 * 1025 + 1024>>> each, on clusters of 2; count <= 1024. One block a multiprocessor.
+
+#define GROUPED extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(BLOCK, 1)
+
+// out = left right + bias
+GROUPED grouped_nn(const GroupedProduct* products, int count) { grouped<false, true, PLAIN>(products, count); }
+
+// out = left right + bias; more = gelu(out)
+GROUPED grouped_nn_gelu(const GroupedProduct* products, int count) { grouped<false, true, GELU>(products, count); }
+
+// out = left right^T
+GROUPED grouped_nt(const GroupedProduct* products, int count) { grouped<false, false, PLAIN>(products, count); }
+
+// out = (left right^T) * gelu'(more); out may be more
+GROUPED grouped_nt_gelu(const GroupedProduct* products, int count) {
+  grouped<false, false, GELU_BACKWARD>(products, count);
+}
+
+// out (+)= left^T right, float32; rightSum (+)= sums over the rows of right
+GROUPED grouped_tn(const GroupedProduct* products, int count) { grouped<true, true, GRADIENT>(products, count); }
+
+#endif
