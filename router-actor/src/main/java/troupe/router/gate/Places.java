@@ -155,30 +155,38 @@ record Places(int[] expert_S, boolean[] placed_S) {
       for (int t = 0; t < input.tokens(); t++) {
         most = Math.max(most, firstSlot_T1[t + 1] - firstSlot_T1[t]);
       }
+      // Priorities are the tokens': one order for all their choices.
+      int[] token_T = capacity.order() == DropOrder.SHUFFLED ? byPriority() : null;
       int next = 0;
       for (int choice = 0; choice < most; choice++) {
         int from = next;
-        for (int t = 0; t < input.tokens(); t++) {
+        for (int i = 0; i < input.tokens(); i++) {
+          int t = token_T == null ? i : token_T[i];
           int slot = firstSlot_T1[t] + choice;
           if (slot < firstSlot_T1[t + 1]) {
             order_S[next++] = slot;
           }
         }
-        if (capacity.order() != DropOrder.POSITION) {
-          sort(order_S, from, next);
+        if (capacity.order() == DropOrder.PROBABILITY) {
+          sortByProbability(order_S, from, next);
         }
       }
       return order_S;
     }
 
-    private void sort(int[] order_S, int from, int to) {
+    private int[] byPriority() {
+      double[] key_T = new double[input.tokens()];
+      for (int t = 0; t < key_T.length; t++) {
+        key_T[t] = input.draws().priority(t);
+      }
+      return IndexSort.ascending(key_T);
+    }
+
+    private void sortByProbability(int[] order_S, int from, int to) {
       double[] key = new double[to - from];
       for (int i = from; i < to; i++) {
         int slot = order_S[i];
-        key[i - from] =
-            capacity.order() == DropOrder.SHUFFLED
-                ? input.draws().priority(tokenOf_S[slot])
-                : -p_TE[tokenOf_S[slot] * experts + wanted_S[slot]];
+        key[i - from] = -p_TE[tokenOf_S[slot] * experts + wanted_S[slot]];
       }
       int[] byKey = IndexSort.ascending(key);
       int[] sorted = new int[to - from];

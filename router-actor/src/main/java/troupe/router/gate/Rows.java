@@ -71,7 +71,8 @@ final class Rows {
     int i = from;
     for (; i <= to - WIDTH; i += WIDTH) {
       DoubleVector logits = vector(logits_TE, i);
-      most = most.max(logits);
+      // Not max(): that looks after NaN and signed zeros, which the rest of this does anyway.
+      most = most.blend(logits, logits.compare(VectorOperators.GT, most));
       poison = logits.fma(DoubleVector.zero(SPECIES), poison);
     }
     double max = most.reduceLanes(VectorOperators.MAX);
