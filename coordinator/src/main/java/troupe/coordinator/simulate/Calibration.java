@@ -63,7 +63,8 @@ final class Calibration {
       ExpertSpeeds experts =
           ExpertSpeeds.mean(
               calibration.onAllLanes(
-                  (lane, barrier) -> ExpertSpeeds.measure(device, config, lane, barrier)));
+                  (lane, barrier) ->
+                      ExpertSpeeds.measure(device, config, lane, calibration.lanes, barrier)));
       RankSpeeds rank =
           RankSpeeds.mean(
               calibration.onAllLanes(

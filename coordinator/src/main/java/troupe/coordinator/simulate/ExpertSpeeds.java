@@ -21,8 +21,14 @@ record ExpertSpeeds(
     double backwardRow,
     double backwardBatch,
     double optimizerParameter) {
-  /** Experts that take turns, so that none has its weights in a cache only because it is alone. */
-  private static final int TURNS = 8;
+  /** Fewest experts that take turns: with one its weights would be in a cache all the time. */
+  private static final int FEWEST = 8;
+
+  /** Of all experts of a lane, where these are many: what no cache holds anyway. */
+  private static final long MOST_BYTES = 256L << 20;
+
+  /** An expert's parameters, gradients and two moments, in float32. */
+  private static final int PARAMETER_BYTES = 16;
 
   /** Batches of these shares of the mean batch. */
   private static final double[] SHARES = {0.25, 0.5, 1, 2, 3};
@@ -45,8 +51,8 @@ record ExpertSpeeds(
 
   /** Measures on the calling thread, after meeting the other lanes. */
   static ExpertSpeeds measure(
-      Device device, RunConfig config, int lane, Calibration.Barrier barrier) {
-    try (Experts experts = new Experts(device, config, lane)) {
+      Device device, RunConfig config, int lane, int lanes, Calibration.Barrier barrier) {
+    try (Experts experts = new Experts(device, config, lane, turns(config, lanes))) {
       double[] rows =
           Arrays.stream(SHARES)
               .map(share -> Math.max(1, Math.rint(share * meanRows(config))))
@@ -87,25 +93,39 @@ record ExpertSpeeds(
     return tokens * config.gate().topK() / config.experts().count();
   }
 
+  /**
+   * How many experts take turns: as many as a lane has in training, for that is how far their
+   * weights are from a core when they are asked for again.
+   */
+  private static int turns(RunConfig config, int lanes) {
+    int layer = config.model().moeLayers().getFirst();
+    long bytes = PARAMETER_BYTES * TrunkParameters.expertLayout(config, layer, 0).size();
+    long experts = (long) config.experts().count() * config.model().moeLayers().size();
+    long most = Math.max(FEWEST, MOST_BYTES / bytes);
+    return (int) Math.clamp(experts / lanes, FEWEST, most);
+  }
+
   /** The experts of a lane. */
   private static final class Experts implements AutoCloseable {
     private final Device device;
     private final RunConfig config;
     private final List<ExpertState> states = new ArrayList<>();
+    private final int turns;
     private int turn;
     private long step;
 
-    Experts(Device device, RunConfig config, int lane) {
+    Experts(Device device, RunConfig config, int lane, int turns) {
       this.device = device;
       this.config = config;
+      this.turns = turns;
       int layer = config.model().moeLayers().getFirst();
-      for (int i = 0; i < TURNS; i++) {
+      for (int i = 0; i < turns; i++) {
         states.add(
             new ExpertState(
                 device,
                 layer,
-                lane * TURNS + i,
-                TrunkParameters.expertLayout(config, layer, lane * TURNS + i),
+                lane * turns + i,
+                TrunkParameters.expertLayout(config, layer, lane * turns + i),
                 config.model().activation(),
                 config.optimizer().weightDecay(),
                 config.seed()));
@@ -114,7 +134,7 @@ record ExpertSpeeds(
 
     /** Seconds of forward and backward of one batch. */
     double[] time(int rows) {
-      ExpertState state = states.get(turn++ % TURNS);
+      ExpertState state = states.get(turn++ % turns);
       FeedForward network = state.network();
       int d = config.model().dModel();
       try (Tensor x_RD = device.allocateActivations(rows, d);
@@ -128,7 +148,7 @@ record ExpertSpeeds(
           try (Tensor dX_RD = device.allocateActivations(rows, d)) {
             network.backwardInput(dX_RD, dY_RD, saved);
             network.backwardWeights(
-                state.gradients(), state.prefix(), dY_RD, x_RD, saved, turn % 2 == 0);
+                state.gradients(), state.prefix(), dY_RD, x_RD, saved, turn / turns % 2 == 0);
           }
           return new double[] {(forward - began) / 1e9, (LaneClock.nanos() - forward) / 1e9};
         }
@@ -137,7 +157,7 @@ record ExpertSpeeds(
 
     double[] median(int rows) {
       double[][] times =
-          IntStream.range(0, REPEATS * TURNS).mapToObj(i -> time(rows)).toArray(double[][]::new);
+          IntStream.range(0, REPEATS * turns).mapToObj(i -> time(rows)).toArray(double[][]::new);
       return new double[] {
         Median.of(Arrays.stream(times).mapToDouble(time -> time[0]).toArray()),
         Median.of(Arrays.stream(times).mapToDouble(time -> time[1]).toArray())
@@ -150,7 +170,7 @@ record ExpertSpeeds(
       for (int i = 0; i < REPEATS; i++) {
         seconds[i] = update();
       }
-      return Median.of(seconds) / TURNS / states.getFirst().parameters().flat().size();
+      return Median.of(seconds) / turns / states.getFirst().parameters().flat().size();
     }
 
     /** Seconds of a step of all experts. */
