@@ -121,7 +121,8 @@ public final class FakeCuda implements Functions {
 
   /** The functions that were called, in order. */
   public List<String> calls() {
-    return calls;
+    // As they are now: other threads go on calling.
+    return List.copyOf(calls);
   }
 
   @Override
