@@ -35,7 +35,8 @@ class CudaDeviceTest {
   }
 
   private List<String> callsSince(int before) {
-    return cuda.calls().subList(before, cuda.calls().size());
+    List<String> calls = cuda.calls();
+    return calls.subList(before, calls.size());
   }
 
   /** Products of experts that a GPU of Hopper's does together, and so puts off. */
@@ -203,7 +204,7 @@ class CudaDeviceTest {
     // Even to free something may take for ever.
     tensor.close();
     device.close();
-    List<String> calls = cuda.calls().subList(before, cuda.calls().size());
+    List<String> calls = callsSince(before);
     assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
   }
 
