@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-import com.typesafe.config.ConfigFactory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,12 +71,8 @@ class ReportTest {
   @Test
   void shouldShowConfigurationAndFacts() throws IOException {
     ReportFacts facts =
-        ReportFacts.of(
-            "run",
-            5_642_240,
-            2048,
-            "nats/byte",
-            ConfigFactory.parseString("b.c = [1, x]\na = 1.5"));
+        new ReportFacts(
+            "run", 5_642_240, 2048, "nats/byte", Map.of("a", "1.5", "b.c", "[1,\"x\"]"));
     String page = report(metrics(3), facts);
     assertTrue(page.contains("<th scope=\"row\">a</th><td>1.5</td>"));
     assertTrue(page.contains("<th scope=\"row\">b.c</th><td>[1,&quot;x&quot;]</td>"));

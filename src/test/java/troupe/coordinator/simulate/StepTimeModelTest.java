@@ -25,7 +25,7 @@ class StepTimeModelTest {
   }
 
   /** Eight tokens of two ranks and four experts; token t wants expert want[t]. */
-  private static StepTally tally(ClusterMap map, int... wanted_T) {
+  private static RowTally tally(ClusterMap map, int... wanted_T) {
     RunConfig config =
         Simulations.config("gate.type=switch", "gate.top_k=1", "gate.jitter=0", "experts.count=4");
     double[] logits_TE = new double[wanted_T.length * 4];
@@ -37,7 +37,7 @@ class StepTimeModelTest {
             .route(
                 GateInput.of(logits_TE, wanted_T.length, 4, null, true), List.of(Capacity.DROPLESS))
             .getFirst();
-    StepTally tally = new StepTally(map);
+    RowTally tally = new RowTally(map);
     tally.add(routing, 0);
     return tally;
   }
@@ -53,7 +53,7 @@ class StepTimeModelTest {
             4,
             2,
             8);
-    StepTally tally = tally(map, 0, 0, 0, 1, 1, 2, 2, 2);
+    RowTally tally = tally(map, 0, 0, 0, 1, 1, 2, 2, 2);
     StepTimeModel model = new StepTimeModel(map, SPEEDS, 3, 100, 2000, 500);
     StepTime layer = model.layer(tally);
     // Lanes: expert 0 (0.1 + 3 * 0.001), expert 1 (0.102), then expert 2 on the lane of expert 1.
@@ -84,7 +84,7 @@ class StepTimeModelTest {
             "simulate.cluster.network_latency=0.5");
     // Four devices with a rank and an expert each; tokens 2d and 2d + 1 are on device d.
     ClusterMap map = new ClusterMap(cluster, 4, 4, 8);
-    StepTally tally = tally(map, 0, 1, 0, 2, 0, 0, 3, 2);
+    RowTally tally = tally(map, 0, 1, 0, 2, 0, 0, 3, 2);
     // Token 0 stays; 1 goes to device 1, 2 to device 0; 3, 4 and 5 change nodes; 6 stays; 7 to
     // device 2.
     assertEquals(2, tally.withinDevice());

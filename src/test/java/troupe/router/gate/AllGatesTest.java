@@ -193,39 +193,6 @@ class AllGatesTest {
     }
   }
 
-  /** Draws seen through a permutation: token t gets what was token {@code of[t]}'s. */
-  private record Permuted(Draws draws, int[] of) implements Draws {
-    @Override
-    public double exponential(int token, int expert, int round) {
-      return draws.exponential(of[token], expert, round);
-    }
-
-    @Override
-    public double coin(int token, int round) {
-      return draws.coin(of[token], round);
-    }
-
-    @Override
-    public double scale(int token, int round) {
-      return draws.scale(of[token], round);
-    }
-
-    @Override
-    public double noise(int token, int expert) {
-      return draws.noise(of[token], expert);
-    }
-
-    @Override
-    public double inputNoise(int token, int channel) {
-      return draws.inputNoise(of[token], channel);
-    }
-
-    @Override
-    public double priority(int token) {
-      return draws.priority(of[token]);
-    }
-  }
-
   @ParameterizedTest
   @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "BALANCED")
   void shouldPermuteWithTheTokens(GateType type) {
@@ -264,7 +231,7 @@ class AllGatesTest {
                   ids_T,
                   plainInput.state(),
                   capacity,
-                  new Permuted(draws, of),
+                  new PermutedTokens(draws, of),
                   true));
       for (int t = 0; t < tokens; t++) {
         int from = permuted.firstSlot_T1()[t];

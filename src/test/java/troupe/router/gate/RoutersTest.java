@@ -157,39 +157,6 @@ class RoutersTest {
     }
   }
 
-  /** Draws of the token that stood there before tokens were permuted. */
-  private record Permuted(Draws draws, int[] of) implements Draws {
-    @Override
-    public double exponential(int token, int expert, int round) {
-      return draws.exponential(of[token], expert, round);
-    }
-
-    @Override
-    public double coin(int token, int round) {
-      return draws.coin(of[token], round);
-    }
-
-    @Override
-    public double scale(int token, int round) {
-      return draws.scale(of[token], round);
-    }
-
-    @Override
-    public double noise(int token, int expert) {
-      return draws.noise(of[token], expert);
-    }
-
-    @Override
-    public double inputNoise(int token, int channel) {
-      return draws.inputNoise(of[token], channel);
-    }
-
-    @Override
-    public double priority(int token) {
-      return draws.priority(of[token]);
-    }
-  }
-
   @ParameterizedTest
   @MethodSource("routers")
   void shouldPermuteWithTheTokens(Router router) {
@@ -203,7 +170,7 @@ class RoutersTest {
     GateInput plainInput = input(router, x, draws(9), Capacity.DROPLESS);
     int[] ids_T = Arrays.stream(of).map(t -> plainInput.ids_T()[t]).toArray();
     GateInput permutedInput =
-        input(router, permuted, new Permuted(draws(9), of), Capacity.DROPLESS).withIds(ids_T);
+        input(router, permuted, new PermutedTokens(draws(9), of), Capacity.DROPLESS).withIds(ids_T);
     Routing plain = router.gate.route(plainInput);
     Routing there = router.gate.route(permutedInput);
     for (int t = 0; t < TOKENS; t++) {

@@ -12,6 +12,7 @@ import troupe.coordinator.metrics.StepMetrics;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.run.TrainingSession;
+import troupe.core.config.Keys;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Corpus;
 
@@ -55,21 +56,21 @@ final class TrainProgress implements TrainingSession.Observer {
         millions(Model.activeParameterCount(config)));
     print(
         "gate       %s, omega %s; %s",
-        name(config.gate().type()),
+        Keys.name(config.gate().type()),
         config.gate().omega() ? "on" : "off",
         config.experts().capacityFactor() == 0
             ? "dropless"
             : "capacity factor " + config.experts().capacityFactor());
     print(
         "data       %s: %,d tokens to train on, %,d to validate",
-        name(config.data().source()), corpus.training().size(), corpus.validation().size());
+        Keys.name(config.data().source()), corpus.training().size(), corpus.validation().size());
     print(
         "placement  device %s, %d ranks x %d micro-batches, %d expert actors, transport %s",
         config.device(),
         config.train().ranks(),
         config.train().microBatches(),
         plan.placement().experts().size(),
-        name(config.transport().mode()));
+        Keys.name(config.transport().mode()));
     if (plan.nodes().size() > 1) {
       plan.nodes().stream()
           .sorted(Comparator.comparing(NodeInfo::name))
@@ -154,10 +155,6 @@ final class TrainProgress implements TrainingSession.Observer {
   private synchronized void print(String format, Object... arguments) {
     out.printf(Locale.ROOT, format + "%n", arguments);
     out.flush();
-  }
-
-  private static String name(Enum<?> value) {
-    return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static String millions(long count) {

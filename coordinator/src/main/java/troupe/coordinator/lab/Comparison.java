@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
+import troupe.coordinator.metrics.JsonNumbers;
 import troupe.core.config.RunConfig.GateType;
 
 /**
@@ -160,13 +161,14 @@ final class Comparison {
       json.addProperty("overrides", String.join(" ", row.arm.overrides()));
       json.addProperty("experts", row.experts);
       json.addProperty("baseline", row.isBaseline() ? null : row.baseline.arm.name());
-      Json.put(json, "final_loss", row.values(TrialResult::finalLoss));
-      Json.put(json, "final_validation", row.values(TrialResult::finalValidation));
-      Json.put(json, "validation_less_baseline", row.differences(TrialResult::finalValidation));
-      Json.put(json, "steps_to_baseline", row.stepsToBaseline());
-      Json.put(json, "alive", row.values(TrialResult::alive));
-      Json.put(json, "entropy", row.values(TrialResult::entropy));
-      Json.put(json, "step_ms", row.values(TrialResult::stepMs));
+      JsonNumbers.put(json, "final_loss", row.values(TrialResult::finalLoss));
+      JsonNumbers.put(json, "final_validation", row.values(TrialResult::finalValidation));
+      JsonNumbers.put(
+          json, "validation_less_baseline", row.differences(TrialResult::finalValidation));
+      JsonNumbers.put(json, "steps_to_baseline", row.stepsToBaseline());
+      JsonNumbers.put(json, "alive", row.values(TrialResult::alive));
+      JsonNumbers.put(json, "entropy", row.values(TrialResult::entropy));
+      JsonNumbers.put(json, "step_ms", row.values(TrialResult::stepMs));
       arms.add(json);
     }
     JsonObject json = new JsonObject();

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import troupe.coordinator.metrics.JsonNumbers;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.GateConfig;
 import troupe.core.config.RunConfig.GateType;
@@ -40,7 +41,7 @@ final class EstimatorLab {
       JsonObject json = new JsonObject();
       json.addProperty("gate", gate);
       json.addProperty("experts", experts);
-      Json.put(json, "ns_per_token", nanosPerToken);
+      JsonNumbers.put(json, "ns_per_token", nanosPerToken);
       return json;
     }
   }

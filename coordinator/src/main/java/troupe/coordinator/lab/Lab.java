@@ -1,19 +1,14 @@
 package troupe.coordinator.lab;
 
-import com.typesafe.config.ConfigFactory;
-import com.typesafe.config.ConfigRenderOptions;
-import com.typesafe.config.ConfigValue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.Consumer;
 import troupe.coordinator.launch.JavaCommand;
 import troupe.coordinator.metrics.MetricsLog;
 import troupe.core.UserException;
+import troupe.core.config.Keys;
 import troupe.core.config.ResolvedConfig;
 import troupe.core.config.RunConfig;
 
@@ -44,8 +39,10 @@ public final class Lab {
     Findings findings =
         switch (config.lab().kind()) {
           case ESTIMATORS ->
-              EstimatorFindings.of(config, new EstimatorLab(config, out).run(), values(config));
-          case TOY -> ToyFindings.of(config, ToyLab.run(config, out), values(config));
+              EstimatorFindings.of(
+                  config, new EstimatorLab(config, out).run(), ResolvedConfig.values(config));
+          case TOY ->
+              ToyFindings.of(config, ToyLab.run(config, out), ResolvedConfig.values(config));
           case ABLATION -> ablation(config, folder, java, out, failures);
         };
     FindingsFiles.write(findings, folder);
@@ -65,10 +62,22 @@ public final class Lab {
     try (TrialProcess trainer = new TrialProcess(java)) {
       Thread hook = new Thread(() -> end(trainer, out), "interrupt");
       Runtime.getRuntime().addShutdownHook(hook);
-      AblationLab.Result result = AblationLab.run(config, folder, trainer, values(config), out);
+      try {
+        AblationLab.Result result =
+            AblationLab.run(config, folder, trainer, ResolvedConfig.values(config), out);
+        failures.addAll(result.failures());
+        return result.findings();
+      } finally {
+        forget(hook);
+      }
+    }
+  }
+
+  private static void forget(Thread hook) {
+    try {
       Runtime.getRuntime().removeShutdownHook(hook);
-      failures.addAll(result.failures());
-      return result.findings();
+    } catch (IllegalStateException e) {
+      // Going down already: the hook is what ended the trainings.
     }
   }
 
@@ -79,16 +88,6 @@ public final class Lab {
   }
 
   private static String kind(RunConfig config) {
-    return config.lab().kind().name().toLowerCase(Locale.ROOT);
-  }
-
-  /** Every key of the config with its value, by key. */
-  private static Map<String, String> values(RunConfig config) {
-    Map<String, String> values = new TreeMap<>();
-    for (Map.Entry<String, ConfigValue> entry :
-        ConfigFactory.parseString(ResolvedConfig.render(config)).entrySet()) {
-      values.put(entry.getKey(), entry.getValue().render(ConfigRenderOptions.concise()));
-    }
-    return values;
+    return Keys.name(config.lab().kind());
   }
 }

@@ -15,14 +15,15 @@ final class LabPage {
   private LabPage() {}
 
   static String html(Findings findings) throws IOException {
-    return Page.fill(
+    return Page.of(
         LabPage.class,
         "lab",
+        "",
+        sections(findings),
         Map.of(
             "title", Page.escape(findings.title()),
             "subtitle", Page.escape(findings.subtitle()),
             "tiles", tiles(findings),
-            "sections", sections(findings),
             "config", Page.configRows(findings.config()),
             "data", data(findings)));
   }

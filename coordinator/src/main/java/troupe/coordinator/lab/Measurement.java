@@ -1,6 +1,7 @@
 package troupe.coordinator.lab;
 
 import com.google.gson.JsonObject;
+import troupe.coordinator.metrics.JsonNumbers;
 
 /**
  * How good an estimator is, over several problems together. Norms are those of all parameters of
@@ -43,16 +44,16 @@ record Measurement(
     json.addProperty("problem", problem);
     json.addProperty("experts", experts);
     json.addProperty("jitter", jitter);
-    Json.put(json, "own_bias", ownBias);
-    Json.put(json, "own_cosine", ownCosine);
-    Json.put(json, "whole_bias", wholeBias);
-    Json.put(json, "whole_cosine", wholeCosine);
-    Json.put(json, "scale", scale);
-    Json.put(json, "variance", variance);
-    Json.put(json, "draw_cosine", drawCosine);
-    Json.put(json, "resolution", resolution);
-    Json.put(json, "alive", alive);
-    Json.put(json, "evaluations", evaluations);
+    JsonNumbers.put(json, "own_bias", ownBias);
+    JsonNumbers.put(json, "own_cosine", ownCosine);
+    JsonNumbers.put(json, "whole_bias", wholeBias);
+    JsonNumbers.put(json, "whole_cosine", wholeCosine);
+    JsonNumbers.put(json, "scale", scale);
+    JsonNumbers.put(json, "variance", variance);
+    JsonNumbers.put(json, "draw_cosine", drawCosine);
+    JsonNumbers.put(json, "resolution", resolution);
+    JsonNumbers.put(json, "alive", alive);
+    JsonNumbers.put(json, "evaluations", evaluations);
     return json;
   }
 }

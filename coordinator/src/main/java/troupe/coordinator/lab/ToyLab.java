@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import troupe.coordinator.metrics.JsonNumbers;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.LabToy;
 
@@ -55,9 +56,9 @@ final class ToyLab {
       for (Method method : methods) {
         JsonObject json = new JsonObject();
         json.addProperty("arm", method.name);
-        Json.put(json, "loss", method.losses());
-        Json.put(json, "overflow", method.overflows());
-        Json.put(
+        JsonNumbers.put(json, "loss", method.losses());
+        JsonNumbers.put(json, "overflow", method.overflows());
+        JsonNumbers.put(
             json,
             "median_curve",
             IntStream.range(0, curveStep.length)
@@ -67,7 +68,7 @@ final class ToyLab {
       }
       JsonObject json = new JsonObject();
       json.add("arms", all);
-      Json.put(json, "curve_step", curveStep);
+      JsonNumbers.put(json, "curve_step", curveStep);
       return json;
     }
   }

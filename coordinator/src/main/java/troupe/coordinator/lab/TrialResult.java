@@ -5,6 +5,7 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.util.Arrays;
 import java.util.Optional;
+import troupe.coordinator.metrics.JsonNumbers;
 
 /**
  * What a training gave. Losses are cross entropies in nats a token.
@@ -66,17 +67,17 @@ record TrialResult(
     json.addProperty("seed", seed);
     json.addProperty("steps", steps);
     json.addProperty("where", where);
-    Json.put(json, "final_loss", finalLoss);
-    Json.put(json, "final_validation", finalValidation());
-    Json.put(json, "alive", alive);
-    Json.put(json, "entropy", entropy);
-    Json.put(json, "dropped", dropped);
-    Json.put(json, "step_ms", stepMs);
-    Json.put(json, "seconds", seconds);
-    Json.put(json, "validation_step", validationStep);
-    Json.put(json, "validation", validation);
+    JsonNumbers.put(json, "final_loss", finalLoss);
+    JsonNumbers.put(json, "final_validation", finalValidation());
+    JsonNumbers.put(json, "alive", alive);
+    JsonNumbers.put(json, "entropy", entropy);
+    JsonNumbers.put(json, "dropped", dropped);
+    JsonNumbers.put(json, "step_ms", stepMs);
+    JsonNumbers.put(json, "seconds", seconds);
+    JsonNumbers.put(json, "validation_step", validationStep);
+    JsonNumbers.put(json, "validation", validation);
     json.addProperty("width", width);
-    Json.put(json, "curve", curve);
+    JsonNumbers.put(json, "curve", curve);
     return json.toString();
   }
 
@@ -91,15 +92,15 @@ record TrialResult(
               json.get("seed").getAsLong(),
               json.get("steps").getAsInt(),
               json.get("width").getAsInt(),
-              Json.numbers(json.getAsJsonArray("curve")),
-              Json.numbers(json.getAsJsonArray("validation_step")),
-              Json.numbers(json.getAsJsonArray("validation")),
-              Json.number(json.get("final_loss")),
-              Json.number(json.get("alive")),
-              Json.number(json.get("entropy")),
-              Json.number(json.get("dropped")),
-              Json.number(json.get("step_ms")),
-              Json.number(json.get("seconds")),
+              JsonNumbers.numbers(json.getAsJsonArray("curve")),
+              JsonNumbers.numbers(json.getAsJsonArray("validation_step")),
+              JsonNumbers.numbers(json.getAsJsonArray("validation")),
+              JsonNumbers.number(json.get("final_loss")),
+              JsonNumbers.number(json.get("alive")),
+              JsonNumbers.number(json.get("entropy")),
+              JsonNumbers.number(json.get("dropped")),
+              JsonNumbers.number(json.get("step_ms")),
+              JsonNumbers.number(json.get("seconds")),
               json.get("where").getAsString()));
     } catch (JsonParseException
         | IllegalStateException

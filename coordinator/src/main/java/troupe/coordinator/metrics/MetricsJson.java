@@ -27,7 +27,7 @@ final class MetricsJson {
     JsonObject json = new JsonObject();
     json.addProperty("step", metrics.step());
     switch (metrics) {
-      case ValidationMetrics validation -> put(json, "val_loss", validation.valLoss());
+      case ValidationMetrics validation -> JsonNumbers.put(json, "val_loss", validation.valLoss());
       case StepMetrics step -> put(json, step);
       case PlacementMetrics placement -> put(json, placement);
     }
@@ -71,17 +71,17 @@ final class MetricsJson {
   }
 
   private static void put(JsonObject json, StepMetrics step) {
-    put(json, "loss", step.loss());
-    put(json, "ce", step.ce());
-    put(json, "balance", step.balance());
-    put(json, "z", step.z());
-    put(json, "lr", step.lr());
-    put(json, "grad_norm", step.gradNorm());
-    put(json, "tokens_per_s", step.tokensPerS());
-    put(json, "step_time_ms", step.stepTimeMs());
-    put(json, "dropped", step.dropped());
-    put(json, "alive", step.alive());
-    put(json, "imbalance", step.imbalance());
+    JsonNumbers.put(json, "loss", step.loss());
+    JsonNumbers.put(json, "ce", step.ce());
+    JsonNumbers.put(json, "balance", step.balance());
+    JsonNumbers.put(json, "z", step.z());
+    JsonNumbers.put(json, "lr", step.lr());
+    JsonNumbers.put(json, "grad_norm", step.gradNorm());
+    JsonNumbers.put(json, "tokens_per_s", step.tokensPerS());
+    JsonNumbers.put(json, "step_time_ms", step.stepTimeMs());
+    JsonNumbers.put(json, "dropped", step.dropped());
+    JsonNumbers.put(json, "alive", step.alive());
+    JsonNumbers.put(json, "imbalance", step.imbalance());
     json.add("ledger", GSON.toJsonTree(step.ledger_L()));
     JsonArray layers = new JsonArray();
     for (long[] load_E : step.load_LE()) {
@@ -119,13 +119,8 @@ final class MetricsJson {
     return field(json, name).getAsJsonArray().asList().stream();
   }
 
-  private static void put(JsonObject json, String name, double value) {
-    json.addProperty(name, Double.isFinite(value) ? value : null);
-  }
-
   private static double number(JsonObject json, String name) {
-    JsonElement value = field(json, name);
-    return value.isJsonNull() ? Double.NaN : value.getAsDouble();
+    return JsonNumbers.number(field(json, name));
   }
 
   private static JsonElement field(JsonObject json, String name) {

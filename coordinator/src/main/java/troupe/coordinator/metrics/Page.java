@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 
 /**
  * A page in one file that needs no network: charts, data and style are inside, and a content policy
- * forbids loading anything else. Its template names the parts as <code>{{part}}</code>.
+ * forbids loading anything else.
  */
 public final class Page {
   // The path in the jar holds the version of the root pom; the test of the report fails when they
@@ -22,23 +22,37 @@ public final class Page {
   private Page() {}
 
   /**
-   * Fills a template. The style, the chart library and the functions that all charts share are the
-   * parts {@code style}, {@code echarts} and {@code charts} of every page.
+   * A page of this program.
    *
-   * @param owner whose package has the template, and the script as {@code NAME.js}
-   * @param name of the template, without {@code .html}
-   * @param parts already escaped as they have to be where they go
+   * @param owner whose package has the script {@code NAME.js}
+   * @param kind what sort of page it is, beside the title; may be empty
+   * @param sections between the tiles and the config, as HTML
+   * @param parts {@code title}, {@code subtitle}, {@code tiles}, {@code config} and {@code data},
+   *     already escaped as they have to be where they go
    */
-  public static String fill(Class<?> owner, String name, Map<String, String> parts)
+  public static String of(
+      Class<?> owner, String name, String kind, String sections, Map<String, String> parts)
       throws IOException {
     Map<String, String> all = new HashMap<>(parts);
+    all.put("kind", kind);
+    all.put("sections", sections);
     all.put("style", resource(Page.class, "report.css"));
     all.put("charts", resource(Page.class, "charts.js"));
     all.put("echarts", resource(Page.class, ECHARTS));
     all.put("script", resource(owner, name + ".js"));
+    return fill(Page.class, "page", all);
+  }
+
+  /**
+   * Fills a template, which names its parts as <code>{{part}}</code>.
+   *
+   * @param owner whose package has it as {@code NAME.html}
+   */
+  public static String fill(Class<?> owner, String name, Map<String, String> parts)
+      throws IOException {
     return PLACEHOLDER
         .matcher(resource(owner, name + ".html"))
-        .replaceAll(match -> Matcher.quoteReplacement(all.get(match.group(1))));
+        .replaceAll(match -> Matcher.quoteReplacement(parts.get(match.group(1))));
   }
 
   /** A number that stands out, with what it is and a note. */

@@ -29,9 +29,11 @@ public final class Report {
     RunSummary summary = RunSummary.of(metrics);
     ReportData data = ReportData.of(metrics, summary);
     String page =
-        Page.fill(
+        Page.of(
             Report.class,
             "report",
+            "",
+            Page.fill(Report.class, "report", Map.of()),
             Map.of(
                 "title", Page.escape(facts.title()),
                 "subtitle", Page.escape(subtitle(summary)),

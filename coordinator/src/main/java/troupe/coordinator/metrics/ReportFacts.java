@@ -1,12 +1,8 @@
 package troupe.coordinator.metrics;
 
-import com.typesafe.config.Config;
-import com.typesafe.config.ConfigRenderOptions;
-import com.typesafe.config.ConfigValue;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
  * What the report says about a run beside its metrics.
@@ -26,15 +22,5 @@ public record ReportFacts(
   /** Copies the map, keeping its order. */
   public ReportFacts {
     config = Collections.unmodifiableMap(new LinkedHashMap<>(config));
-  }
-
-  /** Lists a resolved configuration by key. */
-  public static ReportFacts of(
-      String title, long parameters, long tokensPerStep, String lossUnit, Config config) {
-    Map<String, String> values = new TreeMap<>();
-    for (Map.Entry<String, ConfigValue> entry : config.entrySet()) {
-      values.put(entry.getKey(), entry.getValue().render(ConfigRenderOptions.concise()));
-    }
-    return new ReportFacts(title, parameters, tokensPerStep, lossUnit, values);
   }
 }

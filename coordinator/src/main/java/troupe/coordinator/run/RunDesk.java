@@ -1,6 +1,5 @@
 package troupe.coordinator.run;
 
-import com.typesafe.config.ConfigFactory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -254,12 +253,12 @@ public final class RunDesk
     try {
       Report.write(
           folder.file(MetricsLog.FILE_NAME),
-          ReportFacts.of(
+          new ReportFacts(
               folder.name(),
               Model.parameterCount(config),
               (long) config.train().batch() * config.model().seq(),
               "nats/byte",
-              ConfigFactory.parseString(ResolvedConfig.render(config))),
+              ResolvedConfig.values(config)),
           folder.file(Report.FILE_NAME));
     } catch (IOException | UncheckedIOException e) {
       observer.notice("report not written: " + e);

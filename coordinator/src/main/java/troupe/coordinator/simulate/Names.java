@@ -1,15 +1,10 @@
 package troupe.coordinator.simulate;
 
 import java.util.Locale;
-import troupe.core.config.RunConfig.GateType;
 
-/** Names as a config has them. */
+/** Numbers as people call them. */
 final class Names {
   private Names() {}
-
-  static String of(GateType type) {
-    return type.name().toLowerCase(Locale.ROOT).replace('_', '-');
-  }
 
   /** A capacity factor. */
   static String ofFactor(double factor) {

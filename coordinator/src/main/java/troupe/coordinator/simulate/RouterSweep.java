@@ -30,7 +30,7 @@ final class RouterSweep {
   private final double[][] state_L;
   private final boolean isOfTrace;
   private final List<long[][]> routed_SLE = new ArrayList<>();
-  private final StepTally[] totals_F;
+  private final RowTally[] totals_F;
   private final StepTime[] time_F;
   private final long[] mostRows_F;
   private final List<List<Ledger>> ledger_FS = new ArrayList<>();
@@ -60,8 +60,8 @@ final class RouterSweep {
       int[] table_V = HashTable.of(config, tokens.counts());
       Arrays.fill(state_L, Arrays.stream(table_V).asDoubleStream().toArray());
     }
-    this.totals_F = new StepTally[capacities.size()];
-    Arrays.setAll(totals_F, f -> new StepTally(map));
+    this.totals_F = new RowTally[capacities.size()];
+    Arrays.setAll(totals_F, f -> new RowTally(map));
     this.time_F = new StepTime[capacities.size()];
     Arrays.fill(time_F, StepTime.NONE);
     this.mostRows_F = new long[capacities.size()];
@@ -70,12 +70,12 @@ final class RouterSweep {
 
   /** What a thread counts of a step: a tally for each layer and factor, and the rows chosen. */
   final class Partial {
-    private final StepTally[][] tally_LF = new StepTally[layers][capacities.size()];
+    private final RowTally[][] tally_LF = new RowTally[layers][capacities.size()];
     private final long[][] routed_LE = new long[layers][map.experts()];
 
     private Partial() {
-      for (StepTally[] tally_F : tally_LF) {
-        Arrays.setAll(tally_F, f -> new StepTally(map));
+      for (RowTally[] tally_F : tally_LF) {
+        Arrays.setAll(tally_F, f -> new RowTally(map));
       }
     }
 
@@ -155,7 +155,7 @@ final class RouterSweep {
       StepTime time = model.rest();
       Ledger ledger = new Ledger(0, 0, 0, 0);
       for (int layer = 0; layer < layers; layer++) {
-        StepTally tally = sum.tally_LF[layer][f];
+        RowTally tally = sum.tally_LF[layer][f];
         time = time.plus(model.layer(tally).times(layersEach));
         ledger = ledger.plus(tally.ledger);
         totals_F[f].add(tally);
@@ -195,7 +195,7 @@ final class RouterSweep {
     List<SimulationResult.OfFactor> factors = new ArrayList<>();
     double perStep = (double) layersEach / routed_SLE.size();
     for (int f = 0; f < capacities.size(); f++) {
-      StepTally total = totals_F[f];
+      RowTally total = totals_F[f];
       int rows = capacities.get(f).rows(groupTokens, map.experts(), slots);
       long reserved =
           capacities.get(f).isDropless()

@@ -14,6 +14,7 @@ import troupe.coordinator.metrics.MetricsLog;
 import troupe.coordinator.metrics.StepMetrics;
 import troupe.coordinator.run.RunFolder;
 import troupe.core.UserException;
+import troupe.core.config.Keys;
 import troupe.core.config.RunConfig;
 import troupe.router.gate.Ledger;
 
@@ -56,7 +57,7 @@ record RunItself(String router, double factor, Ledger ledger, double stepMs) {
     }
     return Optional.of(
         new RunItself(
-            Names.of(config.gate().type()),
+            Keys.name(config.gate().type()),
             config.experts().capacityFactor(),
             ledger,
             Median.of(found.stream().mapToDouble(StepMetrics::stepTimeMs).toArray())));

@@ -66,11 +66,6 @@ final class Simulation {
       // The gate's keys, which were fine for gate.type, are not for this one.
       throw new UserException(
           "simulate.routers: " + e.getMessage(), "set the gate's key, or leave the router out", e);
-    } catch (UnsupportedOperationException e) {
-      throw new UserException(
-          "simulate.routers: " + e.getMessage() + " (expected: a gate that is built)",
-          "leave the router out",
-          e);
     }
   }
 

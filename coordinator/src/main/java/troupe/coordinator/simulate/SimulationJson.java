@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import troupe.core.config.Keys;
 import troupe.router.gate.Ledger;
 
 /** A simulation as JSON with snake-case keys; times in milliseconds, sizes in bytes. */
@@ -61,7 +62,7 @@ final class SimulationJson {
 
   private static Map<String, Object> router(SimulationResult.OfRouter router) {
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("router", Names.of(router.type()));
+    json.put("router", Keys.name(router.type()));
     json.put("slots_per_token", router.slotsPerToken());
     Map<String, Object> load = new LinkedHashMap<>();
     load.put("imbalance", router.load().imbalance());

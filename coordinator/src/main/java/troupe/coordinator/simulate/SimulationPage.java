@@ -1,8 +1,6 @@
 package troupe.coordinator.simulate;
 
 import com.google.gson.Gson;
-import com.typesafe.config.ConfigFactory;
-import com.typesafe.config.ConfigRenderOptions;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.MathContext;
@@ -12,8 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import troupe.coordinator.metrics.Page;
+import troupe.core.config.Keys;
 import troupe.core.config.ResolvedConfig;
 
 /** A simulation as a page with plots, in one file that needs no network. */
@@ -41,25 +39,21 @@ final class SimulationPage {
     List<Object> routers = new ArrayList<>();
     result.routers().forEach(router -> routers.add(router(result, router)));
     data.put("routers", routers);
-    return Page.fill(
+    return Page.of(
         SimulationPage.class,
         "simulate",
+        "simulated",
+        Page.fill(SimulationPage.class, "simulate", Map.of("table", table(result))),
         Map.of(
             "title", Page.escape(title),
             "subtitle", Page.escape(subtitle(result)),
             "tiles", tiles(result),
-            "table", table(result),
             "config", Page.configRows(config(result)),
             "data", new Gson().toJson(data)));
   }
 
   private static Map<String, String> config(SimulationResult result) {
-    Map<String, String> values = new TreeMap<>();
-    ConfigFactory.parseString(ResolvedConfig.render(result.config()))
-        .entrySet()
-        .forEach(
-            entry ->
-                values.put(entry.getKey(), entry.getValue().render(ConfigRenderOptions.concise())));
+    Map<String, String> values = ResolvedConfig.values(result.config());
     values.keySet().removeIf(key -> !key.matches("(seed|(model|gate|experts|simulate)\\..*)"));
     return values;
   }
@@ -95,7 +89,7 @@ final class SimulationPage {
       SimulationResult.OfFactor enough = enough(router);
       tiles.append(
           Page.tile(
-              Names.of(router.type()) + ": capacity for less than 1 % dropped",
+              Keys.name(router.type()) + ": capacity for less than 1 % dropped",
               enough == null ? "more than these" : Names.ofFactor(enough.factor()),
               "",
               enough == null
@@ -106,7 +100,7 @@ final class SimulationPage {
                       SimulationTable.size(enough.memory().total() / 1e9))));
       tiles.append(
           Page.tile(
-              Names.of(router.type()) + ": busiest expert",
+              Keys.name(router.type()) + ": busiest expert",
               format("%.2f", router.load().imbalance()),
               "x mean",
               SimulationTable.trimmed(router.load().dead()) + " experts idle in a step"));
@@ -135,7 +129,7 @@ final class SimulationPage {
         rows.append("<tr>");
         for (String cell :
             List.of(
-                Names.of(router.type()),
+                Keys.name(router.type()),
                 Names.ofFactor(factor.factor()),
                 factor.isDropless() ? "all" : format("%,d", factor.rows()),
                 format("%.3f", 100 * factor.dropRate()),
@@ -157,7 +151,7 @@ final class SimulationPage {
   private static Map<String, Object> router(
       SimulationResult result, SimulationResult.OfRouter router) {
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("name", Names.of(router.type()));
+    json.put("name", Keys.name(router.type()));
     json.put("factors", router.factors().stream().map(f -> Names.ofFactor(f.factor())).toList());
     json.put("dropped", numbers(router, f -> 100 * f.dropRate()));
     json.put("rerouted", numbers(router, f -> 100 * f.rerouteRate()));

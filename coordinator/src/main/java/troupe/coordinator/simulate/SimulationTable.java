@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import troupe.core.config.Keys;
 import troupe.core.config.RunConfig;
 
 /** A simulation as a table for a terminal. */
@@ -74,7 +75,7 @@ final class SimulationTable {
     line("");
     line(
         "%s, %s expert%s a token",
-        Names.of(router.type()),
+        Keys.name(router.type()),
         trimmed(router.slotsPerToken()),
         router.slotsPerToken() == 1 ? "" : "s");
     line(
@@ -123,7 +124,7 @@ final class SimulationTable {
         run.router(), Names.ofFactor(run.factor()), 100 * run.dropRate(), size(run.stepMs()));
     for (SimulationResult.OfRouter router : result.routers()) {
       for (SimulationResult.OfFactor factor : router.factors()) {
-        if (Names.of(router.type()).equals(run.router()) && factor.factor() == run.factor()) {
+        if (Keys.name(router.type()).equals(run.router()) && factor.factor() == run.factor()) {
           double ms = factor.time().total() * 1e3;
           line(
               "predicted: %.3f %% dropped, %s ms a step: off by %+.3f points and %+.1f %%",

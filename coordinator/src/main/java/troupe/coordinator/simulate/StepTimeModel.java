@@ -58,7 +58,7 @@ final class StepTimeModel {
   }
 
   /** The parts that a layer has a share in, for what happened in it. */
-  StepTime layer(StepTally tally) {
+  StepTime layer(RowTally tally) {
     double tokensOfDevice = waves() * map.tokens() / map.ranks();
     double rowsOfDevice = waves() * tally.ledger.kept() / map.ranks();
     double exchange = exchange(tally);
@@ -100,7 +100,7 @@ final class StepTimeModel {
     return Math.ceilDiv(map.mostRanks(), cluster.lanes());
   }
 
-  private double experts(StepTally tally, double row, double batch) {
+  private double experts(RowTally tally, double row, double batch) {
     double[][] busy_DL = new double[map.devices()][cluster.lanes()];
     double end = 0;
     for (int e = 0; e < tally.kept_E.length; e++) {
@@ -115,7 +115,7 @@ final class StepTimeModel {
     return end;
   }
 
-  private double exchange(StepTally tally) {
+  private double exchange(RowTally tally) {
     return Math.max(
         seconds(
             Math.max(most(tally.out_D), most(tally.in_D)) * rowBytes,

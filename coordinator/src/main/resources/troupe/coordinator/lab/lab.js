@@ -1,16 +1,11 @@
 (function () {
   'use strict';
 
-  const charts = JSON.parse(document.getElementById('data').textContent);
-  const drawn = [];
+  const { data: charts, color, compact, draw, show } = page;
   const light = ['#2563c9', '#d9660a', '#1a8a5a', '#a3359f', '#b2182b', '#0e8a99', '#8a6d0b', '#5b4bc4', '#6b7280', '#c2417c', '#3f7d20', '#7a4a2b'];
   const dark = ['#6ea8ff', '#ffa04d', '#4fc793', '#e07ddc', '#ff6a5b', '#45c7d6', '#d8b945', '#a79bff', '#a4adba', '#ff8fbf', '#8fd46a', '#d09a76'];
   const names = [];
   charts.forEach(chart => chart.series.forEach(s => { if (!names.includes(s.name)) names.push(s.name); }));
-
-  function css(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
-  }
 
   function colorOf(name) {
     const palette = window.matchMedia('(prefers-color-scheme: dark)').matches ? dark : light;
@@ -22,28 +17,16 @@
     return ['solid', 'dashed', 'dotted'][Math.floor(names.indexOf(name) / light.length) % 3];
   }
 
-  function compact(value) {
-    const size = Math.abs(value);
-    if (size >= 1e9) return trim(value / 1e9) + 'G';
-    if (size >= 1e6) return trim(value / 1e6) + 'M';
-    if (size >= 1e4) return trim(value / 1e3) + 'k';
-    return size !== 0 && size < 1e-3 ? value.toExponential(0) : trim(value);
-  }
-
-  function trim(value) {
-    return String(Number(value.toPrecision(4)));
-  }
-
   function exact(value) {
     return value === null || value === undefined || value === '-' ? 'none' : String(Number(Number(value).toPrecision(4)));
   }
 
   function axis(spec, values) {
     const option = { type: spec.log ? 'log' : 'value', scale: true,
-      axisLabel: { color: css('muted'), fontSize: 12, formatter: compact, hideOverlap: true },
-      nameTextStyle: { color: css('muted'), fontSize: 12 }, name: spec.name,
-      axisLine: { lineStyle: { color: css('line') } }, axisTick: { show: false },
-      minorSplitLine: { show: false }, splitLine: { lineStyle: { color: css('grid') } } };
+      axisLabel: { color: color('muted'), fontSize: 12, formatter: compact, hideOverlap: true },
+      nameTextStyle: { color: color('muted'), fontSize: 12 }, name: spec.name,
+      axisLine: { lineStyle: { color: color('line') } }, axisTick: { show: false },
+      minorSplitLine: { show: false }, splitLine: { lineStyle: { color: color('grid') } } };
     const positive = values.filter(v => v !== null && (!spec.log || v > 0));
     if (positive.length && spec.log) {
       option.min = Math.min(...positive);
@@ -68,17 +51,14 @@
   }
 
   function frame(legend, lines) {
-    return { animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+    return page.frame('', legend, {
       legend: { show: legend, top: 0, left: 0, right: 0, icon: 'roundRect', itemHeight: 3, itemWidth: 18, itemGap: 12,
-        padding: [4, 0], textStyle: { color: css('text'), fontSize: 12 } },
-      grid: { left: 56, right: 16, top: 34 + 20 * lines, bottom: 44 },
-      tooltip: { confine: true, transitionDuration: 0, backgroundColor: css('card'), borderColor: css('line'),
-        textStyle: { color: css('text'), fontSize: 13 } } };
+        padding: [4, 0], textStyle: { color: color('text'), fontSize: 12 } },
+      grid: { left: 56, right: 16, top: 34 + 20 * lines, bottom: 44 } });
   }
 
   function curves(chart, width) {
     const option = frame(true, legendLines(chart, width));
-    option.tooltip.trigger = 'axis';
     option.tooltip.valueFormatter = exact;
     option.tooltip.order = 'valueAsc';
     const xs = chart.series.flatMap(s => s.x);
@@ -140,7 +120,7 @@
       option.xAxis.axisLabel.showMaxLabel = false;
     }
     option.yAxis = { type: 'category', data: rows, inverse: true, axisTick: { show: false },
-      axisLabel: { color: css('text'), fontSize: 12 }, axisLine: { lineStyle: { color: css('line') } } };
+      axisLabel: { color: color('text'), fontSize: 12 }, axisLine: { lineStyle: { color: color('line') } } };
     option.tooltip.trigger = 'item';
     option.tooltip.formatter = item => item.seriesName + '<br><b>' + exact(item.value[0]) + '</b>';
     option.series = [];
@@ -151,25 +131,16 @@
       option.series.push({ name: s.name, type: 'scatter', symbolSize: 8, animation: false,
         data: values.map(v => [v, row]), itemStyle: { color: colorOf(s.name), opacity: 0.55 } });
       option.series.push({ name: s.name + ', median', type: 'scatter', symbol: 'rect', symbolSize: [3, 22], animation: false,
-        data: [[median, row]], itemStyle: { color: css('text') } });
+        data: [[median, row]], itemStyle: { color: color('text') } });
     });
     return option;
   }
 
-  function drawAll() {
-    drawn.splice(0).forEach(chart => chart.dispose());
-    charts.forEach(chart => {
-      const element = document.getElementById(chart.id);
-      element.style.height = chart.dots
-        ? Math.max(160, 34 * chart.series.length + 60) + 'px'
-        : 270 + 20 * legendLines(chart, element.clientWidth) + 'px';
-      const instance = echarts.init(element);
-      instance.setOption(chart.dots ? dots(chart) : curves(chart, element.clientWidth));
-      drawn.push(instance);
-    });
-  }
-
-  drawAll();
-  window.addEventListener('resize', () => drawn.forEach(chart => chart.resize()));
-  window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
+  show(() => charts.forEach(chart => {
+    const element = document.getElementById(chart.id);
+    element.style.height = chart.dots
+      ? Math.max(160, 34 * chart.series.length + 60) + 'px'
+      : 270 + 20 * legendLines(chart, element.clientWidth) + 'px';
+    draw(element, chart.dots ? dots(chart) : curves(chart, element.clientWidth), undefined);
+  }));
 })();

@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
  * The keys of a config, derived from its records: {@code train.micro_batches} is {@code
  * train().microBatches()}.
  */
-final class Keys {
+public final class Keys {
   /** Every dotted key and the type of its value, in the order of the records' components. */
   static final Map<String, Type> TYPES = types(RunConfig.class, "");
 
@@ -38,7 +38,7 @@ final class Keys {
   }
 
   /** The name of an enum value in lower case with dashes. */
-  static String name(Enum<?> value) {
+  public static String name(Enum<?> value) {
     return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 

@@ -134,8 +134,8 @@ public final class ResolvedConfig {
     return values;
   }
 
-  /** Every key with its value as HOCON. */
-  private static Map<String, String> values(RunConfig config) {
+  /** Every key with its value as HOCON, in the order of the records. */
+  public static Map<String, String> values(RunConfig config) {
     Map<String, String> values = new LinkedHashMap<>();
     collect(config, "", values);
     return values;

@@ -1,7 +1,5 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-
 /** Routings with a slot for every expert, in the order of experts: slot {@code t * E + e}. */
 final class AllExperts {
   private AllExperts() {}
@@ -28,22 +26,14 @@ final class AllExperts {
     for (int slot = 0; slot < expert_S.length; slot++) {
       expert_S[slot] = slot % input.experts();
     }
-    double[] one_S = new double[expert_S.length];
-    Arrays.fill(one_S, 1);
-    return new Routing(
-        input.tokens(),
-        input.experts(),
+    return Routing.full(
+        input,
         Routing.evenSlots(input.tokens(), input.experts()),
-        input.logits_TE(),
         p_TE,
         kept_TE,
         expert_S,
-        expert_S,
-        null,
-        one_S,
+        new Places(expert_S, null),
         multiplier_TE,
-        multiplier_TE,
-        null,
         estimator);
   }
 }

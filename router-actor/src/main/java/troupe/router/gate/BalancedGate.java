@@ -15,26 +15,19 @@ final class BalancedGate implements Gate {
     double[] p_TE = new double[tokens * experts];
     Arrays.fill(p_TE, 1.0 / experts);
     int[] expert_T = new int[tokens];
-    double[] one_T = new double[tokens];
-    Arrays.fill(one_T, 1);
     for (int t = 0; t < tokens; t++) {
       expert_T[t] = t % experts;
     }
-    Places places = Places.of(input, Routing.evenSlots(tokens, 1), expert_T, p_TE);
-    return new Routing(
-        tokens,
-        experts,
-        Routing.evenSlots(tokens, 1),
-        input.logits_TE(),
+    int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
+    Places places = Places.of(input, firstSlot_T1, expert_T, p_TE);
+    return Routing.full(
+        input,
+        firstSlot_T1,
         p_TE,
         null,
         expert_T,
-        places.expert_S(),
-        places.placed_S(),
-        one_T,
-        one_T,
-        one_T,
-        null,
+        places,
+        Routing.ones(tokens),
         new TopOne.Gradient(1));
   }
 }

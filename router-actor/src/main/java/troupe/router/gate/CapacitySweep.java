@@ -43,22 +43,7 @@ public final class CapacitySweep {
     if (input.capacity().isDropless()) {
       return chosen;
     }
-    Places places = Places.of(input, chosen.firstSlot_T1(), chosen.wanted_S(), chosen.p_TE());
-    return new Routing(
-        chosen.tokens(),
-        chosen.experts(),
-        chosen.firstSlot_T1(),
-        chosen.logits_TE(),
-        chosen.p_TE(),
-        chosen.kept_TE(),
-        chosen.wanted_S(),
-        places.expert_S(),
-        places.placed_S(),
-        chosen.scale_S(),
-        chosen.multiplier_S(),
-        chosen.backwardMultiplier_S(),
-        chosen.logitScale_TE(),
-        chosen.estimator());
+    return chosen.with(Places.of(input, chosen.firstSlot_T1(), chosen.wanted_S(), chosen.p_TE()));
   }
 
   /** Gates that are known to; a test holds each of them to it. */

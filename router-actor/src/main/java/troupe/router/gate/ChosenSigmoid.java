@@ -1,7 +1,5 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-
 /**
  * What BASE and Sinkhorn's top-1 share: one expert D a token, whatever chose it, at {@code alpha =
  * sigmoid(logit_D)}. The choice is detached, the multiplier is not:
@@ -17,27 +15,11 @@ enum ChosenSigmoid implements Estimator {
     int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
     Places places = Places.of(input, firstSlot_T1, wanted_T, p_TE);
     int[] expert_T = places.expert_S();
-    double[] one_T = new double[tokens];
-    Arrays.fill(one_T, 1);
     double[] alpha_T = new double[tokens];
     for (int t = 0; t < tokens; t++) {
       alpha_T[t] = sigmoid(input.logits_TE()[t * input.experts() + expert_T[t]]);
     }
-    return new Routing(
-        tokens,
-        input.experts(),
-        firstSlot_T1,
-        input.logits_TE(),
-        p_TE,
-        null,
-        wanted_T,
-        expert_T,
-        places.placed_S(),
-        one_T,
-        alpha_T,
-        alpha_T,
-        null,
-        GRADIENT);
+    return Routing.full(input, firstSlot_T1, p_TE, null, wanted_T, places, alpha_T, GRADIENT);
   }
 
   /** {@code 1 / (1 + exp(-x))}; no x overflows to anything but 0 or 1. */

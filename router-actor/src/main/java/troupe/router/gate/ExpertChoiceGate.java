@@ -57,8 +57,6 @@ final class ExpertChoiceGate implements Gate {
     TopSelection[] taken_E = select(overTokens ? logits_TE : p_TE, tokens, experts);
     int[] firstSlot_T1 = new int[tokens + 1];
     int[] expert_S = slots(firstSlot_T1, taken_E, p_TE, tokens);
-    double[] one_S = new double[expert_S.length];
-    Arrays.fill(one_S, 1);
     double[] multiplier_S = new double[expert_S.length];
     for (int t = 0; t < tokens; t++) {
       double divisor = overTokens ? firstSlot_T1[t + 1] - firstSlot_T1[t] : 1;
@@ -66,20 +64,14 @@ final class ExpertChoiceGate implements Gate {
         multiplier_S[slot] = p_TE[t * experts + expert_S[slot]] / divisor;
       }
     }
-    return new Routing(
-        tokens,
-        experts,
+    return Routing.full(
+        input,
         firstSlot_T1,
-        logits_TE,
         p_TE,
         null,
         expert_S,
-        expert_S,
-        null,
-        one_S,
+        new Places(expert_S, null),
         multiplier_S,
-        multiplier_S,
-        null,
         overTokens
             ? ExpertChoiceGate::addGradientOverTokens
             : new Shares(Shares.Score.SOFTMAX, Divisor.ONE, 1, p_TE, firstSlot_T1, expert_S));

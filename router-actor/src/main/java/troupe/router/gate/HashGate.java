@@ -1,7 +1,5 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-
 /**
  * Hash layers (Roller et al., arXiv 2106.04426): the expert of a token is looked up by its number
  * in the vocabulary, the same in all layers, at weight 1. There is nothing to learn: the router
@@ -27,8 +25,6 @@ final class HashGate implements Gate {
     double[] p_TE = new double[tokens * experts];
     boolean[] kept_TE = new boolean[tokens * experts];
     int[] expert_T = new int[tokens];
-    double[] one_T = new double[tokens];
-    Arrays.fill(one_T, 1);
     for (int t = 0; t < tokens; t++) {
       expert_T[t] = (int) input.state()[input.ids_T()[t]];
       p_TE[t * experts + expert_T[t]] = 1;
@@ -36,20 +32,7 @@ final class HashGate implements Gate {
     }
     int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
     Places places = Places.of(input, firstSlot_T1, expert_T, p_TE);
-    return new Routing(
-        tokens,
-        experts,
-        firstSlot_T1,
-        input.logits_TE(),
-        p_TE,
-        kept_TE,
-        expert_T,
-        places.expert_S(),
-        places.placed_S(),
-        one_T,
-        one_T,
-        one_T,
-        null,
-        Estimator.NONE);
+    return Routing.full(
+        input, firstSlot_T1, p_TE, kept_TE, expert_T, places, Routing.ones(tokens), Estimator.NONE);
   }
 }

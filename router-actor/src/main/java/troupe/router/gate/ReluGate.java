@@ -78,27 +78,19 @@ final class ReluGate implements Gate {
     // Only experts that take part anyway have a probability: nothing is ever rerouted.
     Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
     double[] multiplier_S = new double[slots];
-    double[] full_S = new double[slots];
-    Arrays.fill(full_S, 1);
     for (int t = 0; t < tokens; t++) {
       for (int slot = firstSlot_T1[t]; slot < firstSlot_T1[t + 1]; slot++) {
         multiplier_S[slot] = logits_TE[t * experts + places.expert_S()[slot]];
       }
     }
-    return new Routing(
-        tokens,
-        experts,
+    return Routing.full(
+        input,
         firstSlot_T1,
-        logits_TE,
         p_TE,
         null,
         wanted_S,
-        places.expert_S(),
-        places.placed_S(),
-        full_S,
+        places,
         multiplier_S,
-        multiplier_S,
-        null,
         new Gradient(lambda(input.state()), k));
   }
 

@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
+
 /**
  * What a gate decided for the tokens of a micro-batch. A slot is a token's claim on an expert; the
  * slots of token t are {@code firstSlot_T1[t]} to {@code firstSlot_T1[t + 1]}, best first, at most
@@ -44,6 +46,82 @@ public record Routing(
       firstSlot_T1[t] = Math.multiplyExact(t, k);
     }
     return firstSlot_T1;
+  }
+
+  /** A number of ones: every slot at full scale, or every weight. */
+  static double[] ones(int n) {
+    double[] ones = new double[n];
+    Arrays.fill(ones, 1);
+    return ones;
+  }
+
+  /**
+   * A routing at full scale of logits as they were given.
+   *
+   * @param multiplier_S what outputs are multiplied by, and gradients at them
+   */
+  static Routing full(
+      GateInput input,
+      int[] firstSlot_T1,
+      double[] p_TE,
+      boolean[] kept_TE,
+      int[] wanted_S,
+      Places places,
+      double[] multiplier_S,
+      Estimator estimator) {
+    return new Routing(
+        input.tokens(),
+        input.experts(),
+        firstSlot_T1,
+        input.logits_TE(),
+        p_TE,
+        kept_TE,
+        wanted_S,
+        places.expert_S(),
+        places.placed_S(),
+        ones(wanted_S.length),
+        multiplier_S,
+        multiplier_S,
+        null,
+        estimator);
+  }
+
+  /** The same decisions with other multipliers, at full scale, and under another estimator. */
+  Routing with(double[] multipliers_S, double[] backwardMultipliers_S, Estimator other) {
+    return new Routing(
+        tokens,
+        experts,
+        firstSlot_T1,
+        logits_TE,
+        p_TE,
+        kept_TE,
+        wanted_S,
+        expert_S,
+        placed_S,
+        ones(multipliers_S.length),
+        multipliers_S,
+        backwardMultipliers_S,
+        logitScale_TE,
+        other);
+  }
+
+  /** The same wishes with places given out anew. */
+  Routing with(Places places) {
+    return new Routing(
+        tokens,
+        experts,
+        firstSlot_T1,
+        logits_TE,
+        p_TE,
+        kept_TE,
+        wanted_S,
+        places.expert_S(),
+        places.placed_S(),
+        scale_S,
+        multiplier_S,
+        backwardMultiplier_S,
+        logitScale_TE,
+        estimator);
   }
 
   /** The same decisions under another estimator. */

@@ -51,24 +51,8 @@ record Shares(
    */
   Routing routing(
       GateInput input, int[] firstSlot_T1, double[] p_TE, int[] wanted_S, Places places) {
-    double[] full_S = new double[wanted_S.length];
-    Arrays.fill(full_S, 1);
     double[] weight_S = weights(input.experts(), firstSlot_T1, places);
-    return new Routing(
-        input.tokens(),
-        input.experts(),
-        firstSlot_T1,
-        input.logits_TE(),
-        p_TE,
-        null,
-        wanted_S,
-        places.expert_S(),
-        places.placed_S(),
-        full_S,
-        weight_S,
-        weight_S,
-        null,
-        this);
+    return Routing.full(input, firstSlot_T1, p_TE, null, wanted_S, places, weight_S, this);
   }
 
   private double[] weights(int experts, int[] firstSlot_T1, Places places) {

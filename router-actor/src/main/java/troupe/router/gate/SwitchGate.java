@@ -40,6 +40,6 @@ final class SwitchGate implements Gate {
         expert_T[from + t] = tile.best(t);
       }
     }
-    return TopOne.routing(input, used_TE, p_TE, null, expert_T, TopOne.FULL, u_TE, 1);
+    return TopOne.routing(input, used_TE, p_TE, null, expert_T, Routing.ones(tokens), u_TE, 1);
   }
 }

@@ -1,15 +1,10 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-
 /**
  * What gates share that send a token to one expert at {@code a * p[expert]}: {@code a} a detached
  * scale, p a softmax.
  */
 final class TopOne {
-  /** Every output at full scale. */
-  static final double[] FULL = null;
-
   private TopOne() {}
 
   /**
@@ -17,7 +12,7 @@ final class TopOne {
    *
    * @param used_TE the logits after jitter
    * @param wanted_T the chosen expert of each token
-   * @param scale_T {@code a} of each token, or {@link #FULL}
+   * @param scale_T {@code a} of each token
    * @param u_TE jitter of the logits, or {@code null}
    * @param gradientFactor kappa, see {@link Gradient}
    */
@@ -34,14 +29,9 @@ final class TopOne {
     int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
     Places places = Places.of(input, firstSlot_T1, wanted_T, p_TE);
     int[] expert_T = places.expert_S();
-    double[] a_T = scale_T;
-    if (a_T == FULL) {
-      a_T = new double[tokens];
-      Arrays.fill(a_T, 1);
-    }
     double[] multiplier_T = new double[tokens];
     for (int t = 0; t < tokens; t++) {
-      multiplier_T[t] = a_T[t] * p_TE[t * input.experts() + expert_T[t]];
+      multiplier_T[t] = scale_T[t] * p_TE[t * input.experts() + expert_T[t]];
     }
     return new Routing(
         tokens,
@@ -53,7 +43,7 @@ final class TopOne {
         wanted_T,
         expert_T,
         places.placed_S(),
-        a_T,
+        scale_T,
         multiplier_T,
         multiplier_T,
         u_TE,

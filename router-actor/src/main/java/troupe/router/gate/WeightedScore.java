@@ -1,7 +1,5 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-
 /**
  * The score function's estimator of the gradient of the logits, token by token with a weight w that
  * makes up for how its expert z was drawn or whether it was skipped:
@@ -25,34 +23,18 @@ record WeightedScore(double[] weight_T, LossBaseline baseline, double[] state, b
    */
   Routing routing(GateInput input, double[] p_TE, int[] expert_T, boolean[] placed_T) {
     int tokens = input.tokens();
-    double[] one_T = new double[tokens];
-    Arrays.fill(one_T, 1);
-    double[] multiplier_T = one_T;
-    if (gated) {
-      multiplier_T = new double[tokens];
-      for (int t = 0; t < tokens; t++) {
-        multiplier_T[t] = p_TE[t * input.experts() + expert_T[t]];
-      }
-    }
+    double[] multiplier_T = Routing.ones(tokens);
     double[] weighted_T = new double[tokens];
     for (int t = 0; t < tokens; t++) {
+      if (gated) {
+        multiplier_T[t] = p_TE[t * input.experts() + expert_T[t]];
+      }
       weighted_T[t] = weight_T[t] * multiplier_T[t];
     }
-    return new Routing(
-        tokens,
-        input.experts(),
-        Routing.evenSlots(tokens, 1),
-        input.logits_TE(),
-        p_TE,
-        null,
-        expert_T,
-        expert_T,
-        placed_T,
-        one_T,
-        multiplier_T,
-        weighted_T,
-        null,
-        this);
+    Places places = new Places(expert_T, placed_T);
+    return Routing.full(
+            input, Routing.evenSlots(tokens, 1), p_TE, null, expert_T, places, multiplier_T, this)
+        .with(multiplier_T, weighted_T, this);
   }
 
   @Override

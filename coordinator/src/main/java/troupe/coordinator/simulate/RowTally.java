@@ -9,7 +9,7 @@ import troupe.router.gate.Routing;
  * What became of the rows of one layer and step under one capacity. All numbers are counts: tallies
  * of groups add up to the same sums in any order, so results do not depend on threads.
  */
-final class StepTally {
+final class RowTally {
   private final ClusterMap map;
   private final int[] device_E;
 
@@ -37,7 +37,7 @@ final class StepTally {
 
   private long withinDevice;
 
-  StepTally(ClusterMap map) {
+  RowTally(ClusterMap map) {
     this.map = map;
     this.device_E = new int[map.experts()];
     Arrays.setAll(device_E, map::deviceOfExpert);
@@ -95,7 +95,7 @@ final class StepTally {
   }
 
   /** Adds another tally of the same cluster. */
-  void add(StepTally other) {
+  void add(RowTally other) {
     ledger = ledger.plus(other.ledger);
     withinDevice += other.withinDevice;
     add(kept_E, other.kept_E);
