@@ -34,7 +34,7 @@ public final class Page {
       Class<?> owner, String name, String kind, String sections, Map<String, String> parts)
       throws IOException {
     Map<String, String> all = new HashMap<>(parts);
-    all.put("kind", kind);
+    all.put("kind", kind.isEmpty() ? "" : " <small>" + kind + "</small>");
     all.put("sections", sections);
     all.put("style", resource(Page.class, "report.css"));
     all.put("charts", resource(Page.class, "charts.js"));
