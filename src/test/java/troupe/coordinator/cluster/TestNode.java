@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -201,17 +202,27 @@ final class TestNode implements AutoCloseable {
     return heard;
   }
 
-  void awaitEnd() throws Exception {
+  void awaitEnd() throws InterruptedException, ExecutionException, TimeoutException {
     system
         .getWhenTerminated()
         .toCompletableFuture()
         .get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
   }
 
-  /** As by kill -9: nobody is told. */
+  /**
+   * As by kill -9: nobody is told. A node that does not end is left behind with a word about it,
+   * since how nodes end is what other tests look at.
+   */
   @Override
   public void close() {
     system.terminate();
-    system.getWhenTerminated().toCompletableFuture().join();
+    try {
+      awaitEnd();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException | TimeoutException e) {
+      System.err.println(
+          "left behind: node " + system.address() + " did not end within " + PATIENCE);
+    }
   }
 }

@@ -10,7 +10,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.coordinator.cluster.SeedProbe.Finding;
 import troupe.coordinator.cluster.SeedProbe.Kind;
 import troupe.core.UserException;
@@ -18,6 +22,11 @@ import troupe.core.config.RunConfig;
 
 /** Asks something of a run that is running, from a process that is no node of it. */
 public final class DoorClient {
+  private static final Logger LOG = LoggerFactory.getLogger(DoorClient.class);
+
+  /** How long connections have to close. */
+  private static final Duration GOODBYE = Duration.ofSeconds(10);
+
   private static final String HINT =
       "is the run still running? nodes.json in its folder lists its nodes";
 
@@ -91,8 +100,22 @@ public final class DoorClient {
           .toCompletableFuture()
           .join();
     } finally {
-      visitor.terminate();
-      visitor.getWhenTerminated().toCompletableFuture().join();
+      end(visitor);
+    }
+  }
+
+  /** The answer is there: a connection that does not close must not keep it from who asked. */
+  private static void end(ActorSystem<Void> visitor) {
+    visitor.terminate();
+    try {
+      visitor
+          .getWhenTerminated()
+          .toCompletableFuture()
+          .get(GOODBYE.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException | TimeoutException e) {
+      LOG.warn("visitor={} did not end within {}", visitor.name(), GOODBYE);
     }
   }
 
