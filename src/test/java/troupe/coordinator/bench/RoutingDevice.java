@@ -3,10 +3,9 @@ package troupe.coordinator.bench;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateType;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
@@ -108,7 +107,7 @@ final class RoutingDevice implements Device, RoutingKernels {
     steps.add(key.step());
     GateType type = gate.choice() == Choice.BALANCED ? GateType.BALANCED : GateType.SPARSEMIXER;
     GateConfig config =
-        GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, RunConfig.Mask.CODE);
+        GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, GateConfig.Mask.CODE);
     troupe.router.gate.Gate host = Gates.of(config);
     CounterDraws draws = new CounterDraws(key.seed(), key.step(), key.layer(), key.firstToken());
     try (logits_TE) {

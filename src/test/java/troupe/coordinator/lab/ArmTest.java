@@ -10,8 +10,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateType;
 
 class ArmTest {
   private static final RunConfig BASE = ConfigLoader.parse("", List.of());

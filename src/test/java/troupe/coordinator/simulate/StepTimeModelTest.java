@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.SimulatedCluster;
+import troupe.core.config.SimulateConfig.SimulatedCluster;
 import troupe.router.gate.Capacity;
 import troupe.router.gate.CapacitySweep;
 import troupe.router.gate.GateInput;

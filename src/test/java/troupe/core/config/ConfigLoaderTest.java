@@ -15,7 +15,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
-import troupe.core.config.RunConfig.GateType;
 import troupe.core.config.RunConfig.Source;
 import troupe.core.tensor.Activation;
 

@@ -11,7 +11,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import troupe.core.config.RunConfig.GateType;
 
 class ResolvedConfigTest {
   private static final RunConfig DEFAULTS = with();

@@ -9,10 +9,10 @@ import java.util.BitSet;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
-import troupe.core.config.RunConfig.Mask;
 import troupe.core.config.RunConfig.Overflow;
 import troupe.core.config.RunConfig.Rounding;
 

@@ -10,8 +10,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Golden;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 
 /**
  * Balance losses of Switch and Mixtral and the z-loss, as Hugging Face and Megatron compute them.

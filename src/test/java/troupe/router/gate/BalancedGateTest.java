@@ -3,9 +3,9 @@ package troupe.router.gate;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import org.junit.jupiter.api.Test;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
 
 class BalancedGateTest {
   private static final double[] LOGITS = {9, 0, 0, 9, 0, 0, 9, 0, 0, 9, 0, 0, 9, 0, 0, 9, 0, 0};

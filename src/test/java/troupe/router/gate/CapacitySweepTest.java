@@ -10,9 +10,9 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import troupe.core.config.ConfigLoader;
+import troupe.core.config.GateType;
 import troupe.core.config.Keys;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateType;
 
 /** One choice under several capacities is what the gate does under each of them. */
 class CapacitySweepTest {

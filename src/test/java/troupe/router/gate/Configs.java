@@ -2,10 +2,10 @@ package troupe.router.gate;
 
 import java.util.List;
 import troupe.core.config.ConfigLoader;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 
 /** Gates as a config would describe them. */
 final class Configs {

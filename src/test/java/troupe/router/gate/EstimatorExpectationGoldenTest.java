@@ -12,8 +12,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Closeness;
 import troupe.Golden;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 import troupe.router.gate.OneToken.Cell;
 import troupe.router.gate.OneToken.Outcome;
 

@@ -3,8 +3,8 @@ package troupe.router.gate;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.util.Random;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 
 /**
  * Measures gates on the host: processor time per token and expert of forward with its draws and of

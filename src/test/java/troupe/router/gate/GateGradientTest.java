@@ -8,8 +8,8 @@ import java.util.function.ToDoubleFunction;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.Closeness;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 
 /** Whatever is differentiable at fixed decisions, against central differences. */
 class GateGradientTest {

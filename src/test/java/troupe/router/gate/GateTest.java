@@ -15,9 +15,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.Closeness;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 
 /** What holds for every gate, and for each in particular. */
 class GateTest {

@@ -15,11 +15,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import troupe.Closeness;
 import troupe.core.config.ConfigLoader;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.SoftmaxOver;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.DropOrder;
 import troupe.core.config.RunConfig.Overflow;
 import troupe.core.config.RunConfig.Rounding;
-import troupe.core.config.RunConfig.SoftmaxOver;
 
 /** Gates whose decision for a token depends on the others of its micro-batch. */
 class GroupGatesTest {
@@ -31,8 +32,8 @@ class GroupGatesTest {
     EXPERT_CHOICE_2(new ExpertChoiceGate(2, SoftmaxOver.EXPERTS), false),
     EXPERT_CHOICE_TOKENS(new ExpertChoiceGate(2, SoftmaxOver.TOKENS), false),
     BASE(new BaseGate(), false),
-    SINKHORN(new SinkhornGate(1, new RunConfig.Sinkhorn(1e-4, 1000)), false),
-    SINKHORN_2(new SinkhornGate(2, new RunConfig.Sinkhorn(1e-4, 1000)), false),
+    SINKHORN(new SinkhornGate(1, new GateConfig.Sinkhorn(1e-4, 1000)), false),
+    SINKHORN_2(new SinkhornGate(2, new GateConfig.Sinkhorn(1e-4, 1000)), false),
     SKIP(new SkipGate(new ConstantBaseline(0.5), false), true),
     SKIP_GATED(new SkipGate(new ConstantBaseline(0.5), true), true),
     GUMBEL_MATCHING(new GumbelMatchingGate(new ConstantBaseline(0.5), false), true),

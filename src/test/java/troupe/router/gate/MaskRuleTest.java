@@ -9,7 +9,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig.Mask;
 
 class MaskRuleTest {
   private static final int ROWS = 20_000;

@@ -12,14 +12,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Closeness;
 import troupe.Golden;
-import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.Deepseek;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.Deepseek;
+import troupe.core.config.GateConfig.Gshard;
+import troupe.core.config.GateConfig.Normalise;
+import troupe.core.config.GateConfig.SecondExpert;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.Gshard;
-import troupe.core.config.RunConfig.Normalise;
 import troupe.core.config.RunConfig.Overflow;
 import troupe.core.config.RunConfig.Rounding;
-import troupe.core.config.RunConfig.SecondExpert;
 
 /** The gates of torchscale and DeepSeek-V3, with the draws that their code made. */
 @Tag("golden")
@@ -191,10 +191,10 @@ class OtherGatesGoldenTest {
   }
 
   private static DeepseekGate deepseekGate(Golden golden) {
-    RunConfig.Score score =
+    GateConfig.Score score =
         golden.text("score_func").equals("sigmoid")
-            ? RunConfig.Score.SIGMOID
-            : RunConfig.Score.SOFTMAX;
+            ? GateConfig.Score.SIGMOID
+            : GateConfig.Score.SOFTMAX;
     double gamma = golden.has("gamma") ? golden.number("gamma") : 0;
     return new DeepseekGate(
         new Deepseek(

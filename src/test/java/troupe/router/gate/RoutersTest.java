@@ -14,15 +14,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import troupe.Closeness;
-import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.Deepseek;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.Deepseek;
+import troupe.core.config.GateConfig.Gshard;
+import troupe.core.config.GateConfig.Normalise;
+import troupe.core.config.GateConfig.Relu;
+import troupe.core.config.GateConfig.SecondExpert;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.Gshard;
-import troupe.core.config.RunConfig.Normalise;
 import troupe.core.config.RunConfig.Overflow;
-import troupe.core.config.RunConfig.Relu;
 import troupe.core.config.RunConfig.Rounding;
-import troupe.core.config.RunConfig.SecondExpert;
 
 /** What holds for every router that sends tokens to several experts, or to those of a table. */
 class RoutersTest {
@@ -46,7 +46,7 @@ class RoutersTest {
     return new GshardGate(new Gshard(second, normalise));
   }
 
-  private static DeepseekGate deepseek(RunConfig.Score score, int groups, int topGroups, int k) {
+  private static DeepseekGate deepseek(GateConfig.Score score, int groups, int topGroups, int k) {
     return new DeepseekGate(new Deepseek(score, groups, topGroups, 2.5, 0.001), k);
   }
 
@@ -70,10 +70,10 @@ class RoutersTest {
             router("top-1", new SoftmaxTopKGate(1), 1),
             router("top-2", new SoftmaxTopKGate(2), 2),
             router("top-6", new SoftmaxTopKGate(EXPERTS), EXPERTS),
-            router("deepseek", deepseek(RunConfig.Score.SIGMOID, 1, 1, 3), 3),
-            router("deepseek groups", deepseek(RunConfig.Score.SIGMOID, 3, 2, 3), 3),
-            router("deepseek groups of one", deepseek(RunConfig.Score.SIGMOID, 6, 3, 2), 2),
-            router("deepseek softmax", deepseek(RunConfig.Score.SOFTMAX, 1, 1, 2), 2),
+            router("deepseek", deepseek(GateConfig.Score.SIGMOID, 1, 1, 3), 3),
+            router("deepseek groups", deepseek(GateConfig.Score.SIGMOID, 3, 2, 3), 3),
+            router("deepseek groups of one", deepseek(GateConfig.Score.SIGMOID, 6, 3, 2), 2),
+            router("deepseek softmax", deepseek(GateConfig.Score.SOFTMAX, 1, 1, 2), 2),
             router("relu", new ReluGate(new Relu(0.5, 1.2), 2), -1),
             router("hash", new HashGate(), 1)));
   }
@@ -356,12 +356,12 @@ class RoutersTest {
   void shouldKeepToTheBestGroupsWhenDeepseekRoutes() {
     double[] x = {3, -3, 2, 1.9, -1, -1};
     GateInput input = GateInput.of(x, 1, 6, null, false).with(new double[6]);
-    Routing grouped = deepseek(RunConfig.Score.SIGMOID, 3, 1, 2).route(input);
+    Routing grouped = deepseek(GateConfig.Score.SIGMOID, 3, 1, 2).route(input);
     assertArrayEquals(new int[] {2, 3}, grouped.expert_S());
-    Routing free = deepseek(RunConfig.Score.SIGMOID, 1, 1, 2).route(input);
+    Routing free = deepseek(GateConfig.Score.SIGMOID, 1, 1, 2).route(input);
     assertArrayEquals(new int[] {0, 2}, free.expert_S());
     Routing biased =
-        deepseek(RunConfig.Score.SIGMOID, 1, 1, 2)
+        deepseek(GateConfig.Score.SIGMOID, 1, 1, 2)
             .route(input.with(new double[] {0, 0, 0, 0, 0, 9}));
     assertArrayEquals(new int[] {5, 0}, biased.expert_S());
     assertTrue(biased.multiplier_S()[0] < biased.multiplier_S()[1], "bias is not in the weights");

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.Closeness;
 import troupe.Golden;
-import troupe.core.config.RunConfig;
+import troupe.core.config.GateConfig;
 
 /** Sinkhorn's iteration against Megatron's, and where Megatron's overflows. */
 class SinkhornTest {
@@ -47,7 +47,7 @@ class SinkhornTest {
     Sinkhorn sinkhorn = of(logits_TE, experts, golden.number("tol"), 1000);
     GoldenTolerance.assertGolden(golden, "out", values(sinkhorn, tokens, experts));
 
-    SinkhornGate gate = new SinkhornGate(1, new RunConfig.Sinkhorn(golden.number("tol"), 1000));
+    SinkhornGate gate = new SinkhornGate(1, new GateConfig.Sinkhorn(golden.number("tol"), 1000));
     assertArrayEquals(
         golden.ints("top1"), gate.route(logits_TE, tokens, experts, null, true).expert_S());
   }

@@ -2,10 +2,10 @@ package troupe.coordinator.bench;
 
 import java.util.Map;
 import troupe.core.UserException;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
-import troupe.core.config.RunConfig.Mask;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 import troupe.core.tensor.Device;
 
 /**

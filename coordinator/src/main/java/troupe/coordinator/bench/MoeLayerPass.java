@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
-import troupe.core.config.RunConfig.GateConfig;
+import troupe.core.config.GateConfig;
 import troupe.core.nn.FeedForward;
 import troupe.core.nn.ParameterLayout;
 import troupe.core.nn.Parameters;

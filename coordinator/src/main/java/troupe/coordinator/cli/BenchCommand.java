@@ -17,8 +17,8 @@ import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.Median;
 import troupe.coordinator.bench.TrainBench;
 import troupe.core.config.ConfigLoader;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateType;
 import troupe.core.tensor.KernelProfiler;
 
 /** {@code troupe bench}: measures, and prints one JSON line last. */

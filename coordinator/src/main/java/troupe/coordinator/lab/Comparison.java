@@ -10,7 +10,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import troupe.coordinator.metrics.JsonNumbers;
-import troupe.core.config.RunConfig.GateType;
+import troupe.core.config.GateType;
 
 /**
  * The results of an ablation by arm, each with the arm that it is measured against: the first one

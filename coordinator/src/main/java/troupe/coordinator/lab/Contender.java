@@ -2,11 +2,11 @@ package troupe.coordinator.lab;
 
 import java.util.Arrays;
 import java.util.List;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.Mask;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
 import troupe.core.config.RunConfig.DropOrder;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.Mask;
 import troupe.router.gate.Capacity;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import troupe.core.config.LabConfig.LabEstimators;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.LabEstimators;
 
 /** Estimators as tables and charts. */
 final class EstimatorFindings {

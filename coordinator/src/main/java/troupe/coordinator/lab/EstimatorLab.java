@@ -8,10 +8,10 @@ import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import troupe.coordinator.metrics.JsonNumbers;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateType;
+import troupe.core.config.LabConfig.LabEstimators;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.LabEstimators;
 
 /**
  * Measures estimators of the router's gradient against the gradient that enumeration gives: for

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import troupe.coordinator.lab.ClusterTask.Sizes;
+import troupe.core.config.LabConfig.LabToy;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.LabToy;
 
 /** The toy as table and charts. */
 final class ToyFindings {

@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import troupe.coordinator.metrics.JsonNumbers;
+import troupe.core.config.LabConfig.LabToy;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.LabToy;
 
 /**
  * Trains every arm on two tasks from many starts. Tasks are those of {@code seed}; starts and draws

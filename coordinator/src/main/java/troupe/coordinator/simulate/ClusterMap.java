@@ -1,7 +1,7 @@
 package troupe.coordinator.simulate;
 
-import troupe.core.config.RunConfig.ExpertsOn;
-import troupe.core.config.RunConfig.SimulatedCluster;
+import troupe.core.config.SimulateConfig.ExpertsOn;
+import troupe.core.config.SimulateConfig.SimulatedCluster;
 
 /**
  * Who lives where: experts and ranks on devices, devices on nodes, each an even share.

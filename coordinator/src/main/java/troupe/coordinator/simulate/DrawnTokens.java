@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import troupe.core.config.RunConfig;
+import troupe.core.config.SimulateConfig;
 import troupe.core.data.TokenCounts;
 import troupe.core.random.Philox;
 import troupe.router.gate.CounterDraws;
@@ -28,7 +29,7 @@ final class DrawnTokens implements Tokens {
   private static final int IDS = 0x13;
 
   private final RunConfig config;
-  private final RunConfig.Simulate simulate;
+  private final SimulateConfig simulate;
   private final int experts;
   private final List<Group> groups = new ArrayList<>();
   private final double[][] logWeight_SE;
@@ -67,7 +68,7 @@ final class DrawnTokens implements Tokens {
 
   /** Tokens that are routed together. */
   static int groupSize(RunConfig config, int ranks) {
-    RunConfig.Simulate simulate = config.simulate();
+    SimulateConfig simulate = config.simulate();
     if (simulate.group() > 0) {
       return Math.min(simulate.group(), simulate.tokens());
     }

@@ -12,9 +12,9 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import troupe.core.UserException;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.SimulatedCluster;
+import troupe.core.config.SimulateConfig.SimulatedCluster;
 import troupe.router.gate.Routing;
 
 /**

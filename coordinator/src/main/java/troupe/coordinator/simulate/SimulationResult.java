@@ -1,8 +1,8 @@
 package troupe.coordinator.simulate;
 
 import java.util.List;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateType;
 import troupe.router.gate.Ledger;
 
 /**

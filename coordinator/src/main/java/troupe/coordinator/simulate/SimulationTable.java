@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import troupe.core.config.Keys;
-import troupe.core.config.RunConfig;
+import troupe.core.config.SimulateConfig;
 
 /** A simulation as a table for a terminal. */
 final class SimulationTable {
@@ -31,7 +31,7 @@ final class SimulationTable {
   }
 
   private void head(SimulationResult result) {
-    RunConfig.Simulate simulate = result.config().simulate();
+    SimulateConfig simulate = result.config().simulate();
     ClusterMap map = result.map();
     line(
         "%,d experts in each of %d layers, %,d tokens a step in groups of %,d, %d steps",

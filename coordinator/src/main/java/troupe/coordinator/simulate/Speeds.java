@@ -1,7 +1,7 @@
 package troupe.coordinator.simulate;
 
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.SimulatedCluster;
+import troupe.core.config.SimulateConfig.SimulatedCluster;
 
 /**
  * Seconds of the pieces of a step on one lane of a device.

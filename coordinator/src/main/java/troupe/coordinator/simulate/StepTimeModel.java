@@ -2,7 +2,7 @@ package troupe.coordinator.simulate;
 
 import java.util.Arrays;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.SimulatedCluster;
+import troupe.core.config.SimulateConfig.SimulatedCluster;
 import troupe.router.trunk.TrunkParameters;
 
 /**

@@ -2,8 +2,8 @@ package troupe.router.gate;
 
 import java.util.ArrayList;
 import java.util.List;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateType;
 
 /**
  * The same tokens under several capacities. Most gates choose experts before anybody asks how much

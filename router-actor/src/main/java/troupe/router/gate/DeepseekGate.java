@@ -1,7 +1,7 @@
 package troupe.router.gate;
 
-import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.Deepseek;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.Deepseek;
 import troupe.router.gate.Shares.Score;
 
 /**
@@ -39,7 +39,7 @@ final class DeepseekGate implements Gate {
     this.groups = config.groups();
     this.topGroups = config.topGroups();
     this.scale = config.scale();
-    this.sigmoid = config.score() == RunConfig.Score.SIGMOID;
+    this.sigmoid = config.score() == GateConfig.Score.SIGMOID;
     this.bias = new LoadBias(config.biasRate());
   }
 

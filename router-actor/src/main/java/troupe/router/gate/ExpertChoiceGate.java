@@ -1,7 +1,7 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig.SoftmaxOver;
+import troupe.core.config.GateConfig.SoftmaxOver;
 
 /**
  * Expert Choice (Zhou et al., "Mixture-of-Experts with Expert Choice Routing", arXiv 2202.09368):

@@ -1,10 +1,10 @@
 package troupe.router.gate;
 
 import java.util.List;
+import troupe.core.config.GateConfig;
+import troupe.core.config.GateConfig.JitterOn;
+import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.config.RunConfig.GateConfig;
-import troupe.core.config.RunConfig.GateType;
-import troupe.core.config.RunConfig.JitterOn;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.Scale;

@@ -1,9 +1,9 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig.Gshard;
-import troupe.core.config.RunConfig.Normalise;
-import troupe.core.config.RunConfig.SecondExpert;
+import troupe.core.config.GateConfig.Gshard;
+import troupe.core.config.GateConfig.Normalise;
+import troupe.core.config.GateConfig.SecondExpert;
 import troupe.router.gate.Shares.Score;
 
 /**

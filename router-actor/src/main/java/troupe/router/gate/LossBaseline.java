@@ -1,6 +1,6 @@
 package troupe.router.gate;
 
-import troupe.core.config.RunConfig.Reinforce;
+import troupe.core.config.GateConfig.Reinforce;
 
 /**
  * What an estimator of the score function subtracts from a token's loss: anything that does not

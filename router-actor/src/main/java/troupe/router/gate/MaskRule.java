@@ -3,7 +3,7 @@ package troupe.router.gate;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
-import troupe.core.config.RunConfig;
+import troupe.core.config.GateConfig;
 
 /**
  * Which experts a token may reach, decided logit by logit from the largest one. Detached: no
@@ -52,7 +52,7 @@ interface MaskRule {
   }
 
   /** The rule that a config names, with its jitter as the width. */
-  static MaskRule of(RunConfig.Mask mask, double epsilon) {
+  static MaskRule of(GateConfig.Mask mask, double epsilon) {
     return switch (mask) {
       case CODE -> code(epsilon);
       case PAPER -> paper(epsilon);

@@ -1,7 +1,7 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig.Relu;
+import troupe.core.config.GateConfig.Relu;
 
 /**
  * ReLU routing (ReMoE, Wang, Zhu, Chen, arXiv 2412.14711): every expert with a positive logit takes

@@ -1,7 +1,7 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig;
+import troupe.core.config.GateConfig;
 
 /**
  * S-BASE as Megatron-LM has it: in training a token goes to its k best experts after {@link
@@ -24,9 +24,9 @@ import troupe.core.config.RunConfig;
  */
 final class SinkhornGate implements Gate {
   private final int k;
-  private final RunConfig.Sinkhorn config;
+  private final GateConfig.Sinkhorn config;
 
-  SinkhornGate(int k, RunConfig.Sinkhorn config) {
+  SinkhornGate(int k, GateConfig.Sinkhorn config) {
     this.k = k;
     this.config = config;
   }

@@ -1,6 +1,6 @@
 package troupe.router.trunk;
 
-import troupe.core.config.RunConfig;
+import troupe.core.config.GateConfig;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
@@ -10,14 +10,14 @@ import troupe.router.gate.NonFiniteLogitsException;
 /** A routing that stays on the device; the host learns counts and sums. */
 final class DeviceRoutedTokens implements RoutedTokens {
   private final RoutingKernels kernels;
-  private final RunConfig.GateConfig config;
+  private final GateConfig config;
   private final int tokens;
   private final int experts;
   private final RoutingKernels.Routed routed;
 
   DeviceRoutedTokens(
       RoutingKernels kernels,
-      RunConfig.GateConfig config,
+      GateConfig config,
       int tokens,
       int experts,
       RoutingKernels.Routed routed) {

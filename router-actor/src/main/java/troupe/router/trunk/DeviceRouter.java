@@ -1,5 +1,6 @@
 package troupe.router.trunk;
 
+import troupe.core.config.GateConfig;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.RoutingKernels;
@@ -16,7 +17,7 @@ import troupe.router.gate.Jitter;
 final class DeviceRouter implements TokenRouter {
   private final Device device;
   private final RoutingKernels routing;
-  private final RunConfig.GateConfig config;
+  private final GateConfig config;
   private final RoutingKernels.Gate gate;
   private final Jitter inputJitter;
   private final Capacity capacity;

@@ -1,7 +1,7 @@
 package troupe.router.trunk;
 
 import java.util.Arrays;
-import troupe.core.config.RunConfig;
+import troupe.core.config.GateConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
@@ -18,7 +18,7 @@ import troupe.router.gate.ZLoss;
 public final class HostRoutedTokens implements RoutedTokens {
   private final Device device;
   private final Kernels kernels;
-  private final RunConfig.GateConfig config;
+  private final GateConfig config;
   private final Gate gate;
   private final GateInput input;
   private final Routing routing;
@@ -27,8 +27,7 @@ public final class HostRoutedTokens implements RoutedTokens {
   private final double[] backwardMultiplier_R;
   private double[] s_S;
 
-  HostRoutedTokens(
-      Device device, RunConfig.GateConfig config, Gate gate, GateInput input, Routing routing) {
+  HostRoutedTokens(Device device, GateConfig config, Gate gate, GateInput input, Routing routing) {
     this.device = device;
     this.kernels = device.kernels();
     this.config = config;
