@@ -66,9 +66,10 @@ final class Calibration {
                   (lane, barrier) ->
                       ExpertSpeeds.measure(device, config, lane, calibration.lanes, barrier)));
       RankSpeeds rank =
-          RankSpeeds.mean(
+          RankSpeeds.slowest(
               calibration.onAllLanes(
-                  (lane, barrier) -> RankSpeeds.measure(device, config, lane, barrier)));
+                  (lane, barrier) -> RankSpeeds.measure(device, config, lane, barrier)),
+              config);
       Speeds speeds =
           new Speeds(
               experts.forwardRow(),

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.IntStream;
 import troupe.coordinator.bench.Median;
 import troupe.core.config.RunConfig;
 import troupe.core.nn.FeedForward;
@@ -66,7 +65,7 @@ record ExpertSpeeds(
       barrier.await();
       double[][] times = new double[rows.length][];
       for (int i = 0; i < rows.length; i++) {
-        times[i] = experts.median((int) rows[i]);
+        times[i] = experts.mean((int) rows[i]);
       }
       until = LaneClock.nanos() + WARM_UP_NS;
       while (LaneClock.nanos() < until) {
@@ -155,13 +154,15 @@ record ExpertSpeeds(
       }
     }
 
-    double[] median(int rows) {
-      double[][] times =
-          IntStream.range(0, REPEATS * turns).mapToObj(i -> time(rows)).toArray(double[][]::new);
-      return new double[] {
-        Median.of(Arrays.stream(times).mapToDouble(time -> time[0]).toArray()),
-        Median.of(Arrays.stream(times).mapToDouble(time -> time[1]).toArray())
-      };
+    /** Means, not medians: a step adds up many batches, the long ones too. */
+    double[] mean(int rows) {
+      double[] mean = new double[2];
+      for (int i = 0; i < REPEATS * turns; i++) {
+        double[] seconds = time(rows);
+        mean[0] += seconds[0] / (REPEATS * turns);
+        mean[1] += seconds[1] / (REPEATS * turns);
+      }
+      return mean;
     }
 
     /** Seconds a parameter: the norm of the gradient and AdamW. */

@@ -2,8 +2,6 @@ package troupe.coordinator.simulate;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.ToDoubleFunction;
-import troupe.coordinator.bench.Median;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.random.Philox;
@@ -26,54 +24,58 @@ record RankSpeeds(
     double combineRow,
     double returnRow) {
   private static final long WARM_UP_NS = 3_000_000_000L;
-  private static final int REPEATS = 15;
+  private static final int REPEATS = 25;
 
-  static RankSpeeds mean(List<RankSpeeds> lanes) {
+  /**
+   * Seconds of each piece of each of some passes, on one lane.
+   *
+   * @param tokens of a pass
+   * @param rows of a pass, over all layers
+   */
+  record Passes(double[][] seconds, double tokens, double rows) {}
+
+  /**
+   * Each piece is as long as that of the slowest lane, pass by pass, as in training, where ranks
+   * wait for one another. Means, not medians: a step adds up many, the long ones too.
+   */
+  static RankSpeeds slowest(List<Passes> lanes, RunConfig config) {
+    double[] mean = new double[Pass.PIECES];
+    for (int i = 0; i < REPEATS; i++) {
+      for (int piece = 0; piece < mean.length; piece++) {
+        double most = 0;
+        for (Passes lane : lanes) {
+          most = Math.max(most, lane.seconds()[i][piece]);
+        }
+        mean[piece] += most / REPEATS;
+      }
+    }
+    double tokens = lanes.getFirst().tokens();
+    double layers = config.model().moeLayers().size();
+    double rows = Math.max(1, lanes.stream().mapToDouble(Passes::rows).average().orElseThrow());
     return new RankSpeeds(
-        mean(lanes, RankSpeeds::trunkForward),
-        mean(lanes, RankSpeeds::trunkBackward),
-        mean(lanes, RankSpeeds::routerForward),
-        mean(lanes, RankSpeeds::routerBackward),
-        mean(lanes, RankSpeeds::dispatchRow),
-        mean(lanes, RankSpeeds::combineRow),
-        mean(lanes, RankSpeeds::returnRow));
+        mean[Pass.TRUNK] / tokens,
+        mean[Pass.TRUNK_BACKWARD] / tokens,
+        mean[Pass.ROUTER] / tokens / layers,
+        mean[Pass.ROUTER_BACKWARD] / tokens / layers,
+        mean[Pass.DISPATCH] / rows,
+        mean[Pass.COMBINE] / rows,
+        mean[Pass.RETURN] / rows);
   }
 
-  private static double mean(List<RankSpeeds> lanes, ToDoubleFunction<RankSpeeds> speed) {
-    return lanes.stream().mapToDouble(speed).average().orElseThrow();
-  }
-
-  /** Measures on the calling thread, after meeting the other lanes. */
-  static RankSpeeds measure(
-      Device device, RunConfig config, int lane, Calibration.Barrier barrier) {
+  /** Measures on the calling thread, meeting the other lanes before each pass. */
+  static Passes measure(Device device, RunConfig config, int lane, Calibration.Barrier barrier) {
     try (RankState state = new RankState(device, config, lane % config.train().ranks())) {
       Pass pass = new Pass(state, lane);
       long until = LaneClock.nanos() + WARM_UP_NS;
       while (LaneClock.nanos() < until) {
         pass.run();
       }
-      barrier.await();
       double[][] seconds = new double[REPEATS][];
       for (int i = 0; i < REPEATS; i++) {
+        barrier.await();
         seconds[i] = pass.run();
       }
-      double[] median = new double[seconds[0].length];
-      for (int piece = 0; piece < median.length; piece++) {
-        int of = piece;
-        median[piece] =
-            Median.of(Arrays.stream(seconds).mapToDouble(pieces -> pieces[of]).toArray());
-      }
-      double tokens = pass.tokens();
-      double layers = config.model().moeLayers().size();
-      double rows = Math.max(1, pass.rows);
-      return new RankSpeeds(
-          median[Pass.TRUNK] / tokens,
-          median[Pass.TRUNK_BACKWARD] / tokens,
-          median[Pass.ROUTER] / tokens / layers,
-          median[Pass.ROUTER_BACKWARD] / tokens / layers,
-          median[Pass.DISPATCH] / rows,
-          median[Pass.COMBINE] / rows,
-          median[Pass.RETURN] / rows);
+      return new Passes(seconds, pass.tokens(), pass.rows);
     }
   }
 
@@ -86,6 +88,7 @@ record RankSpeeds(
     private static final int DISPATCH = 4;
     private static final int COMBINE = 5;
     private static final int RETURN = 6;
+    private static final int PIECES = 7;
 
     private final RankState state;
     private final RunConfig config;
@@ -119,7 +122,7 @@ record RankSpeeds(
     }
 
     double[] run() {
-      seconds = new double[RETURN + 1];
+      seconds = new double[PIECES];
       step++;
       rows = 0;
       Trunk trunk = state.trunk();
