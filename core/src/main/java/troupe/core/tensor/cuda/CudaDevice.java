@@ -250,16 +250,15 @@ public final class CudaDevice implements Device {
 
   /** Fills elements with zeros. */
   void zero(long address, long bytes) {
-    gpu.enter();
-    long stream = gpu.stream();
-    timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream));
+    gpu.queue(
+        stream ->
+            timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream)));
   }
 
   /** Copies within the GPU. */
   void copy(long to, long from, long bytes) {
-    gpu.enter();
-    long stream = gpu.stream();
-    timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream));
+    gpu.queue(
+        stream -> timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream)));
   }
 
   Launcher launcher() {

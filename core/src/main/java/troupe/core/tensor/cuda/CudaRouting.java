@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.driver.Driver;
 
 /** The kernels of {@code routing.cu}: see there for launches and workspaces. */
 final class CudaRouting implements RoutingKernels {
@@ -179,11 +180,10 @@ final class CudaRouting implements RoutingKernels {
     int tokens = routed.tokens;
     int experts = routed.experts;
     long logits = CudaTensor.of(routed.logits_TE).address();
-    device.gpu().enter();
+    Driver driver = device.gpu().driver();
     device
         .gpu()
-        .driver()
-        .fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, device.gpu().stream());
+        .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
     if (tokens == 0) {
       return;
     }

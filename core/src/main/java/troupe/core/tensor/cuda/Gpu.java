@@ -2,6 +2,7 @@ package troupe.core.tensor.cuda;
 
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -110,8 +111,16 @@ final class Gpu implements AutoCloseable {
   }
 
   /**
-   * The stream for what comes next: the main one, in which work is done in order, or a lane for a
-   * thread that is in one.
+   * Has work queued in the stream for what comes next: the main one, in which work is done in
+   * order, or a lane for a thread that is in one.
+   */
+  void queue(LongConsumer work) {
+    enter();
+    lanes.queue(work);
+  }
+
+  /**
+   * The stream that {@link #queue} would have now, to wait for: it holds all that was asked for.
    */
   long stream() {
     enter();
@@ -225,15 +234,19 @@ final class Gpu implements AutoCloseable {
    * @throws UserException if there is not so much
    */
   long allocate(long bytes, long forStream, Supplier<String> purpose) {
-    return allocate(
-        bytes,
-        () -> driver.allocate(bytes, pool, forStream),
-        () -> {
-          // What was freed behind work that is put off comes free now.
-          lanes.joined();
-          awaitStream(forStream);
-        },
-        purpose);
+    try {
+      return allocate(
+          bytes,
+          () -> driver.allocate(bytes, pool, forStream),
+          () -> {
+            // What was freed behind work that is put off comes free now.
+            lanes.joined();
+            awaitStream(forStream);
+          },
+          purpose);
+    } finally {
+      lanes.queued();
+    }
   }
 
   /**

@@ -57,7 +57,7 @@ final class Launcher implements AutoCloseable {
    *     {@link Double}, in the kernel's order
    */
   void launch(String kernel, Grid grid, Object... arguments) {
-    launchIn(gpu.stream(), kernel, grid, arguments);
+    gpu.queue(stream -> launchIn(stream, kernel, grid, arguments));
   }
 
   /** Queues a kernel in a stream. */

@@ -135,7 +135,7 @@ final class MatrixProducts implements AutoCloseable {
 
   /** Queues a product. An empty one is the caller's to deal with. */
   void multiply(Product product) {
-    multiply(product, gpu.stream());
+    gpu.queue(stream -> multiply(product, stream));
   }
 
   private synchronized void multiply(Product product, long stream) {

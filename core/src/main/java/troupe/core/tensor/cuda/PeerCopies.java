@@ -58,7 +58,7 @@ final class PeerCopies implements AutoCloseable {
       driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
     }
     long done = record(gpu.copyStream());
-    driver.waitFor(gpu.stream(), done);
+    gpu.queue(stream -> driver.waitFor(stream, done));
     return done;
   }
 

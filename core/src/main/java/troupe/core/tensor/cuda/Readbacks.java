@@ -46,8 +46,11 @@ final class Readbacks implements AutoCloseable {
   <X> Pending<X> read(long from, long bytes, Function<MemorySegment, X> decode) {
     gpu.enter();
     Slot slot = take(bytes);
-    driver.copyToHost(slot.memory().address(), from, bytes, gpu.stream());
-    driver.record(slot.event(), gpu.stream());
+    gpu.queue(
+        stream -> {
+          driver.copyToHost(slot.memory().address(), from, bytes, stream);
+          driver.record(slot.event(), stream);
+        });
     return new Pending<>(slot, decode);
   }
 

@@ -50,7 +50,7 @@ final class Transfers implements AutoCloseable {
 
   /** Copies to the device; {@code from} may be reused at once. */
   void toDevice(long to, MemorySegment from) {
-    toDevice(to, from, gpu.stream());
+    gpu.queue(stream -> toDevice(to, from, stream));
   }
 
   private synchronized void toDevice(long to, MemorySegment from, long stream) {
@@ -123,7 +123,7 @@ final class Transfers implements AutoCloseable {
 
   /** Copies to the host, waiting for the device. */
   void toHost(MemorySegment to, long from) {
-    toHost(to, from, gpu.stream());
+    gpu.queue(stream -> toHost(to, from, stream));
   }
 
   /** Copies to the host what is there at a point of the GPU's work; waits for no more. */

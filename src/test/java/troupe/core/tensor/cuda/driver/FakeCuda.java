@@ -18,8 +18,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * NVIDIA's libraries without a GPU, one of Hopper's for who asks: nothing is computed, everything
- * is done at once unless it {@link #hangs}, and what was created and not destroyed yet is known.
+ * NVIDIA's libraries without a GPU, one of Hopper's unless it {@link #isAmpere}: nothing is
+ * computed, everything is done at once unless it {@link #hangs}, and what was created and not
+ * destroyed yet is known.
  */
 public final class FakeCuda implements Functions {
   /** What a call of the driver says of work that is not done. */
@@ -59,6 +60,8 @@ public final class FakeCuda implements Functions {
   private static final long ALIGNMENT = 256;
 
   private static final int CAPABILITY_MINOR = 76;
+  private static final int AMPERE = 8;
+  private static final int HOPPER = 9;
 
   private final Arena memory = Arena.ofAuto();
   private final AtomicLong handles = new AtomicLong(FIRST_HANDLE);
@@ -69,6 +72,7 @@ public final class FakeCuda implements Functions {
   private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
   private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
   private volatile boolean hangs;
+  private volatile int capability = HOPPER;
 
   /** The driver. */
   public Driver driver() {
@@ -78,6 +82,11 @@ public final class FakeCuda implements Functions {
   /** The library of matrix products. */
   public BlasLt blas() {
     return new BlasLt(this);
+  }
+
+  /** Has the GPU be one that does no products of many experts at once. */
+  public void isAmpere() {
+    capability = AMPERE;
   }
 
   /** Whether what is queued ends. */
@@ -160,7 +169,7 @@ public final class FakeCuda implements Functions {
       case "cuDeviceGetCount" -> writeInt(arguments[0], 1);
       case "cuDriverGetVersion" -> writeInt(arguments[0], 13_000);
       case "cuDeviceGetAttribute" ->
-          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : 9);
+          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : capability);
       case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuEventQuery" -> {
