@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.tensor.DeviceException;
 import troupe.core.tensor.Readback;
@@ -330,6 +331,38 @@ class CudaDeviceTest {
         assertThrows(UserException.class, () -> device.gpu().allocate(1 << 29))
             .getMessage()
             .startsWith("cuda:0: out of memory: 0.50 GiB for scratch of "));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {CudaException.OUT_OF_MEMORY, 304, 800, 801})
+  void shouldSayWhatWantedHowMuchWhenNoMoreMemoryOfTheHostIsPinned(int code) {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemHostAlloc", code);
+    UserException read = assertThrows(UserException.class, () -> device.read(tensor));
+    assertEquals(
+        "cuda:0: out of pinned memory of the host: 4 KiB for a copy that is read back;"
+            + " 24576 KiB pinned by this process already (cuMemHostAlloc: code %d (code %d))"
+                .formatted(code, code),
+        read.getMessage());
+    assertTrue(read.hint().contains("TROUPE_HEAP"), read.hint());
+    assertTrue(read.hint().contains("ulimit -l"), read.hint());
+    UserException opened = assertThrows(UserException.class, this::open);
+    assertTrue(
+        opened.getMessage().startsWith("cuda:0: out of pinned memory of the host: 16384 KiB for "),
+        opened.getMessage());
+    cuda.fail("cuMemHostAlloc", 0);
+    tensor.close();
+    device.close();
+    assertEquals(List.of(), cuda.open());
+  }
+
+  @Test
+  void shouldNotTakeAContextThatIsLostForMemoryThatIsUsedUp() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemHostAlloc", 700);
+    assertTrue(assertThrows(DeviceException.class, () -> device.read(tensor)).isLost());
   }
 
   @Test

@@ -1,6 +1,8 @@
 package troupe.core.tensor.cuda;
 
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
@@ -283,14 +285,15 @@ final class Gpu implements AutoCloseable {
 
   private UserException outOfMemory(long bytes, String purpose) {
     return new UserException(
-        "cuda:%d: out of memory: %.2f GiB for %s of %s; %.2f GiB in use, %.2f GiB free"
-            .formatted(
-                index,
-                bytes / GIB,
-                purpose,
-                caller(),
-                heldBytes.get() / GIB,
-                driver.freeMemory() / GIB),
+        String.format(
+            Locale.ROOT,
+            "cuda:%d: out of memory: %.2f GiB for %s of %s; %.2f GiB in use, %.2f GiB free",
+            index,
+            bytes / GIB,
+            purpose,
+            caller(),
+            heldBytes.get() / GIB,
+            driver.freeMemory() / GIB),
         "a smaller train.batch, or train.micro_batches twice as many, needs less for activations;"
             + " more GPUs share the parameters");
   }
@@ -309,6 +312,39 @@ final class Gpu implements AutoCloseable {
                                 + "."
                                 + frame.getMethodName())
                     .orElse("the device"));
+  }
+
+  /**
+   * Pinned memory of the host: the GPU copies from and to it by itself. It is given back by {@link
+   * Driver#freeHost}.
+   *
+   * @param purpose what it is for, for people
+   * @throws UserException if the system pins no more
+   */
+  MemorySegment allocateHost(long bytes, String purpose) {
+    enter();
+    try {
+      return driver.allocateHost(bytes);
+    } catch (CudaException e) {
+      throw e.isNotPinned() ? outOfPinnedMemory(bytes, purpose, e) : explain(e);
+    }
+  }
+
+  private UserException outOfPinnedMemory(long bytes, String purpose, CudaException e) {
+    return new UserException(
+        String.format(
+            Locale.ROOT,
+            "cuda:%d: out of pinned memory of the host: %d KiB for %s; %d KiB pinned by this process"
+                + " already (%s)",
+            index,
+            bytes >> 10,
+            purpose,
+            driver.pinnedBytes() >> 10,
+            e.getMessage()),
+        "a smaller TROUPE_HEAP, or a larger memory limit of the container, leaves more to pin;"
+            + " ulimit -l unlimited (docker run --ulimit memlock=-1) where locked memory is limited;"
+            + " of a machine under WSL2, half can be pinned at most",
+        e);
   }
 
   /** Counts what tensors hold, or hold no more. */

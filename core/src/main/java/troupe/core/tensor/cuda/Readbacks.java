@@ -62,7 +62,8 @@ final class Readbacks implements AutoCloseable {
       }
     }
     long room = Math.max(4096, Long.highestOneBit(bytes) * 2);
-    Slot slot = new Slot(driver.allocateHost(room), driver.createEvent(false));
+    Slot slot =
+        new Slot(gpu.allocateHost(room, "a copy that is read back"), driver.createEvent(false));
     all.add(slot);
     return slot;
   }

@@ -29,8 +29,8 @@ final class Transfers implements AutoCloseable {
     this.driver = gpu.driver();
     gpu.enter();
     try {
-      this.up = allocateHost(2 * HALF);
-      this.down = allocateHost(HALF);
+      this.up = allocateHost(2 * HALF, "copies to the GPU");
+      this.down = allocateHost(HALF, "copies from the GPU");
       for (int half = 0; half < 2; half++) {
         long event = driver.createEvent(false);
         resources.onClose(() -> driver.destroyEvent(event));
@@ -42,8 +42,8 @@ final class Transfers implements AutoCloseable {
     }
   }
 
-  private MemorySegment allocateHost(long bytes) {
-    MemorySegment memory = driver.allocateHost(bytes);
+  private MemorySegment allocateHost(long bytes, String purpose) {
+    MemorySegment memory = gpu.allocateHost(bytes, purpose);
     resources.onClose(() -> driver.freeHost(memory));
     return memory;
   }

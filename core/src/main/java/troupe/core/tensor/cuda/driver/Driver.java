@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * The CUDA driver, {@code libcuda.so.1}, as far as Troupe uses it. Methods are named after the
@@ -103,6 +104,7 @@ public final class Driver {
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
   private final Calls calls = new Calls(this::describe);
+  private final AtomicLong pinnedBytes = new AtomicLong();
 
   /** Binds and initialises the driver. */
   Driver(Functions library) {
@@ -429,18 +431,25 @@ public final class Driver {
     }
   }
 
-  /** Memory of the host that GPUs copy from and to at full speed. */
+  /** Memory of the host that GPUs copy from and to at full speed: it is pinned. */
   public MemorySegment allocateHost(long bytes) {
     long address =
         calls.longOf(
             "cuMemHostAlloc",
             result -> (int) memHostAlloc.invokeExact(result, bytes, HOST_PORTABLE));
+    pinnedBytes.addAndGet(bytes);
     return MemorySegment.ofAddress(address).reinterpret(bytes);
   }
 
   /** Frees memory from {@link #allocateHost}. */
   public void freeHost(MemorySegment memory) {
     calls.run("cuMemFreeHost", () -> (int) memFreeHost.invokeExact(memory.address()));
+    pinnedBytes.addAndGet(-memory.byteSize());
+  }
+
+  /** Bytes of the host that are pinned now, for all GPUs of this process. */
+  public long pinnedBytes() {
+    return pinnedBytes.get();
   }
 
   /** Copies from the host. From memory that is not pinned it returns once that may be reused. */
