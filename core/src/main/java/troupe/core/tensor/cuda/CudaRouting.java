@@ -1,5 +1,8 @@
 package troupe.core.tensor.cuda;
 
+import static troupe.core.tensor.cuda.Operands.in;
+import static troupe.core.tensor.cuda.Operands.out;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import troupe.core.tensor.RoutingKernels;
@@ -365,10 +368,6 @@ final class CudaRouting implements RoutingKernels {
     return device.transfers().upload(addresses);
   }
 
-  private static long addressOrNull(Tensor tensor) {
-    return tensor == null ? 0 : CudaTensor.of(tensor).address();
-  }
-
   @Override
   public void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Routed routed, Tensor omega_1D) {
     CudaRouted from = (CudaRouted) routed;
@@ -385,7 +384,7 @@ final class CudaRouting implements RoutingKernels {
           from.rowOfToken_T,
           from.expert_T,
           from.multiplier_T,
-          addressOrNull(omega_1D),
+          in(omega_1D),
           from.tokens,
           d);
       device.gpu().free(y);
@@ -414,7 +413,7 @@ final class CudaRouting implements RoutingKernels {
           Grid.line(parts, threads),
           CudaTensor.of(dY_RD).addressToWrite(),
           from.s_T,
-          addressOrNull(partial),
+          out(partial),
           CudaTensor.of(dX_TD).address(),
           y,
           from.offset_E1(),
@@ -422,20 +421,13 @@ final class CudaRouting implements RoutingKernels {
           from.rowOfToken_T,
           from.expert_T,
           from.multiplier_T,
-          addressOrNull(omega_1D),
+          in(omega_1D),
           from.tokens,
           from.experts,
           d,
           parts);
       if (partial != null) {
-        launcher.launch(
-            "sum_parts",
-            Grid.line(Math.ceilDiv(d, 32), 1024),
-            CudaTensor.of(dOmega_1D).addressToWrite(),
-            addressOrNull(partial),
-            parts,
-            d,
-            1);
+        RowSums.add(device, dOmega_1D, in(partial), parts, d, true);
       }
     }
     device.gpu().free(y);
