@@ -70,12 +70,16 @@ class CudaDeviceTest {
     CudaDevice device = open();
     device.allocate(3, 3).close();
     device.read(device.allocate(1, 1)).values();
-    try (Experts experts = new Experts(device)) {
+    try (Experts experts = new Experts(device);
+        Tensor bias = device.zeros(1, 64)) {
       experts.multiply(0, 1);
       device.fence();
       experts.multiply(0, 20);
+      device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
     }
-    assertFalse(cuda.open().isEmpty());
+    assertTrue(
+        cuda.open().containsAll(List.of("cublasLtMatmulDescCreate", "cublasLtMatrixLayoutCreate")),
+        cuda.open().toString());
     device.close();
     assertEquals(List.of("cuMemAllocFromPoolAsync"), cuda.open(), "the tensor that is not closed");
   }

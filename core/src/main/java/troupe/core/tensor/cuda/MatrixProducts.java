@@ -99,8 +99,6 @@ final class MatrixProducts implements AutoCloseable {
 
   private record Shape(boolean transposeA, boolean transposeB, boolean bias) {}
 
-  private static final int EPILOGUE_BIAS = 4;
-
   private final Gpu gpu;
   private final GpuTimeline timeline;
   private final BlasLt blas;
@@ -200,11 +198,7 @@ final class MatrixProducts implements AutoCloseable {
 
   private long describe(Shape shape) {
     // Column-major: the second operand comes first, each as its own transpose.
-    long description = blas.createProduct(shape.transposeB(), shape.transposeA());
-    if (shape.bias()) {
-      blas.epilogue(description, EPILOGUE_BIAS);
-    }
-    return description;
+    return blas.createProduct(shape.transposeB(), shape.transposeA(), shape.bias());
   }
 
   /** The memory of {@code op(x)} of these dimensions, row-major, seen as column-major. */
@@ -237,8 +231,12 @@ final class MatrixProducts implements AutoCloseable {
   @Override
   public void close() {
     gpu.enter();
-    workspaces.values().forEach(gpu::free);
-    blas.close();
-    arena.close();
+    Resources all = new Resources();
+    all.onClose(arena::close);
+    all.onClose(blas::close);
+    layouts.values().forEach(layout -> all.onClose(() -> blas.destroyLayout(layout)));
+    descriptions.values().forEach(product -> all.onClose(() -> blas.destroyProduct(product)));
+    workspaces.values().forEach(workspace -> all.onClose(() -> gpu.free(workspace)));
+    all.close();
   }
 }

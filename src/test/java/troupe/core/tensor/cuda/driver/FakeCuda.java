@@ -43,16 +43,19 @@ public final class FakeCuda implements Functions {
 
   /** What creates something, which it writes to the address it is given, and what destroys it. */
   private static final Map<String, String> PAIRS =
-      Map.of(
-          "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2",
-          "cuStreamCreate", "cuStreamDestroy_v2",
-          "cuEventCreate", "cuEventDestroy_v2",
-          "cuMemPoolCreate", "cuMemPoolDestroy",
-          "cuMemAllocFromPoolAsync", "cuMemFreeAsync",
-          "cuMemAlloc_v2", "cuMemFree_v2",
-          "cuMemHostAlloc", "cuMemFreeHost",
-          "cuModuleLoadData", "cuModuleUnload",
-          "cublasLtCreate", "cublasLtDestroy");
+      Map.ofEntries(
+          Map.entry("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+          Map.entry("cuStreamCreate", "cuStreamDestroy_v2"),
+          Map.entry("cuEventCreate", "cuEventDestroy_v2"),
+          Map.entry("cuMemPoolCreate", "cuMemPoolDestroy"),
+          Map.entry("cuMemAllocFromPoolAsync", "cuMemFreeAsync"),
+          Map.entry("cuMemAlloc_v2", "cuMemFree_v2"),
+          Map.entry("cuMemHostAlloc", "cuMemFreeHost"),
+          Map.entry("cuModuleLoadData", "cuModuleUnload"),
+          Map.entry("cublasLtCreate", "cublasLtDestroy"),
+          Map.entry("cublasLtMatmulDescCreate", "cublasLtMatmulDescDestroy"),
+          Map.entry("cublasLtMatrixLayoutCreate", "cublasLtMatrixLayoutDestroy"),
+          Map.entry("cublasLtMatmulPreferenceCreate", "cublasLtMatmulPreferenceDestroy"));
 
   private static final long FIRST_HANDLE = 1024;
 
@@ -171,6 +174,7 @@ public final class FakeCuda implements Functions {
       case "cuDeviceGetAttribute" ->
           writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : capability);
       case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
+      case "cublasLtMatmulAlgoGetHeuristic" -> writeInt(arguments[9], 1);
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuEventQuery" -> {
         return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
