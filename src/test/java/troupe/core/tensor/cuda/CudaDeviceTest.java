@@ -85,24 +85,49 @@ class CudaDeviceTest {
   }
 
   @Test
-  void shouldGiveBackWhatItHadWhenItCannotBeOpened() {
+  void shouldGiveBackWhatItHadWhicheverCallFailsWhenItIsOpened() {
     open().close();
-    long creations = cuda.calls().stream().filter(call -> call.equals("cuEventCreate")).count();
-    int failures = 0;
-    for (int created = 0; ; created++, failures++) {
-      cuda.failAfter(created);
-      try {
-        open().close();
-        break;
-      } catch (CudaException e) {
-        // The second module is the launcher's, which is gone with the context.
-        assertTrue(
-            cuda.open().isEmpty() || cuda.open().equals(List.of("cuModuleLoadData")),
-            "after " + created + ": " + cuda.open());
+    int before = cuda.calls().size();
+    CudaDevice device = open();
+    List<String> calls = callsSince(before);
+    device.close();
+    for (int call = 0; call < calls.size(); call++) {
+      cuda.failAfter(call);
+      assertThrows(CudaException.class, this::open, calls.get(call));
+      assertEquals(List.of(), cuda.open(), "after " + calls.get(call));
+    }
+    open().close();
+  }
+
+  @Test
+  void shouldGiveBackTheRestWhicheverThingCannotBeGivenBack() {
+    CudaDevice whole = openAndUse();
+    int before = cuda.calls().size();
+    whole.close();
+    List<String> calls = callsSince(before);
+    for (int call = 0; call < calls.size(); call++) {
+      if (calls.get(call).matches(".*(Destroy|Free|Unload|Release).*")) {
+        CudaDevice device = openAndUse();
+        cuda.failAfter(call);
+        assertThrows(CudaException.class, device::close, calls.get(call));
+        assertEquals(1, cuda.open().size(), calls.get(call) + " leaves " + cuda.open());
         cuda.forget();
       }
     }
-    assertTrue(failures > creations, failures + " failures");
+  }
+
+  private CudaDevice openAndUse() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device);
+        Tensor bias = device.zeros(1, 64)) {
+      experts.multiply(0, 20);
+      device.fence();
+      device.profiler().begin();
+      device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
+      device.profiler().end();
+      device.read(experts.out()).values();
+    }
+    return device;
   }
 
   /** Everything that waits for a GPU. */

@@ -100,8 +100,8 @@ final class Gpu implements AutoCloseable {
   }
 
   private void leave() {
-    driver.releasePrimaryContext(handle);
     CURRENT.remove();
+    driver.releasePrimaryContext(handle);
   }
 
   Driver driver() {

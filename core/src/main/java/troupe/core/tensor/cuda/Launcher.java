@@ -24,7 +24,8 @@ final class Launcher implements AutoCloseable {
   private final Gpu gpu;
   private final GpuTimeline timeline;
   private final Driver driver;
-  private final long[] modules;
+  private final Resources resources = new Resources();
+  private final List<Long> modules = new ArrayList<>();
   private final Map<String, Long> functions = new HashMap<>();
   private final Map<String, Integer> allowedShared = new HashMap<>();
   private final Arena arena = Arena.ofShared();
@@ -41,13 +42,23 @@ final class Launcher implements AutoCloseable {
     this.driver = gpu.driver();
     gpu.enter();
     gpu.explainBy(this::failed);
-    List<Long> loaded = new ArrayList<>();
-    code.forEach(module -> loaded.add(driver.loadModule(module)));
-    this.modules = loaded.stream().mapToLong(Long::longValue).toArray();
+    resources.onClose(arena::close);
+    try {
+      code.forEach(this::load);
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
+    }
     for (int i = 0; i < MOST_ARGUMENTS; i++) {
       addresses.setAtIndex(
           ValueLayout.JAVA_LONG, i, values.address() + i * ValueLayout.JAVA_LONG.byteSize());
     }
+  }
+
+  private void load(byte[] code) {
+    long module = driver.loadModule(code);
+    resources.onClose(() -> driver.unloadModule(module));
+    modules.add(module);
   }
 
   /**
@@ -141,9 +152,6 @@ final class Launcher implements AutoCloseable {
   @Override
   public void close() {
     gpu.enter();
-    for (long module : modules) {
-      driver.unloadModule(module);
-    }
-    arena.close();
+    resources.close();
   }
 }

@@ -17,6 +17,7 @@ final class PeerCopies implements AutoCloseable {
 
   private final Gpu gpu;
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final long[] events = new long[EVENTS];
   private int next;
 
@@ -37,7 +38,9 @@ final class PeerCopies implements AutoCloseable {
     gpu.enter();
     int at = next++ % EVENTS;
     if (events[at] == 0) {
-      events[at] = driver.createEvent(false);
+      long event = driver.createEvent(false);
+      resources.onClose(() -> driver.destroyEvent(event));
+      events[at] = event;
     }
     driver.record(events[at], stream);
     return events[at];
@@ -65,10 +68,6 @@ final class PeerCopies implements AutoCloseable {
   @Override
   public void close() {
     gpu.enter();
-    for (long event : events) {
-      if (event != 0) {
-        driver.destroyEvent(event);
-      }
-    }
+    resources.close();
   }
 }

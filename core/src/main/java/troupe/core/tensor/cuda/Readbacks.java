@@ -2,8 +2,6 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.function.Function;
@@ -21,7 +19,7 @@ final class Readbacks implements AutoCloseable {
   private final Gpu gpu;
   private final Driver driver;
   private final ArrayDeque<Slot> idle = new ArrayDeque<>();
-  private final List<Slot> all = new ArrayList<>();
+  private final Resources resources = new Resources();
   private final BlockingQueue<Pending<?>> awaited = new ArrayBlockingQueue<>(MOST_WAITING);
   private final Thread waiter;
 
@@ -62,10 +60,11 @@ final class Readbacks implements AutoCloseable {
       }
     }
     long room = Math.max(4096, Long.highestOneBit(bytes) * 2);
-    Slot slot =
-        new Slot(gpu.allocateHost(room, "a copy that is read back"), driver.createEvent(false));
-    all.add(slot);
-    return slot;
+    MemorySegment memory = gpu.allocateHost(room, "a copy that is read back");
+    resources.onClose(() -> driver.freeHost(memory));
+    long event = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(event));
+    return new Slot(memory, event);
   }
 
   private synchronized void give(Slot slot) {
@@ -160,9 +159,6 @@ final class Readbacks implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     gpu.enter();
-    for (Slot slot : all) {
-      driver.freeHost(slot.memory());
-      driver.destroyEvent(slot.event());
-    }
+    resources.close();
   }
 }

@@ -26,6 +26,8 @@ public final class FakeCuda implements Functions {
   /** What a call of the driver says of work that is not done. */
   public static final int NOT_READY = 600;
 
+  private static final int FAILED = 999;
+
   private static final MethodHandle CALL;
 
   static {
@@ -72,7 +74,7 @@ public final class FakeCuda implements Functions {
   private final List<String> calls = new CopyOnWriteArrayList<>();
   private final Map<String, Integer> failing = new ConcurrentHashMap<>();
   private final Map<String, CountDownLatch> held = new ConcurrentHashMap<>();
-  private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
+  private final AtomicInteger callsUntilFailure = new AtomicInteger(Integer.MAX_VALUE);
   private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
@@ -116,9 +118,9 @@ public final class FakeCuda implements Functions {
     held.put(function, until);
   }
 
-  /** Has everything be created so often, and fail once. */
-  public void failAfter(int creations) {
-    creationsLeft.set(creations);
+  /** Has so many calls succeed, whatever they are, and the one after them fail. */
+  public void failAfter(int successes) {
+    callsUntilFailure.set(successes);
   }
 
   /** What was created and not destroyed. */
@@ -159,6 +161,9 @@ public final class FakeCuda implements Functions {
       }
     }
     int code = failing.getOrDefault(name, 0);
+    if (callsUntilFailure.getAndDecrement() == 0) {
+      code = FAILED;
+    }
     if (code != 0) {
       return code;
     }
@@ -188,9 +193,6 @@ public final class FakeCuda implements Functions {
   }
 
   private int create(String name, Object[] arguments) {
-    if (creationsLeft.getAndDecrement() == 0) {
-      return 999;
-    }
     long handle =
         switch (name) {
           case "cuMemHostAlloc" -> memory.allocate((long) arguments[1], 64).address();

@@ -335,11 +335,17 @@ public final class Driver {
               "cuMemPoolCreate",
               result -> (int) memPoolCreate.invokeExact(result, properties.address()));
       MemorySegment everything = arena.allocateFrom(ValueLayout.JAVA_LONG, -1L);
-      calls.run(
-          "cuMemPoolSetAttribute",
-          () ->
-              (int) memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
-      return pool;
+      try {
+        calls.run(
+            "cuMemPoolSetAttribute",
+            () ->
+                (int)
+                    memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
+        return pool;
+      } catch (CudaException e) {
+        destroyPool(pool);
+        throw e;
+      }
     }
   }
 
