@@ -371,7 +371,7 @@ class CudaDeviceTest {
     UserException read = assertThrows(UserException.class, () -> device.read(tensor));
     assertEquals(
         "cuda:0: out of pinned memory of the host: 4 KiB for a copy that is read back;"
-            + " 24576 KiB pinned by this process already (cuMemHostAlloc: code %d (code %d))"
+            + " 32768 KiB pinned by this process already (cuMemHostAlloc: code %d (code %d))"
                 .formatted(code, code),
         read.getMessage());
     assertTrue(read.hint().contains("TROUPE_HEAP"), read.hint());

@@ -76,6 +76,9 @@ public final class FakeCuda implements Functions {
   private final Map<String, CountDownLatch> held = new ConcurrentHashMap<>();
   private final AtomicInteger callsUntilFailure = new AtomicInteger(Integer.MAX_VALUE);
   private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
+  private final Set<Long> hangingStreams = ConcurrentHashMap.newKeySet();
+  private final Map<Long, Long> streamOfEvent = new ConcurrentHashMap<>();
+  private final List<MemorySegment> copied = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
 
@@ -108,6 +111,11 @@ public final class FakeCuda implements Functions {
     }
   }
 
+  /** Has nothing end that is in a stream, nor what was. */
+  public void hangsIn(long stream) {
+    hangingStreams.add(stream);
+  }
+
   /** Has all calls of a function fail, or none if the code is 0. */
   public void fail(String function, int code) {
     failing.put(function, code);
@@ -131,6 +139,11 @@ public final class FakeCuda implements Functions {
   /** What is not destroyed will not be. */
   public void forget() {
     open.clear();
+  }
+
+  /** What copies to the GPU were made from, in order; those that hang still need it. */
+  public List<MemorySegment> copied() {
+    return copied;
   }
 
   /** The functions that were called, in order. */
@@ -181,8 +194,11 @@ public final class FakeCuda implements Functions {
       case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
       case "cublasLtMatmulAlgoGetHeuristic" -> writeInt(arguments[9], 1);
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
+      case "cuMemcpyHtoDAsync_v2" ->
+          copied.add(MemorySegment.ofAddress((long) arguments[1]).reinterpret((long) arguments[2]));
+      case "cuEventRecord" -> streamOfEvent.put((long) arguments[0], (long) arguments[1]);
       case "cuEventQuery" -> {
-        return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
+        return hangs || isHanging((long) arguments[0]) ? NOT_READY : 0;
       }
       case "cuStreamQuery" -> {
         return hangs ? NOT_READY : 0;
@@ -190,6 +206,11 @@ public final class FakeCuda implements Functions {
       default -> {}
     }
     return 0;
+  }
+
+  private boolean isHanging(long event) {
+    Long stream = streamOfEvent.get(event);
+    return hanging.contains(event) || stream != null && hangingStreams.contains(stream);
   }
 
   private int create(String name, Object[] arguments) {
