@@ -178,8 +178,8 @@ class CudaDeviceTest {
     CudaDevice device = open();
     // More than the memory that copies go through.
     Tensor tensor = device.allocate(3 << 10, 3 << 10);
-    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
-    device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0));
+    device.launcher().launch("softmax", Grid.line(1, 32));
+    device.launcher().launch("layer_norm", Grid.line(1, 32));
     cuda.hangs(true);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment host = arena.allocate(tensor.size() * Float.BYTES, Float.BYTES);
@@ -191,6 +191,15 @@ class CudaDeviceTest {
           e.line());
       assertTrue(e.hint().contains("cuda.wait_timeout_seconds"), e.hint());
     }
+  }
+
+  @Test
+  void shouldSayThatNoKernelWasQueued() {
+    CudaDevice device = open();
+    Readback read = device.read(device.allocate(1, 1));
+    cuda.hangs(true);
+    DeviceException e = assertThrows(DeviceException.class, read::values);
+    assertTrue(e.line().endsWith("; no kernel was queued"), e.line());
   }
 
   @Test
@@ -211,6 +220,55 @@ class CudaDeviceTest {
     read.whenDone(() -> {});
     assertThrows(IllegalStateException.class, () -> read.whenDone(() -> {}));
     device.close();
+  }
+
+  @Test
+  void shouldTellOthersThoughOneFails() throws InterruptedException {
+    CudaDevice device = open();
+    device
+        .read(device.allocate(1, 1))
+        .whenDone(
+            () -> {
+              throw new IllegalStateException("the first one");
+            });
+    CountDownLatch told = new CountDownLatch(1);
+    device.read(device.allocate(1, 1)).whenDone(told::countDown);
+    assertTrue(told.await(30, TimeUnit.SECONDS));
+    device.close();
+  }
+
+  @Test
+  void shouldNotWaitForEverForWhoIsTold() throws InterruptedException {
+    CudaDevice device = open();
+    CountDownLatch told = new CountDownLatch(1);
+    CountDownLatch end = new CountDownLatch(1);
+    device
+        .read(device.allocate(1, 1))
+        .whenDone(
+            () -> {
+              told.countDown();
+              while (end.getCount() > 0) {
+                Thread.onSpinWait();
+              }
+            });
+    told.await();
+    assertTrue(
+        assertThrows(IllegalStateException.class, device::close)
+            .getMessage()
+            .startsWith("cuda:0-readbacks: still busy after PT0.05S"));
+    assertFalse(cuda.open().contains("cuStreamCreate"), "the rest");
+    end.countDown();
+  }
+
+  @Test
+  void shouldCloseThoughWhatIsPutOffHasNoRoom() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
+    device.close();
+    assertEquals(List.of(), cuda.open());
   }
 
   @Test
@@ -257,15 +315,14 @@ class CudaDeviceTest {
   @Test
   void shouldNameTheLastKernelsThoughALaunchDoesNotReturn() throws InterruptedException {
     CudaDevice device = open();
-    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
+    device.launcher().launch("softmax", Grid.line(1, 32));
     Readback read = device.read(device.allocate(1, 1));
     CountDownLatch room = new CountDownLatch(1);
     cuda.hold("cuLaunchKernel", room);
     cuda.hangs(true);
     int before = cuda.calls().size();
     Thread launches =
-        Thread.ofPlatform()
-            .start(() -> device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0)));
+        Thread.ofPlatform().start(() -> device.launcher().launch("layer_norm", Grid.line(1, 32)));
     while (!callsSince(before).contains("cuLaunchKernel")) {
       Thread.onSpinWait();
     }

@@ -14,12 +14,13 @@ final class Block {
   private long shadow;
   private boolean shadowCurrent;
 
-  /** Memory at an address, allocated for that many elements. */
+  /** Memory at an address, allocated for that many elements; counted as held until it is freed. */
   Block(Gpu gpu, long address, long elements, DType type) {
     this.gpu = gpu;
     this.address = address;
     this.elements = elements;
     this.type = type;
+    gpu.holds(bytes());
   }
 
   long address() {
@@ -34,8 +35,12 @@ final class Block {
     return type;
   }
 
-  long bytes() {
-    return elements * type.bytes() + (shadow == 0 ? 0 : elements * DType.BF16.bytes());
+  private long bytes() {
+    return elements * type.bytes();
+  }
+
+  private long shadowBytes() {
+    return elements * DType.BF16.bytes();
   }
 
   /** The address of the bf16 copy, or 0 if nothing has asked for it yet. */
@@ -49,7 +54,10 @@ final class Block {
 
   /** Makes room for the bf16 copy. */
   void allocateShadow() {
-    shadow = gpu.allocate(elements * DType.BF16.bytes());
+    shadow =
+        gpu.allocate(
+            shadowBytes(), gpu.memoryStream(), () -> "the bf16 copy of " + elements + " " + type);
+    gpu.holds(shadowBytes());
   }
 
   /** Says that the bf16 copy has what this memory has. */
@@ -64,16 +72,26 @@ final class Block {
 
   /** Frees it once another GPU is done with it. */
   void freeAfter(long event) {
+    letGo();
     gpu.freeAfter(address, event);
     if (shadow != 0) {
       gpu.freeAfter(shadow, event);
     }
   }
 
+  /** Frees it once the work that was asked for so far is done with it. */
   void free() {
+    letGo();
     gpu.free(address);
     if (shadow != 0) {
       gpu.free(shadow);
+    }
+  }
+
+  private void letGo() {
+    gpu.holds(-bytes());
+    if (shadow != 0) {
+      gpu.holds(-shadowBytes());
     }
   }
 }

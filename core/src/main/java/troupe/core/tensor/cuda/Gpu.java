@@ -26,6 +26,7 @@ final class Gpu implements AutoCloseable {
           + " cuda.wait_timeout_seconds is how long to wait";
 
   private final Driver driver;
+  private final Duration patience;
   private final Waits waits;
   private final Resources resources = new Resources();
   private final AtomicLong heldBytes = new AtomicLong();
@@ -57,6 +58,7 @@ final class Gpu implements AutoCloseable {
           "nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES hides some");
     }
     this.driver = driver;
+    this.patience = patience;
     this.waits = new Waits(driver, patience);
     this.index = index;
     this.handle = driver.device(index);
@@ -110,6 +112,11 @@ final class Gpu implements AutoCloseable {
 
   int index() {
     return index;
+  }
+
+  /** How long a wait may take. */
+  Duration patience() {
+    return patience;
   }
 
   /**

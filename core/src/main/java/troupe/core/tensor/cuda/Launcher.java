@@ -101,7 +101,6 @@ final class Launcher implements AutoCloseable {
                   function,
                   Math.toIntExact(grid.x()),
                   grid.y(),
-                  grid.z(),
                   grid.block(),
                   grid.shared(),
                   stream,
@@ -135,18 +134,20 @@ final class Launcher implements AutoCloseable {
 
   /** If something that was queued earlier went wrong: says after which kernels it showed. */
   private CudaException failed(CudaException e) {
-    if (!Driver.isPoisoned(e)) {
+    if (!e.isLost()) {
       return e;
     }
+    String kernels = String.join(", ", last);
     return new CudaException(
-        "cuda:"
-            + gpu.index()
-            + ": "
-            + e.getMessage()
-            + "; the last kernels queued were "
-            + String.join(", ", last)
-            + "\nHINT: CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one",
-        e.code());
+            "cuda:"
+                + gpu.index()
+                + ": "
+                + e.getMessage()
+                + (kernels.isEmpty()
+                    ? "; no kernel was queued"
+                    : "; the last kernels queued were " + kernels),
+            e.code())
+        .withHint("CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one");
   }
 
   @Override

@@ -9,7 +9,6 @@ import java.util.Map;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.cuda.driver.BlasLt;
 import troupe.core.tensor.cuda.driver.CudaException;
-import troupe.core.tensor.cuda.driver.Driver;
 
 /**
  * Matrix products by cuBLASLt: bf16 in, float32 accumulation, bf16 or float32 out. The library is
@@ -155,7 +154,7 @@ final class MatrixProducts implements AutoCloseable {
     } catch (CudaException e) {
       // What is best for the next larger size may not do this one: seen for products of one row.
       AlgorithmKey exact = AlgorithmKey.exact(product);
-      if (Driver.isPoisoned(e) || exact.equals(rounded)) {
+      if (e.isLost() || exact.equals(rounded)) {
         throw e;
       }
       multiply(call, algorithm(exact, description, type));

@@ -36,7 +36,8 @@ final class PeerCopies implements AutoCloseable {
 
   private synchronized long record(long stream) {
     gpu.enter();
-    int at = next++ % EVENTS;
+    int at = next;
+    next = (next + 1) % EVENTS;
     if (events[at] == 0) {
       long event = driver.createEvent(false);
       resources.onClose(() -> driver.destroyEvent(event));

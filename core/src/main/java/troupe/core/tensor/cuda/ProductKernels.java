@@ -8,7 +8,6 @@ import static troupe.core.tensor.cuda.Operands.out;
 import static troupe.core.tensor.cuda.Operands.type;
 
 import troupe.core.tensor.Activation;
-import troupe.core.tensor.DType;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.GroupedProducts.Kind;
 import troupe.core.tensor.cuda.MatrixProducts.Product;
@@ -176,7 +175,6 @@ interface ProductKernels extends KernelPart {
     if (!block.isShadowCurrent()) {
       if (block.shadow() == 0) {
         block.allocateShadow();
-        device().shadowAllocated(block.elements() * DType.BF16.bytes());
       }
       launch(
           "cast_f32_bf16",

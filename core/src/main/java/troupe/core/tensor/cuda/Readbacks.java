@@ -5,6 +5,8 @@ import java.util.ArrayDeque;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -15,6 +17,8 @@ import troupe.core.tensor.cuda.driver.Driver;
 final class Readbacks implements AutoCloseable {
   /** More than all experts and layers of a large model have under way in a step. */
   private static final int MOST_WAITING = 65_536;
+
+  private static final Logger LOG = LoggerFactory.getLogger(Readbacks.class);
 
   private final Gpu gpu;
   private final Driver driver;
@@ -76,7 +80,12 @@ final class Readbacks implements AutoCloseable {
       while (true) {
         Pending<?> next = awaited.take();
         next.await();
-        next.tell();
+        try {
+          next.tell();
+        } catch (RuntimeException e) {
+          // Its failure is no reason to tell nobody any more.
+          LOG.error("{}: what waited for a copy has failed", Thread.currentThread().getName(), e);
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -149,12 +158,20 @@ final class Readbacks implements AutoCloseable {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalStateException if an action has not ended in time
+   */
   @Override
   public void close() {
     waiter.interrupt();
     try {
-      // It may be looking at an event.
-      waiter.join();
+      // It may be looking at an event, or be in an action.
+      if (!waiter.join(gpu.patience())) {
+        throw new IllegalStateException(
+            waiter.getName() + ": still busy after " + gpu.patience() + " (expected: at its end)");
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

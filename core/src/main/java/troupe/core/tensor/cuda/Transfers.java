@@ -10,7 +10,8 @@ import troupe.core.tensor.cuda.driver.Driver;
 
 /**
  * Copies between a GPU and its host through pinned memory, from which alone the copy engines work
- * by themselves. Copies to the device are queued behind the work of the stream and return at once.
+ * by themselves. Copies to the device are queued behind the work of the stream and return at once,
+ * unless pinned memory is full.
  */
 final class Transfers implements AutoCloseable {
   private static final long HALF = 8L << 20;

@@ -13,15 +13,13 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The CUDA driver, {@code libcuda.so.1}, as far as Troupe uses it. Methods are named after the
  * driver's functions and throw {@link CudaException} where those fail. Work that was queued earlier
- * and failed since shows in any later call: {@link #isPoisoned} tells.
+ * and failed since shows in any later call: {@link CudaException#isLost} tells.
  */
 public final class Driver {
   /** Attributes of a device that {@link #attribute} knows. */
   public enum Attribute {
     /** Number of multiprocessors. */
     MULTIPROCESSORS(16),
-    /** Bytes of second-level cache. */
-    L2_BYTES(38),
     /** Major part of the compute capability. */
     CAPABILITY_MAJOR(75),
     /** Minor part of the compute capability. */
@@ -187,11 +185,6 @@ public final class Driver {
           ? "code " + code
           : MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
     }
-  }
-
-  /** Whether the context of the failed call is lost: nothing runs in it any more. */
-  public static boolean isPoisoned(CudaException e) {
-    return e.isLost();
   }
 
   /** The CUDA version that the driver knows, such as 13000. */
@@ -532,7 +525,6 @@ public final class Driver {
       long function,
       int gridX,
       int gridY,
-      int gridZ,
       int block,
       int sharedBytes,
       long stream,
@@ -542,16 +534,6 @@ public final class Driver {
         () ->
             (int)
                 launchKernel.invokeExact(
-                    function,
-                    gridX,
-                    gridY,
-                    gridZ,
-                    block,
-                    1,
-                    1,
-                    sharedBytes,
-                    stream,
-                    parameters,
-                    0L));
+                    function, gridX, gridY, 1, block, 1, 1, sharedBytes, stream, parameters, 0L));
   }
 }
