@@ -414,7 +414,7 @@ class CudaDeviceTest {
     assertEquals(0, device.allocatedBytes());
     // What is no tensor, too.
     assertTrue(
-        assertThrows(UserException.class, () -> device.gpu().allocate(1 << 29))
+        assertThrows(UserException.class, () -> device.memory().allocate(1 << 29))
             .getMessage()
             .startsWith("cuda:0: out of memory: 0.50 GiB for scratch of "));
   }

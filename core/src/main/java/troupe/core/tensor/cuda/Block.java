@@ -7,7 +7,7 @@ import troupe.core.tensor.DType;
  * in bf16: parameters stay exact, products run at full speed.
  */
 final class Block {
-  private final Gpu gpu;
+  private final GpuMemory memory;
   private final long address;
   private final long elements;
   private final DType type;
@@ -15,12 +15,12 @@ final class Block {
   private boolean shadowCurrent;
 
   /** Memory at an address, allocated for that many elements; counted as held until it is freed. */
-  Block(Gpu gpu, long address, long elements, DType type) {
-    this.gpu = gpu;
+  Block(GpuMemory memory, long address, long elements, DType type) {
+    this.memory = memory;
     this.address = address;
     this.elements = elements;
     this.type = type;
-    gpu.holds(bytes());
+    memory.holds(bytes());
   }
 
   long address() {
@@ -55,9 +55,9 @@ final class Block {
   /** Makes room for the bf16 copy. */
   void allocateShadow() {
     shadow =
-        gpu.allocate(
-            shadowBytes(), gpu.memoryStream(), () -> "the bf16 copy of " + elements + " " + type);
-    gpu.holds(shadowBytes());
+        memory.allocate(
+            shadowBytes(), memory.stream(), () -> "the bf16 copy of " + elements + " " + type);
+    memory.holds(shadowBytes());
   }
 
   /** Says that the bf16 copy has what this memory has. */
@@ -73,25 +73,25 @@ final class Block {
   /** Frees it once another GPU is done with it. */
   void freeAfter(long event) {
     letGo();
-    gpu.freeAfter(address, event);
+    memory.freeAfter(address, event);
     if (shadow != 0) {
-      gpu.freeAfter(shadow, event);
+      memory.freeAfter(shadow, event);
     }
   }
 
   /** Frees it once the work that was asked for so far is done with it. */
   void free() {
     letGo();
-    gpu.free(address);
+    memory.free(address);
     if (shadow != 0) {
-      gpu.free(shadow);
+      memory.free(shadow);
     }
   }
 
   private void letGo() {
-    gpu.holds(-bytes());
+    memory.holds(-bytes());
     if (shadow != 0) {
-      gpu.holds(-shadowBytes());
+      memory.holds(-shadowBytes());
     }
   }
 }

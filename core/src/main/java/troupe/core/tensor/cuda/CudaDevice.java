@@ -121,17 +121,18 @@ public final class CudaDevice implements Device {
 
   private Tensor allocate(int rows, int columns, DType type) {
     Shapes.dimensions(rows, columns);
-    return new CudaTensor(this, block(rows, columns, type, gpu.memoryStream()), rows, columns);
+    return new CudaTensor(this, block(rows, columns, type, gpu.memory().stream()), rows, columns);
   }
 
   private Block block(int rows, int columns, DType type, long stream) {
     long elements = (long) rows * columns;
     long address =
-        gpu.allocate(
-            Math.max(1, elements) * type.bytes(),
-            stream,
-            () -> rows + " x " + columns + " " + type);
-    return new Block(gpu, address, elements, type);
+        gpu.memory()
+            .allocate(
+                Math.max(1, elements) * type.bytes(),
+                stream,
+                () -> rows + " x " + columns + " " + type);
+    return new Block(gpu.memory(), address, elements, type);
   }
 
   @Override
@@ -233,11 +234,15 @@ public final class CudaDevice implements Device {
 
   @Override
   public long allocatedBytes() {
-    return gpu.heldBytes();
+    return gpu.memory().heldBytes();
   }
 
   Gpu gpu() {
     return gpu;
+  }
+
+  GpuMemory memory() {
+    return gpu.memory();
   }
 
   Transfers transfers() {

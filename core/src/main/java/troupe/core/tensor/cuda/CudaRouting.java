@@ -127,7 +127,7 @@ final class CudaRouting implements RoutingKernels {
       long used = jittered ? cutter.take(all, 4) : -1;
       long jitter = jittered ? cutter.take(all, 4) : -1;
       long end = cutter.take(layout.bytes(), 1);
-      this.memory = device.gpu().allocate(cutter.bytes);
+      this.memory = device.memory().allocate(cutter.bytes);
       this.expert_T = memory + expert;
       this.multiplier_T = memory + multiplier;
       this.scale_T = memory + scale;
@@ -159,7 +159,7 @@ final class CudaRouting implements RoutingKernels {
     public void close() {
       if (!closed) {
         closed = true;
-        device.gpu().free(memory);
+        device.memory().free(memory);
         logits_TE.close();
       }
     }
@@ -243,8 +243,8 @@ final class CudaRouting implements RoutingKernels {
     int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(tokens, 1024), 32) * 32);
     int tiles = Math.max(1, Math.ceilDiv(tokens, tile));
     boolean drawn = room.shuffled() && room.rows() < tokens;
-    long counts = device.gpu().allocate(4L * tiles * experts);
-    long sorted = drawn ? device.gpu().allocate(4L * Math.max(1, tokens)) : 0;
+    long counts = device.memory().allocate(4L * tiles * experts);
+    long sorted = drawn ? device.memory().allocate(4L * Math.max(1, tokens)) : 0;
     long routed_E = routed.summary + routed.layout.routed();
     launcher.launch(
         "count_tiles",
@@ -271,7 +271,7 @@ final class CudaRouting implements RoutingKernels {
         tiles,
         room.rows(),
         drawn ? 1 : 0);
-    device.gpu().free(counts);
+    device.memory().free(counts);
     if (drawn) {
       launcher.launch(
           "keep_by_priority",
@@ -286,14 +286,14 @@ final class CudaRouting implements RoutingKernels {
           (int) draws.step(),
           draws.layer(),
           draws.firstToken());
-      device.gpu().free(sorted);
+      device.memory().free(sorted);
     }
   }
 
   private void sum(CudaRouted routed) {
     int experts = routed.experts;
     int parts = Math.clamp(Math.ceilDiv(routed.tokens, 64), 1, 512);
-    long partial = device.gpu().allocate(8L * parts * (experts + 2));
+    long partial = device.memory().allocate(8L * parts * (experts + 2));
     launcher.launch(
         "stats_parts",
         Grid.line(parts, 128, 32 * experts),
@@ -315,7 +315,7 @@ final class CudaRouting implements RoutingKernels {
         experts,
         routed.summary + SummaryLayout.BAD,
         CudaTensor.of(routed.logits_TE).address());
-    device.gpu().free(partial);
+    device.memory().free(partial);
   }
 
   @Override
@@ -387,7 +387,7 @@ final class CudaRouting implements RoutingKernels {
           in(omega_1D),
           from.tokens,
           d);
-      device.gpu().free(y);
+      device.memory().free(y);
     }
   }
 
@@ -430,7 +430,7 @@ final class CudaRouting implements RoutingKernels {
         RowSums.add(device, dOmega_1D, in(partial), parts, d, true);
       }
     }
-    device.gpu().free(y);
+    device.memory().free(y);
   }
 
   @Override
@@ -456,7 +456,7 @@ final class CudaRouting implements RoutingKernels {
         from.training ? from.gate.gradientFactor() : 1.0,
         balanceFactor,
         zFactor);
-    device.gpu().free(load);
+    device.memory().free(load);
   }
 
   @Override
@@ -475,7 +475,7 @@ final class CudaRouting implements RoutingKernels {
           from.expert_T,
           from.tokens,
           d);
-      device.gpu().free(dIn);
+      device.memory().free(dIn);
     }
   }
 }

@@ -231,10 +231,10 @@ final class GroupedProducts implements AutoCloseable {
     int count = Math.max(16, Integer.highestOneBit(Math.max(1, products - 1)) * 2);
     long bytes = (long) count * PRODUCT_BYTES;
     String purpose = "descriptions of " + count + " products";
-    MemorySegment host = gpu.allocateHost(bytes, purpose);
+    MemorySegment host = gpu.memory().allocateHost(bytes, purpose);
     resources.onClose(() -> driver.freeHost(host));
     // Not the pool's: it is there at once, in whatever stream.
-    long device = gpu.allocateNow(bytes, purpose);
+    long device = gpu.memory().allocateNow(bytes, purpose);
     resources.onClose(() -> driver.freeNow(device));
     long over = driver.createEvent(false);
     resources.onClose(() -> driver.destroyEvent(over));

@@ -24,7 +24,7 @@ interface IndexedRowKernels extends KernelPart {
           tokens_T.length,
           out_TD.columns(),
           seq);
-      device().gpu().free(tokens);
+      device().memory().free(tokens);
     }
   }
 
@@ -81,7 +81,7 @@ interface IndexedRowKernels extends KernelPart {
           rowOf,
           tokenOfRow_R.length,
           in_TD.columns());
-      device().gpu().free(rowOf);
+      device().memory().free(rowOf);
     }
   }
 
@@ -126,7 +126,7 @@ interface IndexedRowKernels extends KernelPart {
             groups.count(),
             x_TD.columns());
       }
-      device().gpu().free(multiplier);
+      device().memory().free(multiplier);
     }
   }
 
@@ -169,7 +169,7 @@ interface IndexedRowKernels extends KernelPart {
         RowSums.add(device(), dOmega_1D, in(partial), parts, d, true);
       }
     }
-    device().gpu().free(tokenOfRow);
-    device().gpu().free(multiplier);
+    device().memory().free(tokenOfRow);
+    device().memory().free(multiplier);
   }
 }

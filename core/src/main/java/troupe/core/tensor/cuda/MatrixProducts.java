@@ -173,7 +173,7 @@ final class MatrixProducts implements AutoCloseable {
     long stream = call.stream();
     long workspace =
         workspaces.computeIfAbsent(
-            stream, its -> gpu.allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
+            stream, its -> gpu.memory().allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
     timeline.time(
         product.label(),
         stream,
@@ -235,7 +235,7 @@ final class MatrixProducts implements AutoCloseable {
     all.onClose(blas::close);
     layouts.values().forEach(layout -> all.onClose(() -> blas.destroyLayout(layout)));
     descriptions.values().forEach(product -> all.onClose(() -> blas.destroyProduct(product)));
-    workspaces.values().forEach(workspace -> all.onClose(() -> gpu.free(workspace)));
+    workspaces.values().forEach(workspace -> all.onClose(() -> gpu.memory().free(workspace)));
     all.close();
   }
 }

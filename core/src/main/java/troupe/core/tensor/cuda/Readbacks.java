@@ -64,7 +64,7 @@ final class Readbacks implements AutoCloseable {
       }
     }
     long room = Math.max(4096, Long.highestOneBit(bytes) * 2);
-    MemorySegment memory = gpu.allocateHost(room, "a copy that is read back");
+    MemorySegment memory = gpu.memory().allocateHost(room, "a copy that is read back");
     resources.onClose(() -> driver.freeHost(memory));
     long event = driver.createEvent(false);
     resources.onClose(() -> driver.destroyEvent(event));

@@ -63,8 +63,8 @@ final class RowGroups implements AutoCloseable {
 
   @Override
   public void close() {
-    device.gpu().free(target);
-    device.gpu().free(start);
-    device.gpu().free(order);
+    device.memory().free(target);
+    device.memory().free(start);
+    device.memory().free(order);
   }
 }

@@ -171,6 +171,6 @@ interface RowKernels extends KernelPart {
         targets_T.length,
         vocab,
         (float) scale);
-    device().gpu().free(targets);
+    device().memory().free(targets);
   }
 }

@@ -80,7 +80,7 @@ final class Transfers implements AutoCloseable {
   }
 
   private MemorySegment allocateHost(long bytes, String purpose) {
-    MemorySegment memory = gpu.allocateHost(bytes, purpose);
+    MemorySegment memory = gpu.memory().allocateHost(bytes, purpose);
     resources.onClose(() -> driver.freeHost(memory));
     return memory;
   }
@@ -116,7 +116,7 @@ final class Transfers implements AutoCloseable {
     return place;
   }
 
-  /** A copy of these on the device, until the stream comes to {@link Gpu#free}. */
+  /** A copy of these on the device, until the stream comes to {@link GpuMemory#free}. */
   long upload(int[] values) {
     return upload(MemorySegment.ofArray(values));
   }
@@ -141,7 +141,8 @@ final class Transfers implements AutoCloseable {
   }
 
   private long upload(MemorySegment values) {
-    long address = gpu.allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
+    long address =
+        gpu.memory().allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
     toDevice(address, values);
     return address;
   }
