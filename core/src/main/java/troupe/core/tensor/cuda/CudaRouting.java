@@ -3,18 +3,14 @@ package troupe.core.tensor.cuda;
 import static troupe.core.tensor.cuda.Operands.in;
 import static troupe.core.tensor.cuda.Operands.out;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /** The kernels of {@code routing.cu}: see there for launches and workspaces. */
 final class CudaRouting implements RoutingKernels {
-  /** Least multiple of the sizes that one allocation is cut into. */
-  private static final long ALIGNMENT = 256;
-
   private final CudaDevice device;
   private final Launcher launcher;
 
@@ -23,159 +19,14 @@ final class CudaRouting implements RoutingKernels {
     this.launcher = device.launcher();
   }
 
-  /** One allocation cut into arrays, in the order in which they are asked for. */
-  private static final class Cutter {
-    private long bytes;
-
-    long take(long count, long each) {
-      long offset = bytes;
-      bytes += (count * each + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-      return offset;
-    }
-  }
-
-  /** What the host learns, as it lies in memory: eight-byte numbers first. */
-  private record SummaryLayout(int experts) {
-    static final long BAD = 0;
-    static final long SUM_Z = 8;
-    static final long SUM_P = 16;
-
-    long alive() {
-      return SUM_P + 8L * experts;
-    }
-
-    long badLogit() {
-      return alive() + 4;
-    }
-
-    long offset() {
-      return badLogit() + 4;
-    }
-
-    long routed() {
-      return offset() + 4L * (experts + 1);
-    }
-
-    long bytes() {
-      return routed() + 4L * experts;
-    }
-
-    Summary decode(MemorySegment memory) {
-      long bad = memory.get(ValueLayout.JAVA_LONG, BAD);
-      return new DecodedSummary(
-          memory.asSlice(offset(), 4L * (experts + 1)).toArray(ValueLayout.JAVA_INT),
-          memory.asSlice(routed(), 4L * experts).toArray(ValueLayout.JAVA_INT),
-          memory.asSlice(SUM_P, 8L * experts).toArray(ValueLayout.JAVA_DOUBLE),
-          memory.get(ValueLayout.JAVA_DOUBLE, SUM_Z),
-          memory.get(ValueLayout.JAVA_INT, alive()),
-          bad == -1 ? null : new int[] {(int) (bad / experts), (int) (bad % experts)},
-          memory.get(ValueLayout.JAVA_FLOAT, badLogit()));
-    }
-  }
-
-  private record DecodedSummary(
-      int[] offset_E1,
-      int[] routed_E,
-      double[] sumP_E,
-      double sumZ,
-      int alive,
-      int[] firstNonFinite_2,
-      float nonFinite)
-      implements Summary {}
-
-  private final class CudaRouted implements Routed {
-    private final int tokens;
-    private final int experts;
-    private final Gate gate;
-    private final boolean training;
-    private final Tensor logits_TE;
-    private final SummaryLayout layout;
-    private final long memory;
-    private final long expert_T;
-    private final long multiplier_T;
-    private final long scale_T;
-    private final long s_T;
-    private final long rowOfToken_T;
-    private final long tokenOfRow_R;
-    private final long p_TE;
-    private final long kept_TE;
-    private final long used_TE;
-    private final long jitter_TE;
-    private final long summary;
-    private Readbacks.Pending<Summary> pending;
-    private boolean closed;
-
-    CudaRouted(Tensor logits_TE, Gate gate, boolean training) {
-      this.logits_TE = logits_TE;
-      this.tokens = logits_TE.rows();
-      this.experts = logits_TE.columns();
-      this.gate = gate;
-      this.training = training;
-      this.layout = new SummaryLayout(experts);
-      boolean masked = gate.choice() == Choice.SPARSE_MIXER && gate.mask() != Mask.NONE;
-      boolean jittered = gate.choice() == Choice.SWITCH && training && gate.epsilon() > 0;
-      long all = (long) tokens * experts;
-      Cutter cutter = new Cutter();
-      long expert = cutter.take(tokens, 4);
-      long multiplier = cutter.take(tokens, 4);
-      long scale = cutter.take(tokens, 4);
-      long s = cutter.take(tokens, 4);
-      long rowOfToken = cutter.take(tokens, 4);
-      long tokenOfRow = cutter.take(tokens, 4);
-      long p = cutter.take(all, 4);
-      long kept = masked ? cutter.take(all, 1) : -1;
-      long used = jittered ? cutter.take(all, 4) : -1;
-      long jitter = jittered ? cutter.take(all, 4) : -1;
-      long end = cutter.take(layout.bytes(), 1);
-      this.memory = device.memory().allocate(cutter.bytes);
-      this.expert_T = memory + expert;
-      this.multiplier_T = memory + multiplier;
-      this.scale_T = memory + scale;
-      this.s_T = memory + s;
-      this.rowOfToken_T = memory + rowOfToken;
-      this.tokenOfRow_R = memory + tokenOfRow;
-      this.p_TE = memory + p;
-      this.kept_TE = kept < 0 ? 0 : memory + kept;
-      this.used_TE = used < 0 ? 0 : memory + used;
-      this.jitter_TE = jitter < 0 ? 0 : memory + jitter;
-      this.summary = memory + end;
-    }
-
-    /** The logits that the gate used. */
-    long logitsUsed() {
-      return used_TE == 0 ? CudaTensor.of(logits_TE).address() : used_TE;
-    }
-
-    long offset_E1() {
-      return summary + layout.offset();
-    }
-
-    @Override
-    public Summary summary() {
-      return pending.get();
-    }
-
-    @Override
-    public void close() {
-      if (!closed) {
-        closed = true;
-        device.memory().free(memory);
-        logits_TE.close();
-      }
-    }
-  }
-
   @Override
   public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
-    CudaRouted routed = new CudaRouted(logits_TE, gate, training);
+    CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
     choose(routed, draws);
     sort(routed, draws, room);
     sum(routed);
-    routed.pending =
-        device
-            .readbacks()
-            .read(routed.summary, routed.layout.bytes(), memory -> routed.layout.decode(memory));
+    routed.readSummary();
     return routed;
   }
 
