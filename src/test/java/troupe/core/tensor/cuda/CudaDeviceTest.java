@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.tensor.DeviceException;
 import troupe.core.tensor.Readback;
@@ -69,35 +70,64 @@ class CudaDeviceTest {
     CudaDevice device = open();
     device.allocate(3, 3).close();
     device.read(device.allocate(1, 1)).values();
-    try (Experts experts = new Experts(device)) {
+    try (Experts experts = new Experts(device);
+        Tensor bias = device.zeros(1, 64)) {
       experts.multiply(0, 1);
       device.fence();
       experts.multiply(0, 20);
+      device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
     }
-    assertFalse(cuda.open().isEmpty());
+    assertTrue(
+        cuda.open().containsAll(List.of("cublasLtMatmulDescCreate", "cublasLtMatrixLayoutCreate")),
+        cuda.open().toString());
     device.close();
     assertEquals(List.of("cuMemAllocFromPoolAsync"), cuda.open(), "the tensor that is not closed");
   }
 
   @Test
-  void shouldGiveBackWhatItHadWhenItCannotBeOpened() {
+  void shouldGiveBackWhatItHadWhicheverCallFailsWhenItIsOpened() {
     open().close();
-    long creations = cuda.calls().stream().filter(call -> call.equals("cuEventCreate")).count();
-    int failures = 0;
-    for (int created = 0; ; created++, failures++) {
-      cuda.failAfter(created);
-      try {
-        open().close();
-        break;
-      } catch (CudaException e) {
-        // The second module is the launcher's, which is gone with the context.
-        assertTrue(
-            cuda.open().isEmpty() || cuda.open().equals(List.of("cuModuleLoadData")),
-            "after " + created + ": " + cuda.open());
+    int before = cuda.calls().size();
+    CudaDevice device = open();
+    List<String> calls = callsSince(before);
+    device.close();
+    for (int call = 0; call < calls.size(); call++) {
+      cuda.failAfter(call);
+      assertThrows(CudaException.class, this::open, calls.get(call));
+      assertEquals(List.of(), cuda.open(), "after " + calls.get(call));
+    }
+    open().close();
+  }
+
+  @Test
+  void shouldGiveBackTheRestWhicheverThingCannotBeGivenBack() {
+    CudaDevice whole = openAndUse();
+    int before = cuda.calls().size();
+    whole.close();
+    List<String> calls = callsSince(before);
+    for (int call = 0; call < calls.size(); call++) {
+      if (calls.get(call).matches(".*(Destroy|Free|Unload|Release).*")) {
+        CudaDevice device = openAndUse();
+        cuda.failAfter(call);
+        assertThrows(CudaException.class, device::close, calls.get(call));
+        assertEquals(1, cuda.open().size(), calls.get(call) + " leaves " + cuda.open());
         cuda.forget();
       }
     }
-    assertTrue(failures > creations, failures + " failures");
+  }
+
+  private CudaDevice openAndUse() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device);
+        Tensor bias = device.zeros(1, 64)) {
+      experts.multiply(0, 20);
+      device.fence();
+      device.profiler().begin();
+      device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
+      device.profiler().end();
+      device.read(experts.out()).values();
+    }
+    return device;
   }
 
   /** Everything that waits for a GPU. */
@@ -148,8 +178,8 @@ class CudaDeviceTest {
     CudaDevice device = open();
     // More than the memory that copies go through.
     Tensor tensor = device.allocate(3 << 10, 3 << 10);
-    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
-    device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0));
+    device.launcher().launch("softmax", Grid.line(1, 32));
+    device.launcher().launch("layer_norm", Grid.line(1, 32));
     cuda.hangs(true);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment host = arena.allocate(tensor.size() * Float.BYTES, Float.BYTES);
@@ -161,6 +191,15 @@ class CudaDeviceTest {
           e.line());
       assertTrue(e.hint().contains("cuda.wait_timeout_seconds"), e.hint());
     }
+  }
+
+  @Test
+  void shouldSayThatNoKernelWasQueued() {
+    CudaDevice device = open();
+    Readback read = device.read(device.allocate(1, 1));
+    cuda.hangs(true);
+    DeviceException e = assertThrows(DeviceException.class, read::values);
+    assertTrue(e.line().endsWith("; no kernel was queued"), e.line());
   }
 
   @Test
@@ -181,6 +220,55 @@ class CudaDeviceTest {
     read.whenDone(() -> {});
     assertThrows(IllegalStateException.class, () -> read.whenDone(() -> {}));
     device.close();
+  }
+
+  @Test
+  void shouldTellOthersThoughOneFails() throws InterruptedException {
+    CudaDevice device = open();
+    device
+        .read(device.allocate(1, 1))
+        .whenDone(
+            () -> {
+              throw new IllegalStateException("the first one");
+            });
+    CountDownLatch told = new CountDownLatch(1);
+    device.read(device.allocate(1, 1)).whenDone(told::countDown);
+    assertTrue(told.await(30, TimeUnit.SECONDS));
+    device.close();
+  }
+
+  @Test
+  void shouldNotWaitForEverForWhoIsTold() throws InterruptedException {
+    CudaDevice device = open();
+    CountDownLatch told = new CountDownLatch(1);
+    CountDownLatch end = new CountDownLatch(1);
+    device
+        .read(device.allocate(1, 1))
+        .whenDone(
+            () -> {
+              told.countDown();
+              while (end.getCount() > 0) {
+                Thread.onSpinWait();
+              }
+            });
+    told.await();
+    assertTrue(
+        assertThrows(IllegalStateException.class, device::close)
+            .getMessage()
+            .startsWith("cuda:0-readbacks: still busy after PT0.05S"));
+    assertFalse(cuda.open().contains("cuStreamCreate"), "the rest");
+    end.countDown();
+  }
+
+  @Test
+  void shouldCloseThoughWhatIsPutOffHasNoRoom() {
+    CudaDevice device = open();
+    Experts experts = new Experts(device);
+    experts.multiply(0, 7);
+    experts.close();
+    cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
+    device.close();
+    assertEquals(List.of(), cuda.open());
   }
 
   @Test
@@ -227,15 +315,14 @@ class CudaDeviceTest {
   @Test
   void shouldNameTheLastKernelsThoughALaunchDoesNotReturn() throws InterruptedException {
     CudaDevice device = open();
-    device.launcher().launch("softmax", new Grid(1, 1, 1, 32, 0));
+    device.launcher().launch("softmax", Grid.line(1, 32));
     Readback read = device.read(device.allocate(1, 1));
     CountDownLatch room = new CountDownLatch(1);
     cuda.hold("cuLaunchKernel", room);
     cuda.hangs(true);
     int before = cuda.calls().size();
     Thread launches =
-        Thread.ofPlatform()
-            .start(() -> device.launcher().launch("layer_norm", new Grid(1, 1, 1, 32, 0)));
+        Thread.ofPlatform().start(() -> device.launcher().launch("layer_norm", Grid.line(1, 32)));
     while (!callsSince(before).contains("cuLaunchKernel")) {
       Thread.onSpinWait();
     }
@@ -327,9 +414,41 @@ class CudaDeviceTest {
     assertEquals(0, device.allocatedBytes());
     // What is no tensor, too.
     assertTrue(
-        assertThrows(UserException.class, () -> device.gpu().allocate(1 << 29))
+        assertThrows(UserException.class, () -> device.memory().allocate(1 << 29))
             .getMessage()
             .startsWith("cuda:0: out of memory: 0.50 GiB for scratch of "));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {CudaException.OUT_OF_MEMORY, 304, 800, 801})
+  void shouldSayWhatWantedHowMuchWhenNoMoreMemoryOfTheHostIsPinned(int code) {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemHostAlloc", code);
+    UserException read = assertThrows(UserException.class, () -> device.read(tensor));
+    assertEquals(
+        "cuda:0: out of pinned memory of the host: 4 KiB for a copy that is read back;"
+            + " 32768 KiB pinned by this process already (cuMemHostAlloc: code %d (code %d))"
+                .formatted(code, code),
+        read.getMessage());
+    assertTrue(read.hint().contains("TROUPE_HEAP"), read.hint());
+    assertTrue(read.hint().contains("ulimit -l"), read.hint());
+    UserException opened = assertThrows(UserException.class, this::open);
+    assertTrue(
+        opened.getMessage().startsWith("cuda:0: out of pinned memory of the host: 16384 KiB for "),
+        opened.getMessage());
+    cuda.fail("cuMemHostAlloc", 0);
+    tensor.close();
+    device.close();
+    assertEquals(List.of(), cuda.open());
+  }
+
+  @Test
+  void shouldNotTakeAContextThatIsLostForMemoryThatIsUsedUp() {
+    CudaDevice device = open();
+    Tensor tensor = device.allocate(1, 1);
+    cuda.fail("cuMemHostAlloc", 700);
+    assertTrue(assertThrows(DeviceException.class, () -> device.read(tensor)).isLost());
   }
 
   @Test

@@ -7,19 +7,20 @@ import troupe.core.tensor.DType;
  * in bf16: parameters stay exact, products run at full speed.
  */
 final class Block {
-  private final Gpu gpu;
+  private final GpuMemory memory;
   private final long address;
   private final long elements;
   private final DType type;
   private long shadow;
   private boolean shadowCurrent;
 
-  /** Memory at an address, allocated for that many elements. */
-  Block(Gpu gpu, long address, long elements, DType type) {
-    this.gpu = gpu;
+  /** Memory at an address, allocated for that many elements; counted as held until it is freed. */
+  Block(GpuMemory memory, long address, long elements, DType type) {
+    this.memory = memory;
     this.address = address;
     this.elements = elements;
     this.type = type;
+    memory.holds(bytes());
   }
 
   long address() {
@@ -34,8 +35,12 @@ final class Block {
     return type;
   }
 
-  long bytes() {
-    return elements * type.bytes() + (shadow == 0 ? 0 : elements * DType.BF16.bytes());
+  private long bytes() {
+    return elements * type.bytes();
+  }
+
+  private long shadowBytes() {
+    return elements * DType.BF16.bytes();
   }
 
   /** The address of the bf16 copy, or 0 if nothing has asked for it yet. */
@@ -49,7 +54,10 @@ final class Block {
 
   /** Makes room for the bf16 copy. */
   void allocateShadow() {
-    shadow = gpu.allocate(elements * DType.BF16.bytes());
+    shadow =
+        memory.allocate(
+            shadowBytes(), memory.stream(), () -> "the bf16 copy of " + elements + " " + type);
+    memory.holds(shadowBytes());
   }
 
   /** Says that the bf16 copy has what this memory has. */
@@ -64,16 +72,26 @@ final class Block {
 
   /** Frees it once another GPU is done with it. */
   void freeAfter(long event) {
-    gpu.freeAfter(address, event);
+    letGo();
+    memory.freeAfter(address, event);
     if (shadow != 0) {
-      gpu.freeAfter(shadow, event);
+      memory.freeAfter(shadow, event);
     }
   }
 
+  /** Frees it once the work that was asked for so far is done with it. */
   void free() {
-    gpu.free(address);
+    letGo();
+    memory.free(address);
     if (shadow != 0) {
-      gpu.free(shadow);
+      memory.free(shadow);
+    }
+  }
+
+  private void letGo() {
+    memory.holds(-bytes());
+    if (shadow != 0) {
+      memory.holds(-shadowBytes());
     }
   }
 }

@@ -7,6 +7,7 @@ import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import troupe.core.UserException;
 import troupe.core.tensor.CheckedKernels;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
@@ -51,7 +52,7 @@ public final class CudaDevice implements Device {
    * @param patience how long to wait for it at most
    * @param kernels compiles kernels for ten times a compute capability
    * @param blas loads the library of matrix products
-   * @throws troupe.core.UserException if a library or the GPU is missing
+   * @throws UserException if a library or the GPU is missing
    */
   CudaDevice(
       Driver driver,
@@ -120,19 +121,18 @@ public final class CudaDevice implements Device {
 
   private Tensor allocate(int rows, int columns, DType type) {
     Shapes.dimensions(rows, columns);
-    return new CudaTensor(this, block(rows, columns, type, gpu.memoryStream()), rows, columns);
+    return new CudaTensor(this, block(rows, columns, type, gpu.memory().stream()), rows, columns);
   }
 
   private Block block(int rows, int columns, DType type, long stream) {
     long elements = (long) rows * columns;
     long address =
-        gpu.allocate(
-            Math.max(1, elements) * type.bytes(),
-            stream,
-            () -> rows + " x " + columns + " " + type);
-    Block block = new Block(gpu, address, elements, type);
-    gpu.holds(block.bytes());
-    return block;
+        gpu.memory()
+            .allocate(
+                Math.max(1, elements) * type.bytes(),
+                stream,
+                () -> rows + " x " + columns + " " + type);
+    return new Block(gpu.memory(), address, elements, type);
   }
 
   @Override
@@ -155,9 +155,10 @@ public final class CudaDevice implements Device {
   @Override
   public Tensor receive(int rows, int columns, boolean activations, MemorySegment from) {
     DType type = activations ? DType.BF16 : DType.F32;
+    MemorySegment elements = from.asSlice(0, (long) rows * columns * type.bytes());
     Block block = block(rows, columns, type, gpu.copyStream());
     CudaTensor tensor = new CudaTensor(this, block, rows, columns);
-    transfers.receive(tensor.address(), from.asSlice(0, tensor.size() * type.bytes()));
+    transfers.receive(tensor.address(), elements);
     return tensor;
   }
 
@@ -233,11 +234,15 @@ public final class CudaDevice implements Device {
 
   @Override
   public long allocatedBytes() {
-    return gpu.heldBytes();
+    return gpu.memory().heldBytes();
   }
 
   Gpu gpu() {
     return gpu;
+  }
+
+  GpuMemory memory() {
+    return gpu.memory();
   }
 
   Transfers transfers() {
@@ -250,16 +255,15 @@ public final class CudaDevice implements Device {
 
   /** Fills elements with zeros. */
   void zero(long address, long bytes) {
-    gpu.enter();
-    long stream = gpu.stream();
-    timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream));
+    gpu.queue(
+        stream ->
+            timeline.time("zero", stream, () -> gpu.driver().fillBytes(address, 0, bytes, stream)));
   }
 
   /** Copies within the GPU. */
   void copy(long to, long from, long bytes) {
-    gpu.enter();
-    long stream = gpu.stream();
-    timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream));
+    gpu.queue(
+        stream -> timeline.time("copy", stream, () -> gpu.driver().copy(to, from, bytes, stream)));
   }
 
   Launcher launcher() {
@@ -268,21 +272,6 @@ public final class CudaDevice implements Device {
 
   MatrixProducts products() {
     return products;
-  }
-
-  void release(Block block) {
-    gpu.holds(-block.bytes());
-    block.free();
-  }
-
-  void releaseAfter(Block block, long event) {
-    gpu.holds(-block.bytes());
-    block.freeAfter(event);
-  }
-
-  /** The bf16 copy of float32 elements was made, or goes with its owner. */
-  void shadowAllocated(long bytes) {
-    gpu.holds(bytes);
   }
 
   /**
@@ -298,7 +287,12 @@ public final class CudaDevice implements Device {
         LOG.warn("{} left as it is: it hangs", name());
         return;
       }
-      gpu.synchronize();
+      try {
+        gpu.synchronize();
+      } catch (UserException e) {
+        LOG.warn("{} drops what was put off: {}", name(), e.getMessage());
+        gpu.synchronize();
+      }
     } catch (CudaException e) {
       LOG.warn("{} left as it is: {}", name(), e.line());
       return;

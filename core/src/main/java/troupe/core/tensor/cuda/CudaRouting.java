@@ -1,16 +1,16 @@
 package troupe.core.tensor.cuda;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import static troupe.core.tensor.cuda.Operands.in;
+import static troupe.core.tensor.cuda.Operands.out;
+
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
+import troupe.core.tensor.cuda.driver.Driver;
 
 /** The kernels of {@code routing.cu}: see there for launches and workspaces. */
 final class CudaRouting implements RoutingKernels {
-  /** Least multiple of the sizes that one allocation is cut into. */
-  private static final long ALIGNMENT = 256;
-
   private final CudaDevice device;
   private final Launcher launcher;
 
@@ -19,159 +19,14 @@ final class CudaRouting implements RoutingKernels {
     this.launcher = device.launcher();
   }
 
-  /** One allocation cut into arrays, in the order in which they are asked for. */
-  private static final class Cutter {
-    private long bytes;
-
-    long take(long count, long each) {
-      long offset = bytes;
-      bytes += (count * each + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-      return offset;
-    }
-  }
-
-  /** What the host learns, as it lies in memory: eight-byte numbers first. */
-  private record SummaryLayout(int experts) {
-    static final long BAD = 0;
-    static final long SUM_Z = 8;
-    static final long SUM_P = 16;
-
-    long alive() {
-      return SUM_P + 8L * experts;
-    }
-
-    long badLogit() {
-      return alive() + 4;
-    }
-
-    long offset() {
-      return badLogit() + 4;
-    }
-
-    long routed() {
-      return offset() + 4L * (experts + 1);
-    }
-
-    long bytes() {
-      return routed() + 4L * experts;
-    }
-
-    Summary decode(MemorySegment memory) {
-      long bad = memory.get(ValueLayout.JAVA_LONG, BAD);
-      return new DecodedSummary(
-          memory.asSlice(offset(), 4L * (experts + 1)).toArray(ValueLayout.JAVA_INT),
-          memory.asSlice(routed(), 4L * experts).toArray(ValueLayout.JAVA_INT),
-          memory.asSlice(SUM_P, 8L * experts).toArray(ValueLayout.JAVA_DOUBLE),
-          memory.get(ValueLayout.JAVA_DOUBLE, SUM_Z),
-          memory.get(ValueLayout.JAVA_INT, alive()),
-          bad == -1 ? null : new int[] {(int) (bad / experts), (int) (bad % experts)},
-          memory.get(ValueLayout.JAVA_FLOAT, badLogit()));
-    }
-  }
-
-  private record DecodedSummary(
-      int[] offset_E1,
-      int[] routed_E,
-      double[] sumP_E,
-      double sumZ,
-      int alive,
-      int[] firstNonFinite_2,
-      float nonFinite)
-      implements Summary {}
-
-  private final class CudaRouted implements Routed {
-    private final int tokens;
-    private final int experts;
-    private final Gate gate;
-    private final boolean training;
-    private final Tensor logits_TE;
-    private final SummaryLayout layout;
-    private final long memory;
-    private final long expert_T;
-    private final long multiplier_T;
-    private final long scale_T;
-    private final long s_T;
-    private final long rowOfToken_T;
-    private final long tokenOfRow_R;
-    private final long p_TE;
-    private final long kept_TE;
-    private final long used_TE;
-    private final long jitter_TE;
-    private final long summary;
-    private Readbacks.Pending<Summary> pending;
-    private boolean closed;
-
-    CudaRouted(Tensor logits_TE, Gate gate, boolean training) {
-      this.logits_TE = logits_TE;
-      this.tokens = logits_TE.rows();
-      this.experts = logits_TE.columns();
-      this.gate = gate;
-      this.training = training;
-      this.layout = new SummaryLayout(experts);
-      boolean masked = gate.choice() == Choice.SPARSE_MIXER && gate.mask() != Mask.NONE;
-      boolean jittered = gate.choice() == Choice.SWITCH && training && gate.epsilon() > 0;
-      long all = (long) tokens * experts;
-      Cutter cutter = new Cutter();
-      long expert = cutter.take(tokens, 4);
-      long multiplier = cutter.take(tokens, 4);
-      long scale = cutter.take(tokens, 4);
-      long s = cutter.take(tokens, 4);
-      long rowOfToken = cutter.take(tokens, 4);
-      long tokenOfRow = cutter.take(tokens, 4);
-      long p = cutter.take(all, 4);
-      long kept = masked ? cutter.take(all, 1) : -1;
-      long used = jittered ? cutter.take(all, 4) : -1;
-      long jitter = jittered ? cutter.take(all, 4) : -1;
-      long end = cutter.take(layout.bytes(), 1);
-      this.memory = device.gpu().allocate(cutter.bytes);
-      this.expert_T = memory + expert;
-      this.multiplier_T = memory + multiplier;
-      this.scale_T = memory + scale;
-      this.s_T = memory + s;
-      this.rowOfToken_T = memory + rowOfToken;
-      this.tokenOfRow_R = memory + tokenOfRow;
-      this.p_TE = memory + p;
-      this.kept_TE = kept < 0 ? 0 : memory + kept;
-      this.used_TE = used < 0 ? 0 : memory + used;
-      this.jitter_TE = jitter < 0 ? 0 : memory + jitter;
-      this.summary = memory + end;
-    }
-
-    /** The logits that the gate used. */
-    long logitsUsed() {
-      return used_TE == 0 ? CudaTensor.of(logits_TE).address() : used_TE;
-    }
-
-    long offset_E1() {
-      return summary + layout.offset();
-    }
-
-    @Override
-    public Summary summary() {
-      return pending.get();
-    }
-
-    @Override
-    public void close() {
-      if (!closed) {
-        closed = true;
-        device.gpu().free(memory);
-        logits_TE.close();
-      }
-    }
-  }
-
   @Override
   public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
-    CudaRouted routed = new CudaRouted(logits_TE, gate, training);
+    CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
     choose(routed, draws);
     sort(routed, draws, room);
     sum(routed);
-    routed.pending =
-        device
-            .readbacks()
-            .read(routed.summary, routed.layout.bytes(), memory -> routed.layout.decode(memory));
+    routed.readSummary();
     return routed;
   }
 
@@ -179,11 +34,10 @@ final class CudaRouting implements RoutingKernels {
     int tokens = routed.tokens;
     int experts = routed.experts;
     long logits = CudaTensor.of(routed.logits_TE).address();
-    device.gpu().enter();
+    Driver driver = device.gpu().driver();
     device
         .gpu()
-        .driver()
-        .fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, device.gpu().stream());
+        .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
     if (tokens == 0) {
       return;
     }
@@ -240,8 +94,8 @@ final class CudaRouting implements RoutingKernels {
     int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(tokens, 1024), 32) * 32);
     int tiles = Math.max(1, Math.ceilDiv(tokens, tile));
     boolean drawn = room.shuffled() && room.rows() < tokens;
-    long counts = device.gpu().allocate(4L * tiles * experts);
-    long sorted = drawn ? device.gpu().allocate(4L * Math.max(1, tokens)) : 0;
+    long counts = device.memory().allocate(4L * tiles * experts);
+    long sorted = drawn ? device.memory().allocate(4L * Math.max(1, tokens)) : 0;
     long routed_E = routed.summary + routed.layout.routed();
     launcher.launch(
         "count_tiles",
@@ -268,7 +122,7 @@ final class CudaRouting implements RoutingKernels {
         tiles,
         room.rows(),
         drawn ? 1 : 0);
-    device.gpu().free(counts);
+    device.memory().free(counts);
     if (drawn) {
       launcher.launch(
           "keep_by_priority",
@@ -283,14 +137,14 @@ final class CudaRouting implements RoutingKernels {
           (int) draws.step(),
           draws.layer(),
           draws.firstToken());
-      device.gpu().free(sorted);
+      device.memory().free(sorted);
     }
   }
 
   private void sum(CudaRouted routed) {
     int experts = routed.experts;
     int parts = Math.clamp(Math.ceilDiv(routed.tokens, 64), 1, 512);
-    long partial = device.gpu().allocate(8L * parts * (experts + 2));
+    long partial = device.memory().allocate(8L * parts * (experts + 2));
     launcher.launch(
         "stats_parts",
         Grid.line(parts, 128, 32 * experts),
@@ -312,7 +166,7 @@ final class CudaRouting implements RoutingKernels {
         experts,
         routed.summary + SummaryLayout.BAD,
         CudaTensor.of(routed.logits_TE).address());
-    device.gpu().free(partial);
+    device.memory().free(partial);
   }
 
   @Override
@@ -365,10 +219,6 @@ final class CudaRouting implements RoutingKernels {
     return device.transfers().upload(addresses);
   }
 
-  private static long addressOrNull(Tensor tensor) {
-    return tensor == null ? 0 : CudaTensor.of(tensor).address();
-  }
-
   @Override
   public void combine(Tensor x_TD, Tensor mid_TD, Tensor[] y_E, Routed routed, Tensor omega_1D) {
     CudaRouted from = (CudaRouted) routed;
@@ -385,10 +235,10 @@ final class CudaRouting implements RoutingKernels {
           from.rowOfToken_T,
           from.expert_T,
           from.multiplier_T,
-          addressOrNull(omega_1D),
+          in(omega_1D),
           from.tokens,
           d);
-      device.gpu().free(y);
+      device.memory().free(y);
     }
   }
 
@@ -414,7 +264,7 @@ final class CudaRouting implements RoutingKernels {
           Grid.line(parts, threads),
           CudaTensor.of(dY_RD).addressToWrite(),
           from.s_T,
-          addressOrNull(partial),
+          out(partial),
           CudaTensor.of(dX_TD).address(),
           y,
           from.offset_E1(),
@@ -422,23 +272,16 @@ final class CudaRouting implements RoutingKernels {
           from.rowOfToken_T,
           from.expert_T,
           from.multiplier_T,
-          addressOrNull(omega_1D),
+          in(omega_1D),
           from.tokens,
           from.experts,
           d,
           parts);
       if (partial != null) {
-        launcher.launch(
-            "sum_parts",
-            Grid.line(Math.ceilDiv(d, 32), 1024),
-            CudaTensor.of(dOmega_1D).addressToWrite(),
-            addressOrNull(partial),
-            parts,
-            d,
-            1);
+        RowSums.add(device, dOmega_1D, in(partial), parts, d, true);
       }
     }
-    device.gpu().free(y);
+    device.memory().free(y);
   }
 
   @Override
@@ -464,7 +307,7 @@ final class CudaRouting implements RoutingKernels {
         from.training ? from.gate.gradientFactor() : 1.0,
         balanceFactor,
         zFactor);
-    device.gpu().free(load);
+    device.memory().free(load);
   }
 
   @Override
@@ -483,7 +326,7 @@ final class CudaRouting implements RoutingKernels {
           from.expert_T,
           from.tokens,
           d);
-      device.gpu().free(dIn);
+      device.memory().free(dIn);
     }
   }
 }

@@ -77,14 +77,14 @@ final class CudaTensor extends MemoryTensor<Block> {
 
   @Override
   protected void release(Block block) {
-    device.release(block);
+    block.free();
   }
 
   /** Closes it; the memory is reused once another GPU has come to a point. */
   void closeAfter(long event) {
     Block block = takeMemory();
     if (block != null) {
-      device.releaseAfter(block, event);
+      block.freeAfter(event);
     }
   }
 

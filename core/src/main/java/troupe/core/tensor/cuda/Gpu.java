@@ -1,9 +1,8 @@
 package troupe.core.tensor.cuda;
 
 import java.time.Duration;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.LongSupplier;
-import java.util.function.Supplier;
+import java.util.Locale;
+import java.util.function.LongConsumer;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
 import troupe.core.tensor.cuda.driver.CudaException;
@@ -11,21 +10,19 @@ import troupe.core.tensor.cuda.driver.Driver;
 import troupe.core.tensor.cuda.driver.Driver.Attribute;
 import troupe.core.tensor.cuda.driver.Waits;
 
-/** One GPU of this process: its context, the stream of its work and its pool of memory. */
+/** One GPU of this process: its context, the streams of its work, and waits for it. */
 final class Gpu implements AutoCloseable {
   /** The context of the calling thread, as the driver has it. */
   private static final ThreadLocal<Long> CURRENT = ThreadLocal.withInitial(() -> 0L);
-
-  private static final double GIB = 1 << 30;
 
   private static final String HANGS =
       "a kernel that hangs, or a GPU that others keep busy (nvidia-smi lists them):"
           + " cuda.wait_timeout_seconds is how long to wait";
 
   private final Driver driver;
+  private final Duration patience;
   private final Waits waits;
   private final Resources resources = new Resources();
-  private final AtomicLong heldBytes = new AtomicLong();
   private final int index;
   private final int handle;
   private final long context;
@@ -34,6 +31,7 @@ final class Gpu implements AutoCloseable {
   private final long copyStream;
   private final long reclaimStream;
   private final long pool;
+  private final GpuMemory memory;
   private volatile UnaryOperator<CudaException> explanation = this::named;
   private final int capability;
   private final int multiprocessors;
@@ -54,6 +52,7 @@ final class Gpu implements AutoCloseable {
           "nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES hides some");
     }
     this.driver = driver;
+    this.patience = patience;
     this.waits = new Waits(driver, patience);
     this.index = index;
     this.handle = driver.device(index);
@@ -62,12 +61,13 @@ final class Gpu implements AutoCloseable {
             + driver.attribute(Attribute.CAPABILITY_MINOR, handle);
     if (capability < CudaDevices.LEAST_CAPABILITY) {
       throw new UserException(
-          "device cuda:%d: %s has compute capability %.1f (expected: >= %.1f, for bf16)"
-              .formatted(
-                  index,
-                  driver.name(handle),
-                  capability / 10.0,
-                  CudaDevices.LEAST_CAPABILITY / 10.0),
+          String.format(
+              Locale.ROOT,
+              "device cuda:%d: %s has compute capability %.1f (expected: >= %.1f, for bf16)",
+              index,
+              driver.name(handle),
+              capability / 10.0,
+              CudaDevices.LEAST_CAPABILITY / 10.0),
           "device=nd4j with -Pnd4j-cuda serves GPUs from 3.7 to 8.6");
     }
     this.multiprocessors = driver.attribute(Attribute.MULTIPROCESSORS, handle);
@@ -84,6 +84,7 @@ final class Gpu implements AutoCloseable {
       this.lanes = new Lanes(driver, stream, this::isIdle);
       resources.onClose(lanes::close);
       resources.onClose(waits::close);
+      this.memory = new GpuMemory(this, waits, pool, stream, reclaimStream);
     } catch (RuntimeException e) {
       resources.closeAfter(e);
       throw e;
@@ -97,8 +98,8 @@ final class Gpu implements AutoCloseable {
   }
 
   private void leave() {
-    driver.releasePrimaryContext(handle);
     CURRENT.remove();
+    driver.releasePrimaryContext(handle);
   }
 
   Driver driver() {
@@ -109,9 +110,22 @@ final class Gpu implements AutoCloseable {
     return index;
   }
 
+  /** How long a wait may take. */
+  Duration patience() {
+    return patience;
+  }
+
   /**
-   * The stream for what comes next: the main one, in which work is done in order, or a lane for a
-   * thread that is in one.
+   * Has work queued in the stream for what comes next: the main one, in which work is done in
+   * order, or a lane for a thread that is in one.
+   */
+  void queue(LongConsumer work) {
+    enter();
+    lanes.queue(work);
+  }
+
+  /**
+   * The stream that {@link #queue} would have now, to wait for: it holds all that was asked for.
    */
   long stream() {
     enter();
@@ -121,6 +135,11 @@ final class Gpu implements AutoCloseable {
   /** Work beside the main stream. */
   Lanes lanes() {
     return lanes;
+  }
+
+  /** Its memory. */
+  GpuMemory memory() {
+    return memory;
   }
 
   /** The stream of copies from other GPUs, which run beside the work. */
@@ -204,140 +223,6 @@ final class Gpu implements AutoCloseable {
       waits.forStream(which);
     } catch (CudaException e) {
       throw explain(e);
-    }
-  }
-
-  /** The stream in whose order memory for what comes next is had and given back. */
-  long memoryStream() {
-    enter();
-    return lanes.memory();
-  }
-
-  /** Memory for what comes next in the stream. */
-  long allocate(long bytes) {
-    return allocate(bytes, memoryStream(), () -> "scratch");
-  }
-
-  /**
-   * Memory for what comes next in one of this GPU's streams.
-   *
-   * @param purpose what it is for, for people
-   * @throws UserException if there is not so much
-   */
-  long allocate(long bytes, long forStream, Supplier<String> purpose) {
-    return allocate(
-        bytes,
-        () -> driver.allocate(bytes, pool, forStream),
-        () -> {
-          // What was freed behind work that is put off comes free now.
-          lanes.joined();
-          awaitStream(forStream);
-        },
-        purpose);
-  }
-
-  /**
-   * Memory that every stream may use at once, for whoever is launching what was put off. It is
-   * given back by {@link Driver#freeNow}.
-   *
-   * @throws UserException if there is not so much
-   */
-  long allocateNow(long bytes, String purpose) {
-    return allocate(
-        bytes, () -> driver.allocateNow(bytes), () -> awaitStream(stream), () -> purpose);
-  }
-
-  private long allocate(long bytes, LongSupplier ask, Runnable comeFree, Supplier<String> purpose) {
-    enter();
-    try {
-      return ask.getAsLong();
-    } catch (CudaException e) {
-      if (e.code() != CudaException.OUT_OF_MEMORY) {
-        throw explain(e);
-      }
-    }
-    // What the pool keeps may be in pieces that do not fit: give them back, and ask once more.
-    comeFree.run();
-    driver.trimPool(pool);
-    try {
-      return ask.getAsLong();
-    } catch (CudaException e) {
-      throw e.code() == CudaException.OUT_OF_MEMORY
-          ? outOfMemory(bytes, purpose.get())
-          : explain(e);
-    }
-  }
-
-  private UserException outOfMemory(long bytes, String purpose) {
-    return new UserException(
-        "cuda:%d: out of memory: %.2f GiB for %s of %s; %.2f GiB in use, %.2f GiB free"
-            .formatted(
-                index,
-                bytes / GIB,
-                purpose,
-                caller(),
-                heldBytes.get() / GIB,
-                driver.freeMemory() / GIB),
-        "a smaller train.batch, or train.micro_batches twice as many, needs less for activations;"
-            + " more GPUs share the parameters");
-  }
-
-  /** Who wants memory: the first frame outside of what allocates. */
-  private static String caller() {
-    return StackWalker.getInstance()
-        .walk(
-            frames ->
-                frames
-                    .filter(frame -> !frame.getClassName().startsWith("troupe.core.tensor."))
-                    .findFirst()
-                    .map(
-                        frame ->
-                            frame.getClassName().replaceAll(".*\\.", "")
-                                + "."
-                                + frame.getMethodName())
-                    .orElse("the device"));
-  }
-
-  /** Counts what tensors hold, or hold no more. */
-  void holds(long bytes) {
-    heldBytes.addAndGet(bytes);
-  }
-
-  /** Bytes that tensors hold. */
-  long heldBytes() {
-    return heldBytes.get();
-  }
-
-  /** Frees memory once the work that was asked for so far is done with it. */
-  void free(long address) {
-    freeing(
-        () -> {
-          enter();
-          lanes.free(address);
-        });
-  }
-
-  /** Frees memory once another GPU is done with it, whatever this one does meanwhile. */
-  void freeAfter(long address, long event) {
-    freeing(
-        () -> {
-          enter();
-          driver.waitFor(reclaimStream, event);
-          driver.free(address, reclaimStream);
-        });
-  }
-
-  private void freeing(Runnable work) {
-    try {
-      if (!waits.gaveUp()) {
-        work.run();
-      }
-    } catch (CudaException e) {
-      // The memory of a context that is lost is lost with it. Whoever gives memory back does so
-      // because of that failure, and has told it.
-      if (!e.isLost()) {
-        throw e;
-      }
     }
   }
 

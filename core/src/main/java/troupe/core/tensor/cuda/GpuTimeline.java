@@ -15,6 +15,7 @@ final class GpuTimeline implements KernelProfiler {
 
   private final Gpu gpu;
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final List<Long> events = new ArrayList<>();
   private final List<String> names = new ArrayList<>();
   private volatile boolean on;
@@ -41,7 +42,9 @@ final class GpuTimeline implements KernelProfiler {
 
   private void mark(long stream) {
     if (used == events.size()) {
-      events.add(driver.createEvent(true));
+      long event = driver.createEvent(true);
+      resources.onClose(() -> driver.destroyEvent(event));
+      events.add(event);
     }
     driver.record(events.get(used++), stream);
   }
@@ -89,6 +92,6 @@ final class GpuTimeline implements KernelProfiler {
 
   void close() {
     gpu.enter();
-    events.forEach(driver::destroyEvent);
+    resources.close();
   }
 }

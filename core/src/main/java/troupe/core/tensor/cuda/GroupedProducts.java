@@ -230,10 +230,11 @@ final class GroupedProducts implements AutoCloseable {
     }
     int count = Math.max(16, Integer.highestOneBit(Math.max(1, products - 1)) * 2);
     long bytes = (long) count * PRODUCT_BYTES;
-    MemorySegment host = driver.allocateHost(bytes);
+    String purpose = "descriptions of " + count + " products";
+    MemorySegment host = gpu.memory().allocateHost(bytes, purpose);
     resources.onClose(() -> driver.freeHost(host));
     // Not the pool's: it is there at once, in whatever stream.
-    long device = gpu.allocateNow(bytes, "descriptions of " + count + " products");
+    long device = gpu.memory().allocateNow(bytes, purpose);
     resources.onClose(() -> driver.freeNow(device));
     long over = driver.createEvent(false);
     resources.onClose(() -> driver.destroyEvent(over));

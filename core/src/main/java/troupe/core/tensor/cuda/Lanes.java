@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongConsumer;
 import java.util.function.LongPredicate;
 import troupe.core.tensor.cuda.GroupedProducts.Product;
 import troupe.core.tensor.cuda.driver.Driver;
@@ -40,7 +41,7 @@ final class Lanes implements AutoCloseable {
   /** Lanes with work that the main stream has not waited for, as bits. */
   private int open;
 
-  /** Who is in a lane, and of which key. */
+  /** Who is in a lane, and of which key. Read without the lock by {@link #isInside}. */
   private volatile Thread inside;
 
   private int key;
@@ -87,9 +88,36 @@ final class Lanes implements AutoCloseable {
     grouped = products;
   }
 
-  /** The stream for what the calling thread asks for next. */
+  /** The stream of what the calling thread asks for: it holds all that comes before. */
   synchronized long current() {
     return isInside() && enabled ? lane() : joined();
+  }
+
+  /**
+   * Has the calling thread queue work in the stream of what it asks for.
+   *
+   * <p>The lock is not held meanwhile: a GPU that hangs may hold the thread for ever. So between
+   * the choice of a lane and the work, another thread may have the main stream wait for the lane as
+   * it is then, and count it as joined: nothing would wait for the work until the thread leaves the
+   * lane, though it may tell others of it before. Whoever hears of the work hears of it after this
+   * call, so it is enough to count the lane as open once more at its end.
+   */
+  void queue(LongConsumer work) {
+    try {
+      work.accept(current());
+    } finally {
+      queued();
+    }
+  }
+
+  /** Something was queued in the stream that {@link #current} or {@link #memory} said. */
+  void queued() {
+    // Who is in no lane needs no lock: the thread that has it may wait for a GPU that hangs.
+    if (isInside()) {
+      synchronized (this) {
+        reopen();
+      }
+    }
   }
 
   /** The stream in whose order memory comes and goes. */
@@ -226,6 +254,8 @@ final class Lanes implements AutoCloseable {
   synchronized void enable(boolean on) {
     joined();
     enabled = on;
+    // Who is in a lane now goes on in the main stream, or comes back from it.
+    forked = false;
   }
 
   /** Frees them; nothing may be under way. */

@@ -24,7 +24,8 @@ final class Launcher implements AutoCloseable {
   private final Gpu gpu;
   private final GpuTimeline timeline;
   private final Driver driver;
-  private final long[] modules;
+  private final Resources resources = new Resources();
+  private final List<Long> modules = new ArrayList<>();
   private final Map<String, Long> functions = new HashMap<>();
   private final Map<String, Integer> allowedShared = new HashMap<>();
   private final Arena arena = Arena.ofShared();
@@ -41,13 +42,23 @@ final class Launcher implements AutoCloseable {
     this.driver = gpu.driver();
     gpu.enter();
     gpu.explainBy(this::failed);
-    List<Long> loaded = new ArrayList<>();
-    code.forEach(module -> loaded.add(driver.loadModule(module)));
-    this.modules = loaded.stream().mapToLong(Long::longValue).toArray();
+    resources.onClose(arena::close);
+    try {
+      code.forEach(this::load);
+    } catch (RuntimeException e) {
+      resources.closeAfter(e);
+      throw e;
+    }
     for (int i = 0; i < MOST_ARGUMENTS; i++) {
       addresses.setAtIndex(
           ValueLayout.JAVA_LONG, i, values.address() + i * ValueLayout.JAVA_LONG.byteSize());
     }
+  }
+
+  private void load(byte[] code) {
+    long module = driver.loadModule(code);
+    resources.onClose(() -> driver.unloadModule(module));
+    modules.add(module);
   }
 
   /**
@@ -57,7 +68,7 @@ final class Launcher implements AutoCloseable {
    *     {@link Double}, in the kernel's order
    */
   void launch(String kernel, Grid grid, Object... arguments) {
-    launchIn(gpu.stream(), kernel, grid, arguments);
+    gpu.queue(stream -> launchIn(stream, kernel, grid, arguments));
   }
 
   /** Queues a kernel in a stream. */
@@ -90,7 +101,6 @@ final class Launcher implements AutoCloseable {
                   function,
                   Math.toIntExact(grid.x()),
                   grid.y(),
-                  grid.z(),
                   grid.block(),
                   grid.shared(),
                   stream,
@@ -124,26 +134,25 @@ final class Launcher implements AutoCloseable {
 
   /** If something that was queued earlier went wrong: says after which kernels it showed. */
   private CudaException failed(CudaException e) {
-    if (!Driver.isPoisoned(e)) {
+    if (!e.isLost()) {
       return e;
     }
+    String kernels = String.join(", ", last);
     return new CudaException(
-        "cuda:"
-            + gpu.index()
-            + ": "
-            + e.getMessage()
-            + "; the last kernels queued were "
-            + String.join(", ", last)
-            + "\nHINT: CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one",
-        e.code());
+            "cuda:"
+                + gpu.index()
+                + ": "
+                + e.getMessage()
+                + (kernels.isEmpty()
+                    ? "; no kernel was queued"
+                    : "; the last kernels queued were " + kernels),
+            e.code())
+        .withHint("CUDA_LAUNCH_BLOCKING=1 in the environment makes the message name the one");
   }
 
   @Override
   public void close() {
     gpu.enter();
-    for (long module : modules) {
-      driver.unloadModule(module);
-    }
-    arena.close();
+    resources.close();
   }
 }

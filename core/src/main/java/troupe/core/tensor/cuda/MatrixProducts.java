@@ -9,7 +9,6 @@ import java.util.Map;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.cuda.driver.BlasLt;
 import troupe.core.tensor.cuda.driver.CudaException;
-import troupe.core.tensor.cuda.driver.Driver;
 
 /**
  * Matrix products by cuBLASLt: bf16 in, float32 accumulation, bf16 or float32 out. The library is
@@ -99,8 +98,6 @@ final class MatrixProducts implements AutoCloseable {
 
   private record Shape(boolean transposeA, boolean transposeB, boolean bias) {}
 
-  private static final int EPILOGUE_BIAS = 4;
-
   private final Gpu gpu;
   private final GpuTimeline timeline;
   private final BlasLt blas;
@@ -135,7 +132,7 @@ final class MatrixProducts implements AutoCloseable {
 
   /** Queues a product. An empty one is the caller's to deal with. */
   void multiply(Product product) {
-    multiply(product, gpu.stream());
+    gpu.queue(stream -> multiply(product, stream));
   }
 
   private synchronized void multiply(Product product, long stream) {
@@ -157,7 +154,7 @@ final class MatrixProducts implements AutoCloseable {
     } catch (CudaException e) {
       // What is best for the next larger size may not do this one: seen for products of one row.
       AlgorithmKey exact = AlgorithmKey.exact(product);
-      if (Driver.isPoisoned(e) || exact.equals(rounded)) {
+      if (e.isLost() || exact.equals(rounded)) {
         throw e;
       }
       multiply(call, algorithm(exact, description, type));
@@ -176,7 +173,7 @@ final class MatrixProducts implements AutoCloseable {
     long stream = call.stream();
     long workspace =
         workspaces.computeIfAbsent(
-            stream, its -> gpu.allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
+            stream, its -> gpu.memory().allocate(WORKSPACE_BYTES, stream, () -> "workspace"));
     timeline.time(
         product.label(),
         stream,
@@ -200,11 +197,7 @@ final class MatrixProducts implements AutoCloseable {
 
   private long describe(Shape shape) {
     // Column-major: the second operand comes first, each as its own transpose.
-    long description = blas.createProduct(shape.transposeB(), shape.transposeA());
-    if (shape.bias()) {
-      blas.epilogue(description, EPILOGUE_BIAS);
-    }
-    return description;
+    return blas.createProduct(shape.transposeB(), shape.transposeA(), shape.bias());
   }
 
   /** The memory of {@code op(x)} of these dimensions, row-major, seen as column-major. */
@@ -237,8 +230,12 @@ final class MatrixProducts implements AutoCloseable {
   @Override
   public void close() {
     gpu.enter();
-    workspaces.values().forEach(gpu::free);
-    blas.close();
-    arena.close();
+    Resources all = new Resources();
+    all.onClose(arena::close);
+    all.onClose(blas::close);
+    layouts.values().forEach(layout -> all.onClose(() -> blas.destroyLayout(layout)));
+    descriptions.values().forEach(product -> all.onClose(() -> blas.destroyProduct(product)));
+    workspaces.values().forEach(workspace -> all.onClose(() -> gpu.memory().free(workspace)));
+    all.close();
   }
 }

@@ -17,6 +17,7 @@ final class PeerCopies implements AutoCloseable {
 
   private final Gpu gpu;
   private final Driver driver;
+  private final Resources resources = new Resources();
   private final long[] events = new long[EVENTS];
   private int next;
 
@@ -35,9 +36,12 @@ final class PeerCopies implements AutoCloseable {
 
   private synchronized long record(long stream) {
     gpu.enter();
-    int at = next++ % EVENTS;
+    int at = next;
+    next = (next + 1) % EVENTS;
     if (events[at] == 0) {
-      events[at] = driver.createEvent(false);
+      long event = driver.createEvent(false);
+      resources.onClose(() -> driver.destroyEvent(event));
+      events[at] = event;
     }
     driver.record(events[at], stream);
     return events[at];
@@ -58,17 +62,13 @@ final class PeerCopies implements AutoCloseable {
       driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
     }
     long done = record(gpu.copyStream());
-    driver.waitFor(gpu.stream(), done);
+    gpu.queue(stream -> driver.waitFor(stream, done));
     return done;
   }
 
   @Override
   public void close() {
     gpu.enter();
-    for (long event : events) {
-      if (event != 0) {
-        driver.destroyEvent(event);
-      }
-    }
+    resources.close();
   }
 }

@@ -2,11 +2,11 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -18,10 +18,12 @@ final class Readbacks implements AutoCloseable {
   /** More than all experts and layers of a large model have under way in a step. */
   private static final int MOST_WAITING = 65_536;
 
+  private static final Logger LOG = LoggerFactory.getLogger(Readbacks.class);
+
   private final Gpu gpu;
   private final Driver driver;
   private final ArrayDeque<Slot> idle = new ArrayDeque<>();
-  private final List<Slot> all = new ArrayList<>();
+  private final Resources resources = new Resources();
   private final BlockingQueue<Pending<?>> awaited = new ArrayBlockingQueue<>(MOST_WAITING);
   private final Thread waiter;
 
@@ -46,8 +48,11 @@ final class Readbacks implements AutoCloseable {
   <X> Pending<X> read(long from, long bytes, Function<MemorySegment, X> decode) {
     gpu.enter();
     Slot slot = take(bytes);
-    driver.copyToHost(slot.memory().address(), from, bytes, gpu.stream());
-    driver.record(slot.event(), gpu.stream());
+    gpu.queue(
+        stream -> {
+          driver.copyToHost(slot.memory().address(), from, bytes, stream);
+          driver.record(slot.event(), stream);
+        });
     return new Pending<>(slot, decode);
   }
 
@@ -59,9 +64,11 @@ final class Readbacks implements AutoCloseable {
       }
     }
     long room = Math.max(4096, Long.highestOneBit(bytes) * 2);
-    Slot slot = new Slot(driver.allocateHost(room), driver.createEvent(false));
-    all.add(slot);
-    return slot;
+    MemorySegment memory = gpu.memory().allocateHost(room, "a copy that is read back");
+    resources.onClose(() -> driver.freeHost(memory));
+    long event = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(event));
+    return new Slot(memory, event);
   }
 
   private synchronized void give(Slot slot) {
@@ -73,7 +80,12 @@ final class Readbacks implements AutoCloseable {
       while (true) {
         Pending<?> next = awaited.take();
         next.await();
-        next.tell();
+        try {
+          next.tell();
+        } catch (RuntimeException e) {
+          // Its failure is no reason to tell nobody any more.
+          LOG.error("{}: what waited for a copy has failed", Thread.currentThread().getName(), e);
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -146,19 +158,24 @@ final class Readbacks implements AutoCloseable {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalStateException if an action has not ended in time
+   */
   @Override
   public void close() {
     waiter.interrupt();
     try {
-      // It may be looking at an event.
-      waiter.join();
+      // It may be looking at an event, or be in an action.
+      if (!waiter.join(gpu.patience())) {
+        throw new IllegalStateException(
+            waiter.getName() + ": still busy after " + gpu.patience() + " (expected: at its end)");
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
     gpu.enter();
-    for (Slot slot : all) {
-      driver.freeHost(slot.memory());
-      driver.destroyEvent(slot.event());
-    }
+    resources.close();
   }
 }

@@ -2,11 +2,16 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
  * Copies between a GPU and its host through pinned memory, from which alone the copy engines work
- * by themselves. Copies to the device are queued behind the work of the stream and return at once.
+ * by themselves. Copies to the device are queued behind the work of the stream and return at once,
+ * unless pinned memory is full.
  */
 final class Transfers implements AutoCloseable {
   private static final long HALF = 8L << 20;
@@ -18,10 +23,11 @@ final class Transfers implements AutoCloseable {
   private final MemorySegment up;
   private final MemorySegment down;
 
-  /** When the copies out of each half of {@link #up} are done. */
-  private final long[] halfIsFree = new long[2];
+  /** Of what comes from elsewhere, which must not wait for copies of the main stream. */
+  private final MemorySegment received;
 
-  private int half;
+  private Half filling;
+  private Half other;
   private long used;
 
   Transfers(Gpu gpu) {
@@ -29,28 +35,59 @@ final class Transfers implements AutoCloseable {
     this.driver = gpu.driver();
     gpu.enter();
     try {
-      this.up = allocateHost(2 * HALF);
-      this.down = allocateHost(HALF);
-      for (int half = 0; half < 2; half++) {
-        long event = driver.createEvent(false);
-        resources.onClose(() -> driver.destroyEvent(event));
-        halfIsFree[half] = event;
-      }
+      this.up = allocateHost(2 * HALF, "copies to the GPU");
+      this.down = allocateHost(HALF, "copies from the GPU");
+      this.received = allocateHost(HALF, "copies of what is received");
+      this.filling = new Half(up.asSlice(0, HALF));
+      this.other = new Half(up.asSlice(HALF, HALF));
     } catch (RuntimeException e) {
       resources.closeAfter(e);
       throw e;
     }
   }
 
-  private MemorySegment allocateHost(long bytes) {
-    MemorySegment memory = driver.allocateHost(bytes);
+  /** Half of {@link #up}: one is filled while copies out of the other are under way. */
+  private final class Half {
+    private final MemorySegment memory;
+
+    /** The streams of those copies. They do not wait for each other, so each has its own end. */
+    private final Set<Long> streams = new LinkedHashSet<>();
+
+    private final Map<Long, Long> ends = new HashMap<>();
+
+    Half(MemorySegment memory) {
+      this.memory = memory;
+    }
+
+    void recordEnds() {
+      for (long stream : streams) {
+        driver.record(ends.computeIfAbsent(stream, its -> createEvent()), stream);
+      }
+    }
+
+    void awaitEnds() {
+      for (long stream : streams) {
+        gpu.awaitEvent(ends.get(stream));
+      }
+      streams.clear();
+    }
+  }
+
+  private long createEvent() {
+    long event = driver.createEvent(false);
+    resources.onClose(() -> driver.destroyEvent(event));
+    return event;
+  }
+
+  private MemorySegment allocateHost(long bytes, String purpose) {
+    MemorySegment memory = gpu.memory().allocateHost(bytes, purpose);
     resources.onClose(() -> driver.freeHost(memory));
     return memory;
   }
 
   /** Copies to the device; {@code from} may be reused at once. */
   void toDevice(long to, MemorySegment from) {
-    toDevice(to, from, gpu.stream());
+    gpu.queue(stream -> toDevice(to, from, stream));
   }
 
   private synchronized void toDevice(long to, MemorySegment from, long stream) {
@@ -63,21 +100,23 @@ final class Transfers implements AutoCloseable {
     }
   }
 
-  /** Pinned memory whose last copy is done. */
+  /** Pinned memory that no copy needs any more, for one in a stream. */
   private MemorySegment room(long bytes, long stream) {
     if (used + bytes > HALF) {
-      driver.record(halfIsFree[half], stream);
-      half = 1 - half;
+      filling.recordEnds();
+      other.awaitEnds();
+      Half full = filling;
+      filling = other;
+      other = full;
       used = 0;
-      // An event that was never recorded counts as done.
-      gpu.awaitEvent(halfIsFree[half]);
     }
-    MemorySegment place = up.asSlice(half * HALF + used, bytes);
+    filling.streams.add(stream);
+    MemorySegment place = filling.memory.asSlice(used, bytes);
     used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return place;
   }
 
-  /** A copy of these on the device, until the stream comes to {@link Gpu#free}. */
+  /** A copy of these on the device, until the stream comes to {@link GpuMemory#free}. */
   long upload(int[] values) {
     return upload(MemorySegment.ofArray(values));
   }
@@ -102,7 +141,8 @@ final class Transfers implements AutoCloseable {
   }
 
   private long upload(MemorySegment values) {
-    long address = gpu.allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
+    long address =
+        gpu.memory().allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
     toDevice(address, values);
     return address;
   }
@@ -112,9 +152,8 @@ final class Transfers implements AutoCloseable {
     gpu.enter();
     for (long done = 0; done < from.byteSize(); ) {
       long count = Math.min(HALF, from.byteSize() - done);
-      MemorySegment place = room(count, gpu.copyStream());
-      MemorySegment.copy(from, done, place, 0, count);
-      driver.copyToDevice(to + done, place.address(), count, gpu.copyStream());
+      MemorySegment.copy(from, done, received, 0, count);
+      driver.copyToDevice(to + done, received.address(), count, gpu.copyStream());
       gpu.awaitStream(gpu.copyStream());
       done += count;
     }
@@ -123,7 +162,7 @@ final class Transfers implements AutoCloseable {
 
   /** Copies to the host, waiting for the device. */
   void toHost(MemorySegment to, long from) {
-    toHost(to, from, gpu.stream());
+    gpu.queue(stream -> toHost(to, from, stream));
   }
 
   /** Copies to the host what is there at a point of the GPU's work; waits for no more. */

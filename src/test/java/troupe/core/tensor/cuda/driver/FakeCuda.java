@@ -18,12 +18,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * NVIDIA's libraries without a GPU, one of Hopper's for who asks: nothing is computed, everything
- * is done at once unless it {@link #hangs}, and what was created and not destroyed yet is known.
+ * NVIDIA's libraries without a GPU, one of Hopper's unless it {@link #isAmpere}: nothing is
+ * computed, everything is done at once unless it {@link #hangs}, and what was created and not
+ * destroyed yet is known.
  */
 public final class FakeCuda implements Functions {
   /** What a call of the driver says of work that is not done. */
   public static final int NOT_READY = 600;
+
+  private static final int FAILED = 999;
 
   private static final MethodHandle CALL;
 
@@ -42,16 +45,19 @@ public final class FakeCuda implements Functions {
 
   /** What creates something, which it writes to the address it is given, and what destroys it. */
   private static final Map<String, String> PAIRS =
-      Map.of(
-          "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2",
-          "cuStreamCreate", "cuStreamDestroy_v2",
-          "cuEventCreate", "cuEventDestroy_v2",
-          "cuMemPoolCreate", "cuMemPoolDestroy",
-          "cuMemAllocFromPoolAsync", "cuMemFreeAsync",
-          "cuMemAlloc_v2", "cuMemFree_v2",
-          "cuMemHostAlloc", "cuMemFreeHost",
-          "cuModuleLoadData", "cuModuleUnload",
-          "cublasLtCreate", "cublasLtDestroy");
+      Map.ofEntries(
+          Map.entry("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+          Map.entry("cuStreamCreate", "cuStreamDestroy_v2"),
+          Map.entry("cuEventCreate", "cuEventDestroy_v2"),
+          Map.entry("cuMemPoolCreate", "cuMemPoolDestroy"),
+          Map.entry("cuMemAllocFromPoolAsync", "cuMemFreeAsync"),
+          Map.entry("cuMemAlloc_v2", "cuMemFree_v2"),
+          Map.entry("cuMemHostAlloc", "cuMemFreeHost"),
+          Map.entry("cuModuleLoadData", "cuModuleUnload"),
+          Map.entry("cublasLtCreate", "cublasLtDestroy"),
+          Map.entry("cublasLtMatmulDescCreate", "cublasLtMatmulDescDestroy"),
+          Map.entry("cublasLtMatrixLayoutCreate", "cublasLtMatrixLayoutDestroy"),
+          Map.entry("cublasLtMatmulPreferenceCreate", "cublasLtMatmulPreferenceDestroy"));
 
   private static final long FIRST_HANDLE = 1024;
 
@@ -59,6 +65,8 @@ public final class FakeCuda implements Functions {
   private static final long ALIGNMENT = 256;
 
   private static final int CAPABILITY_MINOR = 76;
+  private static final int AMPERE = 8;
+  private static final int HOPPER = 9;
 
   private final Arena memory = Arena.ofAuto();
   private final AtomicLong handles = new AtomicLong(FIRST_HANDLE);
@@ -66,9 +74,13 @@ public final class FakeCuda implements Functions {
   private final List<String> calls = new CopyOnWriteArrayList<>();
   private final Map<String, Integer> failing = new ConcurrentHashMap<>();
   private final Map<String, CountDownLatch> held = new ConcurrentHashMap<>();
-  private final AtomicInteger creationsLeft = new AtomicInteger(Integer.MAX_VALUE);
+  private final AtomicInteger callsUntilFailure = new AtomicInteger(Integer.MAX_VALUE);
   private final Set<Long> hanging = ConcurrentHashMap.newKeySet();
+  private final Set<Long> hangingStreams = ConcurrentHashMap.newKeySet();
+  private final Map<Long, Long> streamOfEvent = new ConcurrentHashMap<>();
+  private final List<MemorySegment> copied = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
+  private volatile int capability = HOPPER;
 
   /** The driver. */
   public Driver driver() {
@@ -78,6 +90,11 @@ public final class FakeCuda implements Functions {
   /** The library of matrix products. */
   public BlasLt blas() {
     return new BlasLt(this);
+  }
+
+  /** Has the GPU be one that does no products of many experts at once. */
+  public void isAmpere() {
+    capability = AMPERE;
   }
 
   /** Whether what is queued ends. */
@@ -94,6 +111,11 @@ public final class FakeCuda implements Functions {
     }
   }
 
+  /** Has nothing end that is in a stream, nor what was. */
+  public void hangsIn(long stream) {
+    hangingStreams.add(stream);
+  }
+
   /** Has all calls of a function fail, or none if the code is 0. */
   public void fail(String function, int code) {
     failing.put(function, code);
@@ -104,9 +126,9 @@ public final class FakeCuda implements Functions {
     held.put(function, until);
   }
 
-  /** Has everything be created so often, and fail once. */
-  public void failAfter(int creations) {
-    creationsLeft.set(creations);
+  /** Has so many calls succeed, whatever they are, and the one after them fail. */
+  public void failAfter(int successes) {
+    callsUntilFailure.set(successes);
   }
 
   /** What was created and not destroyed. */
@@ -117,6 +139,11 @@ public final class FakeCuda implements Functions {
   /** What is not destroyed will not be. */
   public void forget() {
     open.clear();
+  }
+
+  /** What copies to the GPU were made from, in order; those that hang still need it. */
+  public List<MemorySegment> copied() {
+    return copied;
   }
 
   /** The functions that were called, in order. */
@@ -147,6 +174,9 @@ public final class FakeCuda implements Functions {
       }
     }
     int code = failing.getOrDefault(name, 0);
+    if (callsUntilFailure.getAndDecrement() == 0) {
+      code = FAILED;
+    }
     if (code != 0) {
       return code;
     }
@@ -160,11 +190,15 @@ public final class FakeCuda implements Functions {
       case "cuDeviceGetCount" -> writeInt(arguments[0], 1);
       case "cuDriverGetVersion" -> writeInt(arguments[0], 13_000);
       case "cuDeviceGetAttribute" ->
-          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : 9);
+          writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : capability);
       case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
+      case "cublasLtMatmulAlgoGetHeuristic" -> writeInt(arguments[9], 1);
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
+      case "cuMemcpyHtoDAsync_v2" ->
+          copied.add(MemorySegment.ofAddress((long) arguments[1]).reinterpret((long) arguments[2]));
+      case "cuEventRecord" -> streamOfEvent.put((long) arguments[0], (long) arguments[1]);
       case "cuEventQuery" -> {
-        return hangs || hanging.contains((long) arguments[0]) ? NOT_READY : 0;
+        return hangs || isHanging((long) arguments[0]) ? NOT_READY : 0;
       }
       case "cuStreamQuery" -> {
         return hangs ? NOT_READY : 0;
@@ -174,10 +208,12 @@ public final class FakeCuda implements Functions {
     return 0;
   }
 
+  private boolean isHanging(long event) {
+    Long stream = streamOfEvent.get(event);
+    return hanging.contains(event) || stream != null && hangingStreams.contains(stream);
+  }
+
   private int create(String name, Object[] arguments) {
-    if (creationsLeft.getAndDecrement() == 0) {
-      return 999;
-    }
     long handle =
         switch (name) {
           case "cuMemHostAlloc" -> memory.allocate((long) arguments[1], 64).address();

@@ -133,6 +133,11 @@ class WaitsTest {
     waits.forStream(2);
     assertEquals(1, cuda.open().size(), cuda.open().toString());
     assertEquals(2, cuda.calls().stream().filter("cuEventRecord"::equals).count());
+    // One that a wait was given up with, too.
+    cuda.hangs(true);
+    assertThrows(CudaException.class, () -> waits.forStream(3));
+    cuda.hangs(false);
+    waits.forStream(3);
     waits.close();
     assertEquals(0, cuda.open().size(), cuda.open().toString());
   }

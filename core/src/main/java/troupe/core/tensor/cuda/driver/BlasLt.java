@@ -10,9 +10,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/**
- * cuBLASLt, as far as Troupe uses it: descriptors are addresses that live until the process ends.
- */
+/** cuBLASLt, as far as Troupe uses it. Descriptors of products and matrices are addresses. */
 public final class BlasLt {
   /** bfloat16 elements. */
   public static final int BF16 = 14;
@@ -29,6 +27,7 @@ public final class BlasLt {
   private static final int DESC_EPILOGUE = 7;
   private static final int DESC_BIAS_POINTER = 8;
   private static final int DESC_BIAS_TYPE = 26;
+  private static final int EPILOGUE_BIAS = 4;
   private static final int PREFERENCE_WORKSPACE = 1;
   private static final int PREFERENCE_FIRST_ALIGNMENT = 5;
   private static final int PREFERENCE_LAST_ALIGNMENT = 8;
@@ -43,6 +42,7 @@ public final class BlasLt {
   private final MethodHandle destroy;
   private final MethodHandle descCreate;
   private final MethodHandle descSet;
+  private final MethodHandle descDestroy;
   private final MethodHandle layoutCreate;
   private final MethodHandle layoutDestroy;
   private final MethodHandle preferenceCreate;
@@ -57,6 +57,7 @@ public final class BlasLt {
     destroy = library.function("cublasLtDestroy", LONG);
     descCreate = library.function("cublasLtMatmulDescCreate", LONG, INT, INT);
     descSet = library.function("cublasLtMatmulDescSetAttribute", LONG, INT, LONG, LONG);
+    descDestroy = library.function("cublasLtMatmulDescDestroy", LONG);
     layoutCreate = library.function("cublasLtMatrixLayoutCreate", LONG, INT, LONG, LONG, LONG);
     layoutDestroy = library.function("cublasLtMatrixLayoutDestroy", LONG);
     preferenceCreate = library.function("cublasLtMatmulPreferenceCreate", LONG);
@@ -122,23 +123,35 @@ public final class BlasLt {
         .collect(Collectors.joining("."));
   }
 
-  /** A product with float32 accumulation, of column-major matrices. */
-  public long createProduct(boolean transposeA, boolean transposeB) {
+  /**
+   * A product with float32 accumulation, of column-major matrices.
+   *
+   * @param bias whether a vector is added to every column: see {@link #bias}
+   */
+  public long createProduct(boolean transposeA, boolean transposeB, boolean bias) {
     long product =
         CALLS.longOf(
             "cublasLtMatmulDescCreate",
             result -> (int) descCreate.invokeExact(result, COMPUTE_F32, F32));
-    setInt(product, DESC_TRANSPOSE_A, transposeA ? 1 : 0);
-    setInt(product, DESC_TRANSPOSE_B, transposeB ? 1 : 0);
-    return product;
+    try {
+      setInt(product, DESC_TRANSPOSE_A, transposeA ? 1 : 0);
+      setInt(product, DESC_TRANSPOSE_B, transposeB ? 1 : 0);
+      if (bias) {
+        setInt(product, DESC_EPILOGUE, EPILOGUE_BIAS);
+      }
+      return product;
+    } catch (CudaException e) {
+      destroyProduct(product);
+      throw e;
+    }
   }
 
-  /** What happens to results before they are stored (cublasLtEpilogue_t). */
-  public void epilogue(long product, int epilogue) {
-    setInt(product, DESC_EPILOGUE, epilogue);
+  /** Frees the description of a product. */
+  public void destroyProduct(long product) {
+    CALLS.run("cublasLtMatmulDescDestroy", () -> (int) descDestroy.invokeExact(product));
   }
 
-  /** The vector that an epilogue adds, or fills. */
+  /** The vector that a product adds to every column. */
   public void bias(long product, long address, int type) {
     setLong(product, DESC_BIAS_POINTER, address);
     setInt(product, DESC_BIAS_TYPE, type);
@@ -146,20 +159,20 @@ public final class BlasLt {
 
   private void setInt(long product, int attribute, int value) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_INT, value);
-      CALLS.run(
-          "cublasLtMatmulDescSetAttribute",
-          () -> (int) descSet.invokeExact(product, attribute, place.address(), 4L));
+      set(product, attribute, arena.allocateFrom(ValueLayout.JAVA_INT, value));
     }
   }
 
   private void setLong(long product, int attribute, long value) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment place = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
-      CALLS.run(
-          "cublasLtMatmulDescSetAttribute",
-          () -> (int) descSet.invokeExact(product, attribute, place.address(), 8L));
+      set(product, attribute, arena.allocateFrom(ValueLayout.JAVA_LONG, value));
     }
+  }
+
+  private void set(long product, int attribute, MemorySegment value) {
+    CALLS.run(
+        "cublasLtMatmulDescSetAttribute",
+        () -> (int) descSet.invokeExact(product, attribute, value.address(), value.byteSize()));
   }
 
   /** A column-major matrix. */
@@ -183,23 +196,15 @@ public final class BlasLt {
    */
   public byte[] algorithms(
       long product, long a, long b, long c, long workspaceBytes, int alignment, int most) {
+    long preference =
+        CALLS.longOf(
+            "cublasLtMatmulPreferenceCreate", result -> (int) preferenceCreate.invokeExact(result));
     try (Arena arena = Arena.ofConfined()) {
-      long preference =
-          CALLS.longOf(
-              "cublasLtMatmulPreferenceCreate",
-              result -> (int) preferenceCreate.invokeExact(result));
       MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_LONG, workspaceBytes);
-      CALLS.run(
-          "cublasLtMatmulPreferenceSetAttribute",
-          () ->
-              (int)
-                  preferenceSet.invokeExact(preference, PREFERENCE_WORKSPACE, bytes.address(), 8L));
+      prefer(preference, PREFERENCE_WORKSPACE, bytes);
       MemorySegment least = arena.allocateFrom(ValueLayout.JAVA_INT, alignment);
       for (int i = PREFERENCE_FIRST_ALIGNMENT; i <= PREFERENCE_LAST_ALIGNMENT; i++) {
-        int which = i;
-        CALLS.run(
-            "cublasLtMatmulPreferenceSetAttribute",
-            () -> (int) preferenceSet.invokeExact(preference, which, least.address(), 4L));
+        prefer(preference, i, least);
       }
       MemorySegment results = arena.allocate(RESULT_BYTES * most, 8);
       MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
@@ -218,8 +223,6 @@ public final class BlasLt {
                           most,
                           results.address(),
                           count.address()));
-      CALLS.run(
-          "cublasLtMatmulPreferenceDestroy", () -> (int) preferenceDestroy.invokeExact(preference));
       int found = status == 0 ? count.get(ValueLayout.JAVA_INT, 0) : 0;
       byte[] algorithms = new byte[(int) (found * ALGORITHM_BYTES)];
       for (int i = 0; i < found; i++) {
@@ -232,7 +235,19 @@ public final class BlasLt {
             (int) ALGORITHM_BYTES);
       }
       return algorithms;
+    } finally {
+      CALLS.run(
+          "cublasLtMatmulPreferenceDestroy", () -> (int) preferenceDestroy.invokeExact(preference));
     }
+  }
+
+  private void prefer(long preference, int attribute, MemorySegment value) {
+    CALLS.run(
+        "cublasLtMatmulPreferenceSetAttribute",
+        () ->
+            (int)
+                preferenceSet.invokeExact(
+                    preference, attribute, value.address(), value.byteSize()));
   }
 
   /**

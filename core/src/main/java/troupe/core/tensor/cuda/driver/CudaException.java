@@ -10,6 +10,12 @@ public final class CudaException extends DeviceException {
   /** The driver's code for memory that is used up. */
   public static final int OUT_OF_MEMORY = 2;
 
+  /**
+   * The driver's codes where the system lets it pin no more memory of the host: the memory is used
+   * up, the system's call failed, it is not permitted, or not supported.
+   */
+  private static final Set<Integer> NOT_PINNED = Set.of(OUT_OF_MEMORY, 304, 800, 801);
+
   /** The driver's code for a kernel that did not end in time, which is ours too. */
   public static final int TIMED_OUT = 702;
 
@@ -41,6 +47,11 @@ public final class CudaException extends DeviceException {
   @Override
   public boolean isLost() {
     return STICKY.contains(code);
+  }
+
+  /** Whether a call that pins memory of the host failed for want of it. */
+  public boolean isNotPinned() {
+    return NOT_PINNED.contains(code);
   }
 
   /** The same failure with other advice. */

@@ -8,19 +8,18 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * The CUDA driver, {@code libcuda.so.1}, as far as Troupe uses it. Methods are named after the
  * driver's functions and throw {@link CudaException} where those fail. Work that was queued earlier
- * and failed since shows in any later call: {@link #isPoisoned} tells.
+ * and failed since shows in any later call: {@link CudaException#isLost} tells.
  */
 public final class Driver {
   /** Attributes of a device that {@link #attribute} knows. */
   public enum Attribute {
     /** Number of multiprocessors. */
     MULTIPROCESSORS(16),
-    /** Bytes of second-level cache. */
-    L2_BYTES(38),
     /** Major part of the compute capability. */
     CAPABILITY_MAJOR(75),
     /** Minor part of the compute capability. */
@@ -103,6 +102,7 @@ public final class Driver {
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
   private final Calls calls = new Calls(this::describe);
+  private final AtomicLong pinnedBytes = new AtomicLong();
 
   /** Binds and initialises the driver. */
   Driver(Functions library) {
@@ -185,11 +185,6 @@ public final class Driver {
           ? "code " + code
           : MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
     }
-  }
-
-  /** Whether the context of the failed call is lost: nothing runs in it any more. */
-  public static boolean isPoisoned(CudaException e) {
-    return e.isLost();
   }
 
   /** The CUDA version that the driver knows, such as 13000. */
@@ -333,11 +328,17 @@ public final class Driver {
               "cuMemPoolCreate",
               result -> (int) memPoolCreate.invokeExact(result, properties.address()));
       MemorySegment everything = arena.allocateFrom(ValueLayout.JAVA_LONG, -1L);
-      calls.run(
-          "cuMemPoolSetAttribute",
-          () ->
-              (int) memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
-      return pool;
+      try {
+        calls.run(
+            "cuMemPoolSetAttribute",
+            () ->
+                (int)
+                    memPoolSetAttribute.invokeExact(pool, RELEASE_THRESHOLD, everything.address()));
+        return pool;
+      } catch (CudaException e) {
+        destroyPool(pool);
+        throw e;
+      }
     }
   }
 
@@ -429,18 +430,25 @@ public final class Driver {
     }
   }
 
-  /** Memory of the host that GPUs copy from and to at full speed. */
+  /** Memory of the host that GPUs copy from and to at full speed: it is pinned. */
   public MemorySegment allocateHost(long bytes) {
     long address =
         calls.longOf(
             "cuMemHostAlloc",
             result -> (int) memHostAlloc.invokeExact(result, bytes, HOST_PORTABLE));
+    pinnedBytes.addAndGet(bytes);
     return MemorySegment.ofAddress(address).reinterpret(bytes);
   }
 
   /** Frees memory from {@link #allocateHost}. */
   public void freeHost(MemorySegment memory) {
     calls.run("cuMemFreeHost", () -> (int) memFreeHost.invokeExact(memory.address()));
+    pinnedBytes.addAndGet(-memory.byteSize());
+  }
+
+  /** Bytes of the host that are pinned now, for all GPUs of this process. */
+  public long pinnedBytes() {
+    return pinnedBytes.get();
   }
 
   /** Copies from the host. From memory that is not pinned it returns once that may be reused. */
@@ -517,7 +525,6 @@ public final class Driver {
       long function,
       int gridX,
       int gridY,
-      int gridZ,
       int block,
       int sharedBytes,
       long stream,
@@ -527,16 +534,6 @@ public final class Driver {
         () ->
             (int)
                 launchKernel.invokeExact(
-                    function,
-                    gridX,
-                    gridY,
-                    gridZ,
-                    block,
-                    1,
-                    1,
-                    sharedBytes,
-                    stream,
-                    parameters,
-                    0L));
+                    function, gridX, gridY, 1, block, 1, 1, sharedBytes, stream, parameters, 0L));
   }
 }

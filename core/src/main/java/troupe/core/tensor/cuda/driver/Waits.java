@@ -31,6 +31,7 @@ public final class Waits implements AutoCloseable {
   private final LongSupplier nanoTime;
   private final LongConsumer pauseNs;
 
+  private final Queue<Long> events = new ConcurrentLinkedQueue<>();
   private final Queue<Long> idleEvents = new ConcurrentLinkedQueue<>();
 
   /** What was waited for in vain: others need not find out again for themselves. */
@@ -87,10 +88,16 @@ public final class Waits implements AutoCloseable {
    */
   public void forStream(long stream) {
     Long idle = idleEvents.poll();
-    long event = idle == null ? driver.createEvent(false) : idle;
+    long event = idle == null ? createEvent() : idle;
     driver.record(event, stream);
     forEvent(event);
     idleEvents.add(event);
+  }
+
+  private long createEvent() {
+    long event = driver.createEvent(false);
+    events.add(event);
+    return event;
   }
 
   /** Whether a stream is empty now; the driver is not asked while something hangs. */
@@ -122,7 +129,8 @@ public final class Waits implements AutoCloseable {
   /** Frees what was made to wait by. */
   @Override
   public void close() {
-    idleEvents.forEach(driver::destroyEvent);
+    events.forEach(driver::destroyEvent);
+    events.clear();
     idleEvents.clear();
   }
 }

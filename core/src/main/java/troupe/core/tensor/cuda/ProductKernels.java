@@ -1,0 +1,234 @@
+package troupe.core.tensor.cuda;
+
+import static troupe.core.tensor.cuda.Operands.bf16;
+import static troupe.core.tensor.cuda.Operands.f32;
+import static troupe.core.tensor.cuda.Operands.in;
+import static troupe.core.tensor.cuda.Operands.isBf16;
+import static troupe.core.tensor.cuda.Operands.out;
+import static troupe.core.tensor.cuda.Operands.type;
+
+import troupe.core.tensor.Activation;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.GroupedProducts.Kind;
+import troupe.core.tensor.cuda.MatrixProducts.Product;
+
+/**
+ * Matrix products and the layers made of them: those of experts together by {@link
+ * GroupedProducts}, where it can do them, all others by {@link MatrixProducts}.
+ */
+interface ProductKernels extends KernelPart {
+  @Override
+  default void matmul(
+      Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate) {
+    product(out, a, transposeA, b, transposeB, accumulate ? out : null, null);
+  }
+
+  @Override
+  default void linear(Tensor out_RC, Tensor x, Tensor w, Tensor bias_1C, Tensor residual_RC) {
+    product(out_RC, x, false, w, false, residual_RC, bias_1C);
+  }
+
+  private void product(
+      Tensor out,
+      Tensor a,
+      boolean transposeA,
+      Tensor b,
+      boolean transposeB,
+      Tensor added,
+      Tensor bias) {
+    if (out.size() == 0) {
+      return;
+    }
+    int inner = transposeA ? a.rows() : a.columns();
+    Kind kind = kind(out, a, transposeA, b, transposeB, added);
+    if (kind != null && gather(kind, out, null, a, b, inner, bias, null, added != null)) {
+      return;
+    }
+    if (inner == 0) {
+      if (added == null) {
+        fill(out, 0);
+      }
+      return;
+    }
+    if (!isBf16(out) && !isBf16(b)) {
+      exactProduct(out, a, transposeA, b, transposeB, added, bias);
+      return;
+    }
+    if (added != null) {
+      type("residual", added, out.dtype());
+    }
+    device()
+        .products()
+        .multiply(
+            new Product(
+                out(out),
+                out.dtype(),
+                out.rows(),
+                out.columns(),
+                inner,
+                operand(a),
+                transposeA,
+                operand(b),
+                transposeB,
+                in(added),
+                bias == null ? 0 : operand(bias)));
+  }
+
+  /** Which product of many it may be, or {@code null} for none. */
+  private static Kind kind(
+      Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor added) {
+    if (transposeA) {
+      boolean gradient = !isBf16(out) && isBf16(a) && isBf16(b) && !transposeB;
+      return gradient && (added == null || added == out) ? Kind.TN : null;
+    }
+    return !isBf16(out) || added != null ? null : transposeB ? Kind.NT : Kind.NN;
+  }
+
+  /**
+   * Puts a product off that can be done together with those of other experts.
+   *
+   * @return whether that is so
+   */
+  private boolean gather(
+      Kind kind,
+      Tensor out,
+      Tensor more,
+      Tensor left,
+      Tensor right,
+      int inner,
+      Tensor bias,
+      Tensor rightSum,
+      boolean accumulate) {
+    if (!device().gpu().lanes().gathers()
+        || (bias != null && kind != Kind.NN && kind != Kind.NN_GELU)) {
+      return false;
+    }
+    GroupedProducts.Product product =
+        new GroupedProducts.Product(
+            kind,
+            out(out),
+            out(more),
+            out.rows(),
+            out.columns(),
+            inner,
+            operand(left),
+            operand(right),
+            in(bias),
+            out(rightSum),
+            accumulate);
+    if (!product.fits()) {
+      return false;
+    }
+    device().gpu().lanes().gather(product);
+    return true;
+  }
+
+  /**
+   * A product of bf16 and float32 that loses nothing of the float32: three bf16 hold all its bits,
+   * so the product is three of bf16, side by side as one. The gate's logits and its gradient are of
+   * this kind.
+   */
+  private void exactProduct(
+      Tensor out,
+      Tensor a,
+      boolean transposeA,
+      Tensor b,
+      boolean transposeB,
+      Tensor added,
+      Tensor bias) {
+    bf16("a", a);
+    if (transposeB) {
+      throw new IllegalArgumentException("b: float32, transposed (expected: as it is)");
+    }
+    int columns = b.columns();
+    try (Tensor parts = device().allocateActivations(b.rows(), 3 * columns);
+        Tensor thirds = device().allocate(out.rows(), 3 * columns);
+        Tensor sum = added == null ? null : device().allocate(out.rows(), columns)) {
+      launch(
+          "split3_f32", Grid.strips(b.rows(), columns, 128), out(parts), in(b), b.rows(), columns);
+      product(thirds, a, transposeA, parts, false, null, null);
+      Tensor to = added == null ? out : sum;
+      launch(
+          "add_thirds",
+          Grid.strips(out.rows(), columns, 128),
+          out(to),
+          in(thirds),
+          in(bias),
+          out.rows(),
+          columns);
+      if (added != null) {
+        if (added != out) {
+          copy(out, added);
+        }
+        add(out, sum);
+      }
+    }
+  }
+
+  /** The bf16 elements of a tensor, or those of its copy, brought up to date. */
+  private long operand(Tensor tensor) {
+    CudaTensor x = CudaTensor.of(tensor);
+    if (isBf16(x)) {
+      return x.address();
+    }
+    Block block = x.block();
+    if (!block.isShadowCurrent()) {
+      if (block.shadow() == 0) {
+        block.allocateShadow();
+      }
+      launch(
+          "cast_f32_bf16",
+          Grid.line(Math.ceilDiv(block.elements(), 4096), 256),
+          block.shadow(),
+          block.address(),
+          block.elements());
+      block.shadowIsCurrent();
+    }
+    return x.shadowAddress();
+  }
+
+  @Override
+  default void linearActivation(
+      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    bf16("out_RF", out_RF);
+    bf16("pre", pre);
+    if (activation == Activation.GELU
+        && pre.size() > 0
+        && gather(Kind.NN_GELU, pre, out_RF, x, w, x.columns(), bias, null, false)) {
+      return;
+    }
+    linear(pre, x, w, bias, null);
+    activationForward(out_RF, pre, activation);
+  }
+
+  @Override
+  default void linearActivationBackward(
+      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+    bf16("dPre", dPre);
+    bf16("pre", pre);
+    if (activation == Activation.GELU
+        && dPre.size() > 0
+        && dY.columns() > 0
+        && isBf16(dY)
+        && gather(Kind.NT_GELU, dPre, pre, dY, w, dY.columns(), null, null, false)) {
+      return;
+    }
+    KernelPart.super.linearActivationBackward(dPre, dY, w, pre, activation);
+  }
+
+  @Override
+  default void weightGradient(
+      Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+    f32("dB_1C", dB_1C);
+    Kind kind = kind(dW, x, true, dOut_RC, false, accumulate ? dW : null);
+    if (kind != null
+        && dW.size() > 0
+        && gather(kind, dW, null, x, dOut_RC, x.rows(), null, dB_1C, accumulate)) {
+      return;
+    }
+    matmul(dW, x, true, dOut_RC, false, accumulate);
+    if (dB_1C != null) {
+      RowSums.sum(device(), dB_1C, dOut_RC, accumulate);
+    }
+  }
+}

@@ -1,0 +1,140 @@
+package troupe.core.tensor.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import troupe.core.tensor.cuda.driver.FakeCuda;
+
+/** Work of one thread beside the main stream, while another asks for what comes after it. */
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class LanesTest {
+  private final FakeCuda cuda = new FakeCuda();
+
+  private CudaDevice open(boolean hopper) {
+    if (!hopper) {
+      cuda.isAmpere();
+    }
+    return new CudaDevice(
+        cuda.driver(),
+        0,
+        Duration.ofSeconds(30),
+        capability -> List.of(new byte[8], new byte[8]),
+        cuda::blas);
+  }
+
+  private List<String> callsSince(int before) {
+    List<String> calls = cuda.calls();
+    return calls.subList(before, calls.size());
+  }
+
+  private static void launch(CudaDevice device) {
+    device.launcher().launch("gelu", Grid.line(1, 32));
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Has a thread be in a lane, about to queue a kernel there, and returns what lets it go on. */
+  private CountDownLatch holdALaunch() {
+    CountDownLatch room = new CountDownLatch(1);
+    cuda.hold("cuLaunchKernel", room);
+    return room;
+  }
+
+  private void awaitCall(String function, int before) {
+    while (!callsSince(before).contains(function)) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldWaitForAKernelThoughTheLaneWasJoinedWhenItWasAboutToBeQueued(boolean hopper)
+      throws InterruptedException {
+    CudaDevice device = open(hopper);
+    CountDownLatch room = holdALaunch();
+    CountDownLatch launched = new CountDownLatch(1);
+    CountDownLatch asked = new CountDownLatch(1);
+    int opened = cuda.calls().size();
+    Thread expert =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () ->
+                    device.concurrently(
+                        0,
+                        () -> {
+                          launch(device);
+                          launched.countDown();
+                          await(asked);
+                        }));
+    awaitCall("cuLaunchKernel", opened);
+    // The lane is joined as it is: without the kernel.
+    device.fence();
+    room.countDown();
+    await(launched);
+    int before = cuda.calls().size();
+    device.fence();
+    assertEquals(
+        List.of("cuEventRecord", "cuStreamWaitEvent", "cuEventCreate", "cuEventRecord"),
+        callsSince(before),
+        "the lane's end, which the main stream waits for, and the point asked for");
+    asked.countDown();
+    expert.join();
+    device.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldKeepTheOrderOfALaneWhenKernelsAreTimedMeanwhile(boolean hopper)
+      throws InterruptedException {
+    CudaDevice device = open(hopper);
+    CountDownLatch room = holdALaunch();
+    CountDownLatch launched = new CountDownLatch(1);
+    CountDownLatch timed = new CountDownLatch(1);
+    CountDownLatch launchedAgain = new CountDownLatch(1);
+    CountDownLatch untimed = new CountDownLatch(1);
+    int opened = cuda.calls().size();
+    Thread expert =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () ->
+                    device.concurrently(
+                        0,
+                        () -> {
+                          launch(device);
+                          launched.countDown();
+                          await(timed);
+                          launch(device);
+                          launchedAgain.countDown();
+                          await(untimed);
+                          launch(device);
+                        }));
+    awaitCall("cuLaunchKernel", opened);
+    device.profiler().begin();
+    room.countDown();
+    await(launched);
+    int before = cuda.calls().size();
+    timed.countDown();
+    await(launchedAgain);
+    assertTrue(callsSince(before).contains("cuStreamWaitEvent"), "main behind the lane");
+    device.profiler().end();
+    before = cuda.calls().size();
+    untimed.countDown();
+    expert.join();
+    assertTrue(callsSince(before).contains("cuStreamWaitEvent"), "the lane behind main");
+    device.close();
+  }
+}

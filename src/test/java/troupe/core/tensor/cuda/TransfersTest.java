@@ -1,0 +1,59 @@
+package troupe.core.tensor.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import troupe.core.tensor.DeviceException;
+import troupe.core.tensor.Tensor;
+import troupe.core.tensor.cuda.driver.FakeCuda;
+
+/** Copies through pinned memory that several streams read; without a GPU. */
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TransfersTest {
+  /** Columns of float32 that fill as much pinned memory as is filled at a time. */
+  private static final int HALF = 2 << 20;
+
+  private final FakeCuda cuda = new FakeCuda();
+  private final Arena arena = Arena.ofAuto();
+
+  private CudaDevice open() {
+    return new CudaDevice(
+        cuda.driver(), 0, Duration.ofMillis(50), capability -> List.of(new byte[8]), cuda::blas);
+  }
+
+  @Test
+  void shouldKeepWhatTheMainStreamHasNotCopiedYetWhenMoreIsReceived() {
+    CudaDevice device = open();
+    cuda.hangsIn(device.gpu().stream());
+    device.allocate(1, 2).set(new float[] {1, 2});
+    MemorySegment come = arena.allocate((long) HALF * Float.BYTES, Float.BYTES);
+    for (int i = 0; i < 3; i++) {
+      device.receive(1, HALF, false, come).close();
+    }
+    assertArrayEquals(new float[] {1, 2}, cuda.copied().getFirst().toArray(ValueLayout.JAVA_FLOAT));
+  }
+
+  @Test
+  void shouldNotReuseMemoryThatALaneHasNotCopiedYet() {
+    CudaDevice device = open();
+    long[] lane = new long[1];
+    Tensor small = device.allocate(1, 2);
+    Tensor large = device.allocate(1, HALF);
+    device.concurrently(
+        0,
+        () -> {
+          lane[0] = device.gpu().stream();
+          small.set(new float[] {1, 2});
+        });
+    cuda.hangsIn(lane[0]);
+    large.set(new float[HALF]);
+    assertThrows(DeviceException.class, () -> large.set(new float[HALF]));
+  }
+}
