@@ -207,8 +207,7 @@ public final class Coordinator {
   private final Patience patience;
   private final PlacementWishes wishes;
   private final Replication replication;
-  private final GivenUp givenUp = new GivenUp();
-  private Set<ActorRef<Host.Command>> present = Set.of();
+  private final Presence presence = new Presence();
   private Phase phase = Phase.GATHERING;
   private int epoch;
   private EpochChange change;
@@ -300,53 +299,35 @@ public final class Coordinator {
   // Who is there, and the way into an epoch.
 
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
-    Set<ActorRef<Host.Command>> before = present;
-    present = givenUp.without(hosts);
-    if (!present.equals(before)) {
+    if (presence.update(hosts)) {
       onPresentChanged();
     }
   }
 
   private void onPresentChanged() {
-    Set<Integer> gone =
-        group == null
-            ? Set.of()
-            : group.nodes().stream()
-                .filter(node -> !present.contains(group.host(node)))
-                .collect(Collectors.toSet());
+    List<Integer> gone = presence.gone(group);
+    String lost = presence.lost(group);
     switch (phase) {
-      case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lostCause());
+      case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lost);
       case PREPARING -> {
-        if (!present.containsAll(change.hosts().values())) {
-          regroup(lostCause());
+        if (!presence.hosts().containsAll(change.hosts().values())) {
+          regroup(lost);
         } else {
           regroupAtBoundary("nodes joined");
         }
       }
       case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> {
         if (gone.stream().anyMatch(node -> !group.isEmpty(node))) {
-          regroup(lostCause());
+          regroup(lost);
         } else if (!gone.isEmpty()) {
           // It had nothing, because it was asked to leave say: no reason to disturb a step.
-          regroupAtBoundary(lostCause());
-        } else if (present.size() > group.nodes().size()) {
+          regroupAtBoundary(lost);
+        } else if (presence.count() > group.nodes().size()) {
           regroupAtBoundary("nodes joined");
         }
       }
       case STOPPED -> {}
     }
-  }
-
-  private String lostCause() {
-    List<String> lost =
-        group == null
-            ? List.of()
-            : group.nodes().stream()
-                .filter(node -> !present.contains(group.host(node)))
-                .map(group::name)
-                .sorted()
-                .toList();
-    return lost.isEmpty() ? "a node was lost" : "lost " + String.join(", ", lost);
   }
 
   /** Has a new epoch begin once the step at hand is committed. */
@@ -364,7 +345,7 @@ public final class Coordinator {
 
   private void regroup(String cause, boolean withDisk) {
     regroupCause = null;
-    if (present.isEmpty()) {
+    if (presence.hosts().isEmpty()) {
       phase = Phase.GATHERING;
       return;
     }
@@ -388,10 +369,10 @@ public final class Coordinator {
             || phase == Phase.REPORTING && change.isPlanned();
     epoch++;
     phase = Phase.REPORTING;
-    change = new EpochChange(epoch, cause, planned, withDisk, present);
+    change = new EpochChange(epoch, cause, planned, withDisk, presence.hosts());
     patience.moved(now());
-    LOG.info("epoch={} reporting hosts={} cause={}", epoch, present.size(), cause);
-    present.forEach(host -> host.tell(new Host.Report(epoch, withDisk, hostEvents)));
+    LOG.info("epoch={} reporting hosts={} cause={}", epoch, presence.count(), cause);
+    presence.tellAll(new Host.Report(epoch, withDisk, hostEvents));
   }
 
   private void onHost(Host.Event event) {
@@ -479,7 +460,7 @@ public final class Coordinator {
       finish(new Outcome.Stopped(committedStep));
       return;
     }
-    if (!change.hasBegun() && present.size() < settings.nodes()) {
+    if (!change.hasBegun() && presence.count() < settings.nodes()) {
       phase = Phase.GATHERING;
       return;
     }
@@ -590,7 +571,7 @@ public final class Coordinator {
   }
 
   private void onRegroup() {
-    boolean nobodyElse = group == null || present.size() <= group.nodes().size();
+    boolean nobodyElse = group == null || presence.count() <= group.nodes().size();
     if (wishes.allLeave() && nobodyElse) {
       onStop();
     } else if (!wishes.leavingNames().isEmpty()) {
@@ -945,12 +926,12 @@ public final class Coordinator {
    * the node.
    */
   private void onNodeFailed(Host.Failed failed) {
-    if (!present.contains(failed.host())) {
+    if (!presence.hosts().contains(failed.host())) {
       return;
     }
     boolean tookPart = group == null || group.nodes().contains(failed.node());
     boolean again = tookPart && failedStep == committedStep + 1;
-    if (present.size() == 1 || again) {
+    if (presence.count() == 1 || again) {
       finish(
           new Outcome.Failed(committedStep, failed.message(), failed.hint(), failed.isMistake()));
       return;
@@ -975,15 +956,14 @@ public final class Coordinator {
 
   private void doWithout(ActorRef<Host.Command> host, String name, String cause) {
     tell(new RunEvent.NodeFailed(name, cause));
-    givenUp.add(host, now());
-    present = givenUp.without(present);
+    presence.giveUp(host, now());
   }
 
   /** An epoch cannot begin: without those who keep it from that it may, if they are few. */
   private void doWithoutLate() {
     Set<ActorRef<Host.Command>> late = change.late();
     double seconds = patience.waited(now()).toMillis() / 1e3;
-    if (late.isEmpty() || 2 * late.size() >= present.size()) {
+    if (late.isEmpty() || 2 * late.size() >= presence.count()) {
       failWaiting();
       return;
     }
@@ -1043,7 +1023,7 @@ public final class Coordinator {
           case IDLE -> replication.mustWait(committedStep);
           case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
-    givenUp.overdue(now()).forEach(settings.expel());
+    presence.overdue(now()).forEach(settings.expel());
     if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
       checkpointsSeen = settings.checkpoints().progress();
       patience.moved(now());
@@ -1062,7 +1042,7 @@ public final class Coordinator {
     if (seconds > config.cluster().joinTimeoutSeconds()) {
       fail(
           "cluster.nodes: %d came within %.0f s (expected: %d)"
-              .formatted(present.size(), seconds, settings.nodes()),
+              .formatted(presence.count(), seconds, settings.nodes()),
           "start the others, see why they could not join, or lower cluster.nodes");
     }
   }
@@ -1124,8 +1104,7 @@ public final class Coordinator {
   /** A message may be lost with a connection; everything may be said twice. */
   private void askAgain() {
     switch (phase) {
-      case REPORTING ->
-          present.forEach(host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
+      case REPORTING -> presence.tellAll(new Host.Report(epoch, change.withDisk(), hostEvents));
       case PREPARING ->
           change
               .hosts()
@@ -1168,7 +1147,7 @@ public final class Coordinator {
     try {
       listener.finished(outcome);
     } finally {
-      present.forEach(host -> host.tell(new Host.Finish(outcome)));
+      presence.tellAll(new Host.Finish(outcome));
     }
   }
 
