@@ -22,9 +22,6 @@ import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.EpochPlanner;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.ExpertId;
-import troupe.coordinator.placement.Moves;
-import troupe.coordinator.placement.NodeInfo;
-import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
@@ -499,7 +496,7 @@ public final class Coordinator {
     if (committedStep < from) {
       tell(new RunEvent.RolledBack(committedStep, from));
     }
-    tellMoves();
+    wishes.begin(plan).forEach(this::tell);
     boolean secured = committedStep == 0 || checkpoints.written() == committedStep;
     replication.restart(committedStep, group.nodes().size() > 1, secured);
     // However many come, go or move at a boundary: no step has failed by it.
@@ -540,28 +537,6 @@ public final class Coordinator {
     committedStep = step;
   }
 
-  private void tellMoves() {
-    Placement before = wishes.begin(group.plan());
-    if (before == null) {
-      return;
-    }
-    Moves moves = Moves.between(before, group.placement());
-    moves
-        .experts()
-        .forEach(
-            move ->
-                tell(
-                    new RunEvent.ExpertMoved(
-                        move.expert(), wishes.name(move.from()), wishes.name(move.to()))));
-    moves
-        .ranks()
-        .forEach(
-            move ->
-                tell(
-                    new RunEvent.RankMoved(
-                        move.rank(), wishes.name(move.from()), wishes.name(move.to()))));
-  }
-
   private void onLeaving(int node) {
     if (wishes.leaving(node)) {
       timers.startSingleTimer(Regroup.class, new Regroup(), LEAVING_TOGETHER);
@@ -579,13 +554,8 @@ public final class Coordinator {
     }
   }
 
-  /** Whoever wants to go and has nothing any more may. */
   private void releaseLeaving() {
-    for (NodeInfo node : group.plan().nodes()) {
-      if (wishes.isLeaving(node.node()) && group.isEmpty(node.node())) {
-        group.tell(node.node(), new Host.Release(epoch));
-      }
-    }
+    wishes.mayGo(group).forEach(node -> group.tell(node, new Host.Release(epoch)));
   }
 
   private Host.Answer onMove(Host.MoveAsked move) {
@@ -594,18 +564,10 @@ public final class Coordinator {
           "training does not go on at this moment", "try again when steps are committed");
     }
     ExpertId expert = new ExpertId(move.layer(), move.expert());
-    Integer to = group.node(move.toNode());
-    if (!group.hasExpert(expert)) {
-      return new Host.Refused(
-          "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
-          "metrics.jsonl names all experts in the line of each placement");
+    Host.Refused refused = wishes.move(expert, move.toNode(), group);
+    if (refused != null) {
+      return refused;
     }
-    if (to == null || wishes.isLeaving(to)) {
-      return new Host.Refused(
-          "node: " + move.toNode() + " (expected: one of " + group.names() + ")",
-          "nodes.json of the run names all nodes");
-    }
-    wishes.move(expert, to);
     String cause = "expert " + expert + " moves to " + move.toNode();
     regroupAtBoundary(cause);
     return new Host.Accepted(cause + " after the step at hand");
