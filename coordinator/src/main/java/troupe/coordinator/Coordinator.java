@@ -7,8 +7,6 @@ import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.TimerScheduler;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -199,7 +197,7 @@ public final class Coordinator {
   private final Settings settings;
   private final RunConfig config;
   private final RunListener listener;
-  private final Deque<RunTask> tasks;
+  private final Agenda agenda;
   private final ActorRef<Host.Event> hostEvents;
   private final Patience patience;
   private final PlacementWishes wishes;
@@ -225,8 +223,6 @@ public final class Coordinator {
   private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
   private Outcome ending;
-  private boolean validationDue;
-  private RunTask.Train trained;
   private StepReport decidedReport;
   private TrainingStep step;
   private EvaluationTally evaluation;
@@ -238,7 +234,7 @@ public final class Coordinator {
     this.settings = settings;
     this.config = settings.config();
     this.listener = settings.listener();
-    this.tasks = new ArrayDeque<>(settings.tasks());
+    this.agenda = new Agenda(config, settings.tasks());
     this.hostEvents = context.messageAdapter(Host.Event.class, FromHost::new);
     this.patience = new Patience(config.cluster().replyTimeoutSeconds(), now());
     this.wishes = new PlacementWishes(config);
@@ -518,18 +514,14 @@ public final class Coordinator {
       committedNs = now();
       checkpoints = new CheckpointProgress(settings.checkpoints(), change.diskStep());
     } else if (step < committedStep) {
-      validationDue = false;
+      agenda.rolledBack(step);
       checkpoints.rolledBack(step);
-      if (trained != null && step < trained.lastStep()) {
-        tasks.addFirst(trained);
-        trained = null;
-      }
     } else if (step > committedStep) {
       // Everybody had applied the step, only nobody was there to say so.
       tries = 0;
       committedNs = now();
       if (decidedReport != null && decidedReport.step() == step) {
-        validationDue = isValidated(step);
+        agenda.committed(step);
         listener.committed(decidedReport);
       }
     }
@@ -590,8 +582,7 @@ public final class Coordinator {
       finishWithCheckpoint(new Outcome.Stopped(committedStep));
       return;
     }
-    RunTask task = tasks.peek();
-    switch (task) {
+    switch (agenda.next()) {
       case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
       case RunTask.Train train -> nextOfTraining(train);
       case RunTask.Evaluate evaluate -> evaluate(evaluate.batches());
@@ -600,17 +591,14 @@ public final class Coordinator {
   }
 
   private void nextOfTraining(RunTask.Train train) {
-    if (validationDue) {
-      evaluate(config.evaluate().batches());
-    } else if (committedStep < train.lastStep()) {
+    if (committedStep < train.lastStep()) {
       checkpointIfDue();
       replicateIfDue();
       if (!replication.mustWait(committedStep)) {
         beginStep();
       }
     } else {
-      tasks.remove();
-      trained = train;
+      agenda.trained();
       beginCheckpoint();
       next();
     }
@@ -772,7 +760,7 @@ public final class Coordinator {
     committedStep = step.step();
     committedNs = now();
     tries = 0;
-    validationDue = isValidated(committedStep);
+    agenda.committed(committedStep);
     StepReport report = step.report(committedNs);
     patience.took(report.stepTimeNs());
     listener.committed(report);
@@ -785,11 +773,6 @@ public final class Coordinator {
       regroupCause = rebalance;
     }
     next();
-  }
-
-  private boolean isValidated(long step) {
-    int every = config.evaluate().every();
-    return every > 0 && (step % every == 0 || step == config.train().steps());
   }
 
   // Validation and generation.
@@ -810,11 +793,7 @@ public final class Coordinator {
     if (!evaluation.add(evaluated)) {
       return;
     }
-    if (tasks.peek() instanceof RunTask.Evaluate) {
-      tasks.remove();
-    } else {
-      validationDue = false;
-    }
+    agenda.evaluated();
     listener.evaluated(committedStep, evaluation.loss(), evaluation.tokens());
     next();
   }
@@ -829,7 +808,7 @@ public final class Coordinator {
 
   private void onGenerated(RouterActor.Generated generated) {
     if (phase == Phase.GENERATING && generated.epoch() == epoch && generated.id() == evaluationId) {
-      tasks.remove();
+      agenda.generated();
       listener.generated(generated.tokens());
       next();
     }
@@ -1073,12 +1052,8 @@ public final class Coordinator {
               .values()
               .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
       case TRAINING -> step.askAgain(patience.timeout());
-      case EVALUATING ->
-          evaluate(
-              tasks.peek() instanceof RunTask.Evaluate task
-                  ? task.batches()
-                  : config.evaluate().batches());
-      case GENERATING -> generate((RunTask.Generate) tasks.peek());
+      case EVALUATING -> evaluate(((RunTask.Evaluate) agenda.next()).batches());
+      case GENERATING -> generate((RunTask.Generate) agenda.next());
       case IDLE -> replicate(); // As everything is now: what was asked for is gone.
       case GATHERING, ENDING, STOPPED -> {}
     }
