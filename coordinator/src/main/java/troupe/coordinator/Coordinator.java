@@ -184,20 +184,12 @@ public final class Coordinator {
   /** When one node is asked to go, others often are: within this time they count as together. */
   private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
 
-  /**
-   * Evaluations and generations number their passes from here up, so that no step has the same
-   * number.
-   */
-  private static final long FIRST_EVALUATION_ID = 1L << 40;
-
-  /** Most passes of one evaluation or generation. */
-  private static final long EVALUATION_IDS = 1L << 24;
-
   private final TimerScheduler<Command> timers;
   private final Settings settings;
   private final RunConfig config;
   private final RunListener listener;
   private final Agenda agenda;
+  private final Inference inference;
   private final ActorRef<Host.Event> hostEvents;
   private final Patience patience;
   private final PlacementWishes wishes;
@@ -220,12 +212,10 @@ public final class Coordinator {
   private Recovery recovery;
   private long committedStep;
   private CheckpointProgress checkpoints;
-  private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
   private Outcome ending;
   private StepReport decidedReport;
   private TrainingStep step;
-  private EvaluationTally evaluation;
   private long committedNs;
 
   private Coordinator(
@@ -235,6 +225,7 @@ public final class Coordinator {
     this.config = settings.config();
     this.listener = settings.listener();
     this.agenda = new Agenda(config, settings.tasks());
+    this.inference = new Inference(config.train().ranks());
     this.hostEvents = context.messageAdapter(Host.Event.class, FromHost::new);
     this.patience = new Patience(config.cluster().replyTimeoutSeconds(), now());
     this.wishes = new PlacementWishes(config);
@@ -354,7 +345,6 @@ public final class Coordinator {
     }
     timers.cancel(RetryCheckpoint.class);
     step = null;
-    evaluation = null;
     ending = null;
     boolean planned =
         phase == Phase.GATHERING
@@ -585,7 +575,7 @@ public final class Coordinator {
     switch (agenda.next()) {
       case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
       case RunTask.Train train -> nextOfTraining(train);
-      case RunTask.Evaluate evaluate -> evaluate(evaluate.batches());
+      case RunTask.Evaluate evaluate -> evaluate(evaluate);
       case RunTask.Generate generate -> generate(generate);
     }
   }
@@ -689,23 +679,12 @@ public final class Coordinator {
   private void onRouter(RouterActor.Event event) {
     int heard = heard();
     switch (event) {
-      case RouterActor.Routed routed -> {
-        if (isAtHand(routed.epoch(), routed.step())) {
-          step.onRouted(routed);
-        }
-      }
-      case RouterActor.GradientReady ready -> {
-        if (isAtHand(ready.epoch(), ready.step())) {
-          step.onReady(ready);
-          decideIfReady();
-        }
-      }
-      case RouterActor.Applied applied -> {
-        if (isAtHand(applied.epoch(), applied.step())) {
-          step.onApplied(applied);
-          commitIfApplied();
-        }
-      }
+      case RouterActor.Routed routed ->
+          inStep(routed.epoch(), routed.step(), () -> step.onRouted(routed));
+      case RouterActor.GradientReady ready ->
+          inStep(ready.epoch(), ready.step(), () -> step.onReady(ready));
+      case RouterActor.Applied applied ->
+          inStep(applied.epoch(), applied.step(), () -> step.onApplied(applied));
       case RouterActor.Evaluated evaluated -> onEvaluated(evaluated);
       case RouterActor.Generated generated -> onGenerated(generated);
       case RouterActor.Late late -> onLate(late);
@@ -726,37 +705,29 @@ public final class Coordinator {
   private void onExpert(ExpertActor.Event event) {
     int heard = heard();
     switch (event) {
-      case ExpertActor.GradientReady ready -> {
-        if (isAtHand(ready.epoch(), ready.step())) {
-          step.onReady(ready);
-          decideIfReady();
-        }
-      }
-      case ExpertActor.Applied applied -> {
-        if (isAtHand(applied.epoch(), applied.step())) {
-          step.onApplied(applied);
-          commitIfApplied();
-        }
-      }
+      case ExpertActor.GradientReady ready ->
+          inStep(ready.epoch(), ready.step(), () -> step.onReady(ready));
+      case ExpertActor.Applied applied ->
+          inStep(applied.epoch(), applied.step(), () -> step.onApplied(applied));
       case ExpertActor.Restarted restarted -> onExpertRestarted(restarted);
     }
     movedIfHeardMoreThan(heard);
   }
 
-  private boolean isAtHand(int ofEpoch, long number) {
-    return phase == Phase.TRAINING && step.isOf(ofEpoch, number);
-  }
-
-  private void decideIfReady() {
-    if (step.canDecide() && !step.decide()) {
-      diverged(step.divergedOwner());
-    }
-  }
-
-  private void commitIfApplied() {
-    if (!step.isCommitted()) {
+  /** Takes a report of the step at hand, which may be the last that was awaited. */
+  private void inStep(int ofEpoch, long number, Runnable report) {
+    if (phase != Phase.TRAINING || !step.isOf(ofEpoch, number)) {
       return;
     }
+    report.run();
+    if (step.canDecide() && !step.decide()) {
+      diverged(step.divergedOwner());
+    } else if (step.isCommitted()) {
+      commit();
+    }
+  }
+
+  private void commit() {
     committedStep = step.step();
     committedNs = now();
     tries = 0;
@@ -777,46 +748,34 @@ public final class Coordinator {
 
   // Validation and generation.
 
-  private void evaluate(int batches) {
+  private void evaluate(RunTask.Evaluate task) {
     phase = Phase.EVALUATING;
-    evaluation = new EvaluationTally(nextEvaluationId(), config.train().ranks());
-    group.tellRouters(new RouterActor.Evaluate(epoch, evaluation.id(), batches));
+    inference.evaluate(group, task.batches());
   }
 
   private void onEvaluated(RouterActor.Evaluated evaluated) {
-    if (phase != Phase.EVALUATING
-        || evaluated.epoch() != epoch
-        || evaluated.id() != evaluation.id()) {
-      return;
+    if (phase == Phase.EVALUATING && inference.isOf(evaluated.epoch(), evaluated.id())) {
+      patience.moved(now());
+      EvaluationTally tally = inference.tally();
+      if (tally.add(evaluated)) {
+        agenda.evaluated();
+        listener.evaluated(committedStep, tally.loss(), tally.tokens());
+        next();
+      }
     }
-    patience.moved(now());
-    if (!evaluation.add(evaluated)) {
-      return;
-    }
-    agenda.evaluated();
-    listener.evaluated(committedStep, evaluation.loss(), evaluation.tokens());
-    next();
   }
 
   private void generate(RunTask.Generate task) {
     phase = Phase.GENERATING;
-    group.tellRouter(
-        0,
-        new RouterActor.Generate(
-            epoch, nextEvaluationId(), task.prompt(), task.count(), task.stop(), task.sampling()));
+    inference.generate(group, task);
   }
 
   private void onGenerated(RouterActor.Generated generated) {
-    if (phase == Phase.GENERATING && generated.epoch() == epoch && generated.id() == evaluationId) {
+    if (phase == Phase.GENERATING && inference.isOf(generated.epoch(), generated.id())) {
       agenda.generated();
       listener.generated(generated.tokens());
       next();
     }
-  }
-
-  private long nextEvaluationId() {
-    evaluationId += EVALUATION_IDS;
-    return evaluationId;
   }
 
   // What goes wrong.
@@ -830,8 +789,7 @@ public final class Coordinator {
     patience.moved(now());
     switch (phase) {
       case TRAINING -> step.onRestarted(restarted);
-      case EVALUATING, GENERATING ->
-          group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      case EVALUATING, GENERATING -> inference.onRestarted(restarted.layer(), restarted.expert());
       case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
@@ -1032,8 +990,7 @@ public final class Coordinator {
     return switch (phase) {
       case REPORTING, PREPARING -> change.missing();
       case TRAINING -> step.missing();
-      case EVALUATING -> evaluation.missing(group);
-      case GENERATING -> group.whereIs(0);
+      case EVALUATING, GENERATING -> inference.missing();
       case IDLE ->
           "copies of "
               + String.join(
@@ -1052,7 +1009,7 @@ public final class Coordinator {
               .values()
               .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
       case TRAINING -> step.askAgain(patience.timeout());
-      case EVALUATING -> evaluate(((RunTask.Evaluate) agenda.next()).batches());
+      case EVALUATING -> evaluate((RunTask.Evaluate) agenda.next());
       case GENERATING -> generate((RunTask.Generate) agenda.next());
       case IDLE -> replicate(); // As everything is now: what was asked for is gone.
       case GATHERING, ENDING, STOPPED -> {}
