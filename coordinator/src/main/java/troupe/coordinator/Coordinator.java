@@ -173,13 +173,8 @@ public final class Coordinator {
   /** Deadlines in a row that pass without any event before a new epoch is tried. */
   private static final int MAX_DEADLINES = 3;
 
-  /** So often a step is tried before a run is given up, each time in a new epoch. */
-  private static final int MAX_TRIES = 4;
-
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
-
-  private static final long NONE = -1;
 
   /** When one node is asked to go, others often are: within this time they count as together. */
   private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
@@ -195,28 +190,19 @@ public final class Coordinator {
   private final PlacementWishes wishes;
   private final Replication replication;
   private final Presence presence = new Presence();
+  private final RunProgress progress = new RunProgress();
   private Phase phase = Phase.GATHERING;
   private int epoch;
   private EpochChange change;
   private Group group;
   private String regroupCause;
 
-  /** How often the step at hand has failed. */
-  private int tries;
-
-  /** The last step in which a node failed. */
-  private long failedStep = NONE;
-
   private long checkpointsSeen;
 
-  private Recovery recovery;
-  private long committedStep;
   private CheckpointProgress checkpoints;
   private boolean stopping;
   private Outcome ending;
-  private StepReport decidedReport;
   private TrainingStep step;
-  private long committedNs;
 
   private Coordinator(
       ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
@@ -255,7 +241,7 @@ public final class Coordinator {
       obey(command);
     } catch (RuntimeException e) {
       // Nobody supervises the coordinator: without this its run would wait for it for ever.
-      LOG.error("coordinator failed step={}", committedStep + 1, e);
+      LOG.error("coordinator failed step={}", progress.step() + 1, e);
       fail(
           "coordinator: " + e,
           "the run's log has the stack trace; resume=true goes on from the last checkpoint");
@@ -333,15 +319,15 @@ public final class Coordinator {
       phase = Phase.GATHERING;
       return;
     }
-    if (recovery == null && group != null) {
-      recovery = new Recovery(committedStep, committedNs);
+    if (group != null) {
+      progress.interrupted();
     }
     if (checkpoints != null) {
       checkpoints.abandon();
     }
     if (phase == Phase.TRAINING && step.isDecided()) {
       // If all have applied it by the time they report, it is committed after all.
-      decidedReport = step.report(now());
+      progress.decided(step.report(now()));
     }
     timers.cancel(RetryCheckpoint.class);
     step = null;
@@ -440,7 +426,7 @@ public final class Coordinator {
     wishes.reported(change.reports().values());
     stopping |= wishes.allLeave();
     if (stopping && group == null && !change.hasBegun()) {
-      finish(new Outcome.Stopped(committedStep));
+      finish(new Outcome.Stopped(progress.step()));
       return;
     }
     if (!change.hasBegun() && presence.count() < settings.nodes()) {
@@ -464,7 +450,7 @@ public final class Coordinator {
     EpochPlan plan = change.plan();
     group = new Group(plan, change.hosts());
     phase = Phase.IDLE;
-    long from = committedStep;
+    long from = progress.step();
     goOnFrom(plan.step(), first);
     listener.epochBegan(plan, group.name(settings.node()));
     if (change.hasBegun()) {
@@ -472,25 +458,24 @@ public final class Coordinator {
       if (first) {
         tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
         from = change.newestStep();
-        recovery = new Recovery(from, now() - change.quietMs() * 1_000_000);
+        progress.takeOver(from, now() - change.quietMs() * 1_000_000);
         cause = change.lost().isEmpty() ? cause : "lost " + String.join(", ", change.lost());
       }
-      tell(new RunEvent.EpochBegan(epoch, cause, committedStep));
+      tell(new RunEvent.EpochBegan(epoch, cause, progress.step()));
     } else {
-      tell(new RunEvent.Began(committedStep, group.nodeNames()));
+      tell(new RunEvent.Began(progress.step(), group.nodeNames()));
     }
-    if (committedStep < from) {
-      tell(new RunEvent.RolledBack(committedStep, from));
+    if (progress.step() < from) {
+      tell(new RunEvent.RolledBack(progress.step(), from));
     }
     wishes.begin(plan).forEach(this::tell);
-    boolean secured = committedStep == 0 || checkpoints.written() == committedStep;
-    replication.restart(committedStep, group.nodes().size() > 1, secured);
+    boolean secured = progress.step() == 0 || checkpoints.written() == progress.step();
+    replication.restart(progress.step(), group.nodes().size() > 1, secured);
     // However many come, go or move at a boundary: no step has failed by it.
-    tries += change.isPlanned() ? 0 : 1;
-    if (tries >= MAX_TRIES) {
+    if (!change.isPlanned() && progress.failed()) {
       fail(
           "step %d was tried %d times, the last time after: %s"
-              .formatted(committedStep + 1, MAX_TRIES, change.cause()),
+              .formatted(progress.step() + 1, RunProgress.MAX_TRIES, change.cause()),
           "the run's log says what happened each time; resume=true goes on from the last checkpoint");
       return;
     }
@@ -499,24 +484,20 @@ public final class Coordinator {
   }
 
   /** Everybody is at the step of a plan: before, at or after the newest one that was committed. */
-  private void goOnFrom(long step, boolean first) {
+  private void goOnFrom(long from, boolean first) {
+    long before = progress.step();
+    StepReport finished = progress.goOnFrom(from, now());
     if (first) {
-      committedNs = now();
+      progress.begin(now());
       checkpoints = new CheckpointProgress(settings.checkpoints(), change.diskStep());
-    } else if (step < committedStep) {
-      agenda.rolledBack(step);
-      checkpoints.rolledBack(step);
-    } else if (step > committedStep) {
+    } else if (from < before) {
+      agenda.rolledBack(from);
+      checkpoints.rolledBack(from);
+    } else if (finished != null) {
       // Everybody had applied the step, only nobody was there to say so.
-      tries = 0;
-      committedNs = now();
-      if (decidedReport != null && decidedReport.step() == step) {
-        agenda.committed(step);
-        listener.committed(decidedReport);
-      }
+      agenda.committed(from);
+      listener.committed(finished);
     }
-    decidedReport = null;
-    committedStep = step;
   }
 
   private void onLeaving(int node) {
@@ -569,11 +550,11 @@ public final class Coordinator {
       return;
     }
     if (stopping) {
-      finishWithCheckpoint(new Outcome.Stopped(committedStep));
+      finishWithCheckpoint(new Outcome.Stopped(progress.step()));
       return;
     }
     switch (agenda.next()) {
-      case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
+      case null -> finishWithCheckpoint(new Outcome.Completed(progress.step()));
       case RunTask.Train train -> nextOfTraining(train);
       case RunTask.Evaluate evaluate -> evaluate(evaluate);
       case RunTask.Generate generate -> generate(generate);
@@ -581,10 +562,10 @@ public final class Coordinator {
   }
 
   private void nextOfTraining(RunTask.Train train) {
-    if (committedStep < train.lastStep()) {
+    if (progress.step() < train.lastStep()) {
       checkpointIfDue();
       replicateIfDue();
-      if (!replication.mustWait(committedStep)) {
+      if (!replication.mustWait(progress.step())) {
         beginStep();
       }
     } else {
@@ -595,19 +576,19 @@ public final class Coordinator {
   }
 
   private void replicateIfDue() {
-    if (replication.isDue(committedStep)) {
+    if (replication.isDue(progress.step())) {
       replicate();
     }
   }
 
   private void replicate() {
-    replication.begin(committedStep, group.nodes());
-    group.tellAll(new Host.Replicate(epoch, committedStep));
+    replication.begin(progress.step(), group.nodes());
+    group.tellAll(new Host.Replicate(epoch, progress.step()));
   }
 
   private void onReplicated(Host.Replicated replicated) {
     if (isAtWork()
-        && replication.onReplicated(replicated.node(), replicated.step(), committedStep)) {
+        && replication.onReplicated(replicated.node(), replicated.step(), progress.step())) {
       group.tellAll(new Host.Keep(epoch, replicated.step()));
       if (phase == Phase.IDLE) {
         next();
@@ -616,19 +597,19 @@ public final class Coordinator {
   }
 
   private void checkpointIfDue() {
-    if (checkpoints.isDue(config.checkpoint().every(), committedStep) && !beginCheckpoint()) {
+    if (checkpoints.isDue(config.checkpoint().every(), progress.step()) && !beginCheckpoint()) {
       notice(
           "checkpoint of step %d skipped: earlier ones are still being written"
-              .formatted(committedStep));
+              .formatted(progress.step()));
     }
   }
 
   private boolean beginCheckpoint() {
-    return checkpoints.begin(epoch, committedStep, this::collectCheckpoint);
+    return checkpoints.begin(epoch, progress.step(), this::collectCheckpoint);
   }
 
   private void collectCheckpoint() {
-    group.tellAll(new Host.Checkpoint(epoch, committedStep, settings.node()));
+    group.tellAll(new Host.Checkpoint(epoch, progress.step(), settings.node()));
   }
 
   /** Ends once the last committed step is on the disk, or cannot be. */
@@ -637,20 +618,20 @@ public final class Coordinator {
     ending = outcome;
     if (!beginCheckpoint()) {
       timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
-    } else if (checkpoints.hasEnded(committedStep)) {
+    } else if (checkpoints.hasEnded(progress.step())) {
       finishIfWritten();
     }
   }
 
   private void finishIfWritten() {
-    if (checkpoints.written() == committedStep) {
+    if (checkpoints.written() == progress.step()) {
       finish(ending);
       return;
     }
     CheckpointEnded failed = checkpoints.failure();
     fail(
         "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-            .formatted(committedStep, failed.failure(), checkpoints.written()),
+            .formatted(progress.step(), failed.failure(), checkpoints.written()),
         failed.hint());
   }
 
@@ -663,7 +644,7 @@ public final class Coordinator {
           "checkpoint of step %d failed: %s. HINT: %s"
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
-    if (phase == Phase.ENDING && checkpoints.hasEnded(committedStep)) {
+    if (phase == Phase.ENDING && checkpoints.hasEnded(progress.step())) {
       finishIfWritten();
     }
   }
@@ -672,7 +653,7 @@ public final class Coordinator {
 
   private void beginStep() {
     phase = Phase.TRAINING;
-    step = new TrainingStep(config, group, committedStep + 1, now());
+    step = new TrainingStep(config, group, progress.step() + 1, now());
     step.begin(patience.timeout());
   }
 
@@ -728,16 +709,15 @@ public final class Coordinator {
   }
 
   private void commit() {
-    committedStep = step.step();
-    committedNs = now();
-    tries = 0;
-    agenda.committed(committedStep);
+    long committedNs = now();
+    progress.committed(step.step(), committedNs);
+    agenda.committed(step.step());
     StepReport report = step.report(committedNs);
     patience.took(report.stepTimeNs());
     listener.committed(report);
-    if (recovery != null) {
-      tell(recovery.ended(committedStep, now()));
-      recovery = null;
+    RunEvent.Recovered recovered = progress.recovered(now());
+    if (recovered != null) {
+      tell(recovered);
     }
     String rebalance = wishes.committed(report);
     if (rebalance != null) {
@@ -759,7 +739,7 @@ public final class Coordinator {
       EvaluationTally tally = inference.tally();
       if (tally.add(evaluated)) {
         agenda.evaluated();
-        listener.evaluated(committedStep, tally.loss(), tally.tokens());
+        listener.evaluated(progress.step(), tally.loss(), tally.tokens());
         next();
       }
     }
@@ -801,15 +781,15 @@ public final class Coordinator {
       case TRAINING, EVALUATING, GENERATING -> {
         if (phase == Phase.TRAINING && step.isDecided()) {
           step.apply();
-        } else if (isLastTry()) {
+        } else if (progress.isLastTry()) {
           fail(
               "%s: %s failed %d times: %s"
                   .formatted(
                       who,
                       phase == Phase.TRAINING
-                          ? "step " + (committedStep + 1)
-                          : "an evaluation after step " + committedStep,
-                      MAX_TRIES,
+                          ? "step " + (progress.step() + 1)
+                          : "an evaluation after step " + progress.step(),
+                      RunProgress.MAX_TRIES,
                       restarted.cause()),
               "the run's log has the stack traces; resume=true goes on from the last checkpoint");
         } else {
@@ -829,14 +809,14 @@ public final class Coordinator {
       return;
     }
     boolean tookPart = group == null || group.nodes().contains(failed.node());
-    boolean again = tookPart && failedStep == committedStep + 1;
+    boolean again = tookPart && progress.hasLostNode();
     if (presence.count() == 1 || again) {
       finish(
-          new Outcome.Failed(committedStep, failed.message(), failed.hint(), failed.isMistake()));
+          new Outcome.Failed(progress.step(), failed.message(), failed.hint(), failed.isMistake()));
       return;
     }
     if (tookPart) {
-      failedStep = committedStep + 1;
+      progress.lostNode();
     }
     String name =
         group != null && tookPart ? group.name(failed.node()) : change.name(failed.host());
@@ -846,7 +826,7 @@ public final class Coordinator {
         .tell(
             new Host.Finish(
                 new Outcome.Failed(
-                    committedStep,
+                    progress.step(),
                     failed.message(),
                     failed.hint() + "; the run goes on on the other nodes",
                     failed.isMistake())));
@@ -875,10 +855,6 @@ public final class Coordinator {
     regroup("no answer from " + names);
   }
 
-  private boolean isLastTry() {
-    return tries + 1 >= MAX_TRIES;
-  }
-
   private void onLate(RouterActor.Late late) {
     if (late.epoch() == epoch && group != null) {
       String who =
@@ -899,7 +875,7 @@ public final class Coordinator {
 
   private void diverged(String where) {
     fail(
-        "step " + (committedStep + 1) + " is not finite: " + where,
+        "step " + (progress.step() + 1) + " is not finite: " + where,
         "lower schedule.learning_rate or optimizer.clip; resume=true goes on from the last checkpoint");
   }
 
@@ -909,7 +885,7 @@ public final class Coordinator {
     boolean nothingToLose =
         phase == Phase.GATHERING || phase == Phase.PREPARING && !change.hasBegun();
     if (group == null && nothingToLose) {
-      finish(new Outcome.Stopped(committedStep));
+      finish(new Outcome.Stopped(progress.step()));
     } else if (phase == Phase.IDLE) {
       next();
     }
@@ -919,7 +895,7 @@ public final class Coordinator {
     boolean waiting =
         switch (phase) {
           case GATHERING, STOPPED -> false;
-          case IDLE -> replication.mustWait(committedStep);
+          case IDLE -> replication.mustWait(progress.step());
           case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
     presence.overdue(now()).forEach(settings.expel());
@@ -957,7 +933,7 @@ public final class Coordinator {
       askAgain();
     } else if (phase == Phase.REPORTING || phase == Phase.PREPARING) {
       doWithoutLate();
-    } else if (isLastTry()) {
+    } else if (progress.isLastTry()) {
       failWaiting();
     } else {
       regroup("no answer from " + missing);
@@ -968,21 +944,21 @@ public final class Coordinator {
     fail(
         "nothing has moved for %.0f s in %s of step %d: waiting for %s"
             .formatted(
-                patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing()),
+                patience.waited(now()).toMillis() / 1e3, phase, progress.step() + 1, missing()),
         "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
   }
 
   /** What was lost on its way to the disk does not come by itself; a disk may be stuck for good. */
   private void onLateCheckpoint() {
     if (patience.deadlines() < MAX_DEADLINES) {
-      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+      checkpoints.askAgain(progress.step(), this::collectCheckpoint);
       return;
     }
     checkpoints.giveUp("nothing of it has come or was written any more");
     fail(
         "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
             .formatted(
-                committedStep, patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
+                progress.step(), patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
         "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
   }
 
@@ -1031,7 +1007,7 @@ public final class Coordinator {
   }
 
   private void fail(String message, String hint) {
-    finish(new Outcome.Failed(committedStep, message, hint));
+    finish(new Outcome.Failed(progress.step(), message, hint));
   }
 
   private void finish(Outcome outcome) {
