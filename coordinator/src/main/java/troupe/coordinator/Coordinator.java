@@ -170,9 +170,6 @@ public final class Coordinator {
   /** How often to look whether anything moves: late ones are named so much after their deadline. */
   private static final Duration CHECK_INTERVAL = Duration.ofMillis(500);
 
-  /** Deadlines in a row that pass without any event before a new epoch is tried. */
-  private static final int MAX_DEADLINES = 3;
-
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
 
@@ -196,8 +193,6 @@ public final class Coordinator {
   private EpochChange change;
   private Group group;
   private String regroupCause;
-
-  private long checkpointsSeen;
 
   private CheckpointProgress checkpoints;
   private boolean stopping;
@@ -338,10 +333,10 @@ public final class Coordinator {
             || phase == Phase.REPORTING && change.isPlanned();
     epoch++;
     phase = Phase.REPORTING;
-    change = new EpochChange(epoch, cause, planned, withDisk, presence.hosts());
+    change = new EpochChange(epoch, cause, planned, withDisk, presence.hosts(), hostEvents);
     patience.moved(now());
     LOG.info("epoch={} reporting hosts={} cause={}", epoch, presence.count(), cause);
-    presence.tellAll(new Host.Report(epoch, withDisk, hostEvents));
+    change.ask();
   }
 
   private void onHost(Host.Event event) {
@@ -397,10 +392,6 @@ public final class Coordinator {
     };
   }
 
-  private int heard() {
-    return step == null ? 0 : step.heard();
-  }
-
   /** Whether something has moved: who only repeats an answer may wait for ever for another's. */
   private boolean isNews(Host.Event event) {
     return switch (event) {
@@ -440,9 +431,9 @@ public final class Coordinator {
       regroup(change.cause(), true);
       return;
     }
-    change.planned(plan);
     phase = Phase.PREPARING;
-    change.hosts().values().forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
+    change.planned(plan);
+    change.ask();
   }
 
   private void beginEpoch() {
@@ -619,20 +610,8 @@ public final class Coordinator {
     if (!beginCheckpoint()) {
       timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
     } else if (checkpoints.hasEnded(progress.step())) {
-      finishIfWritten();
+      finish(checkpoints.outcome(progress.step(), ending));
     }
-  }
-
-  private void finishIfWritten() {
-    if (checkpoints.written() == progress.step()) {
-      finish(ending);
-      return;
-    }
-    CheckpointEnded failed = checkpoints.failure();
-    fail(
-        "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-            .formatted(progress.step(), failed.failure(), checkpoints.written()),
-        failed.hint());
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
@@ -645,7 +624,7 @@ public final class Coordinator {
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
     if (phase == Phase.ENDING && checkpoints.hasEnded(progress.step())) {
-      finishIfWritten();
+      finish(checkpoints.outcome(progress.step(), ending));
     }
   }
 
@@ -658,7 +637,6 @@ public final class Coordinator {
   }
 
   private void onRouter(RouterActor.Event event) {
-    int heard = heard();
     switch (event) {
       case RouterActor.Routed routed ->
           inStep(routed.epoch(), routed.step(), () -> step.onRouted(routed));
@@ -673,18 +651,9 @@ public final class Coordinator {
       case RouterActor.Diverged diverged -> onDiverged(diverged);
       case RouterActor.Restarted restarted -> onRouterRestarted(restarted);
     }
-    movedIfHeardMoreThan(heard);
-  }
-
-  /** Who reports something once more has not moved, nor has who waits. */
-  private void movedIfHeardMoreThan(int before) {
-    if (heard() > before) {
-      patience.moved(now());
-    }
   }
 
   private void onExpert(ExpertActor.Event event) {
-    int heard = heard();
     switch (event) {
       case ExpertActor.GradientReady ready ->
           inStep(ready.epoch(), ready.step(), () -> step.onReady(ready));
@@ -692,7 +661,6 @@ public final class Coordinator {
           inStep(applied.epoch(), applied.step(), () -> step.onApplied(applied));
       case ExpertActor.Restarted restarted -> onExpertRestarted(restarted);
     }
-    movedIfHeardMoreThan(heard);
   }
 
   /** Takes a report of the step at hand, which may be the last that was awaited. */
@@ -700,7 +668,12 @@ public final class Coordinator {
     if (phase != Phase.TRAINING || !step.isOf(ofEpoch, number)) {
       return;
     }
+    int heard = step.heard();
     report.run();
+    if (step.heard() > heard) {
+      // Who reports something once more has not moved.
+      patience.moved(now());
+    }
     if (step.canDecide() && !step.decide()) {
       diverged(step.divergedOwner());
     } else if (step.isCommitted()) {
@@ -841,7 +814,7 @@ public final class Coordinator {
   /** An epoch cannot begin: without those who keep it from that it may, if they are few. */
   private void doWithoutLate() {
     Set<ActorRef<Host.Command>> late = change.late();
-    double seconds = patience.waited(now()).toMillis() / 1e3;
+    double seconds = patience.waitedSeconds(now());
     if (late.isEmpty() || 2 * late.size() >= presence.count()) {
       failWaiting();
       return;
@@ -899,8 +872,7 @@ public final class Coordinator {
           case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
     presence.overdue(now()).forEach(settings.expel());
-    if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
-      checkpointsSeen = settings.checkpoints().progress();
+    if (phase == Phase.ENDING && checkpoints.hasMoved()) {
       patience.moved(now());
     }
     if (phase == Phase.GATHERING) {
@@ -928,8 +900,8 @@ public final class Coordinator {
       return;
     }
     String missing = missing();
-    tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
-    if (patience.deadlines() < MAX_DEADLINES) {
+    tell(new RunEvent.Late(missing, patience.waitedSeconds(now())));
+    if (!patience.isExhausted()) {
       askAgain();
     } else if (phase == Phase.REPORTING || phase == Phase.PREPARING) {
       doWithoutLate();
@@ -943,23 +915,17 @@ public final class Coordinator {
   private void failWaiting() {
     fail(
         "nothing has moved for %.0f s in %s of step %d: waiting for %s"
-            .formatted(
-                patience.waited(now()).toMillis() / 1e3, phase, progress.step() + 1, missing()),
+            .formatted(patience.waitedSeconds(now()), phase, progress.step() + 1, missing()),
         "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
   }
 
   /** What was lost on its way to the disk does not come by itself; a disk may be stuck for good. */
   private void onLateCheckpoint() {
-    if (patience.deadlines() < MAX_DEADLINES) {
+    if (!patience.isExhausted()) {
       checkpoints.askAgain(progress.step(), this::collectCheckpoint);
       return;
     }
-    checkpoints.giveUp("nothing of it has come or was written any more");
-    fail(
-        "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
-            .formatted(
-                progress.step(), patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
-        "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
+    finish(checkpoints.giveUp(progress.step(), patience.waitedSeconds(now())));
   }
 
   private String missing() {
@@ -967,10 +933,7 @@ public final class Coordinator {
       case REPORTING, PREPARING -> change.missing();
       case TRAINING -> step.missing();
       case EVALUATING, GENERATING -> inference.missing();
-      case IDLE ->
-          "copies of "
-              + String.join(
-                  ", ", replication.awaited().stream().map(group::name).sorted().toList());
+      case IDLE -> replication.missing(group);
       case GATHERING, ENDING, STOPPED -> "nobody";
     };
   }
@@ -978,12 +941,7 @@ public final class Coordinator {
   /** A message may be lost with a connection; everything may be said twice. */
   private void askAgain() {
     switch (phase) {
-      case REPORTING -> presence.tellAll(new Host.Report(epoch, change.withDisk(), hostEvents));
-      case PREPARING ->
-          change
-              .hosts()
-              .values()
-              .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
+      case REPORTING, PREPARING -> change.ask();
       case TRAINING -> step.askAgain(patience.timeout());
       case EVALUATING -> evaluate((RunTask.Evaluate) agenda.next());
       case GENERATING -> generate((RunTask.Generate) agenda.next());

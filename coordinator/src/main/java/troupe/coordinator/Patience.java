@@ -7,6 +7,9 @@ import java.time.Duration;
  * steps take; everything else may take as long as the config says.
  */
 final class Patience {
+  /** Deadlines in a row that pass without any event before a new epoch is tried. */
+  private static final int MAX_DEADLINES = 3;
+
   private final Deadline deadline;
   private final long longestNs;
   private long movedNs;
@@ -46,14 +49,14 @@ final class Patience {
     return isOver;
   }
 
-  /** Deadlines passed since anything moved. */
-  int deadlines() {
-    return deadlines;
+  /** Whether so many deadlines have passed that asking again does not help. */
+  boolean isExhausted() {
+    return deadlines >= MAX_DEADLINES;
   }
 
-  /** Time since anything moved. */
-  Duration waited(long nowNs) {
-    return Duration.ofNanos(nowNs - movedNs);
+  /** Time since anything moved, to the millisecond. */
+  double waitedSeconds(long nowNs) {
+    return Duration.ofNanos(nowNs - movedNs).toMillis() / 1e3;
   }
 
   /** When something moved last. */
