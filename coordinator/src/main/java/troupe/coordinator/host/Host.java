@@ -11,9 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedSet;
 import java.util.function.LongSupplier;
-import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
@@ -375,9 +373,8 @@ public final class Host {
   private int epoch;
   private ActorRef<Event> coordinator;
   private EpochPlan plan;
-  private Map<Integer, ActorRef<Command>> hosts = Map.of();
+  private Preparation preparation;
   private Bundler bundler;
-  private long stepAtHand;
   private boolean leaving;
   private boolean gaveUp;
   private long heardNs;
@@ -542,7 +539,6 @@ public final class Host {
     traffic.fence(epoch);
     memory.trim();
     bundler = null;
-    stepAtHand = 0;
     state = until;
     owners.stop();
     if (owners.isEmpty()) {
@@ -628,23 +624,11 @@ public final class Host {
     }
     heardNs = settings.nanoTime().getAsLong();
     plan = prepare.plan();
-    hosts = prepare.hosts();
-    traffic.begin(plan, hosts);
+    traffic.begin(plan, prepare.hosts());
+    preparation = new Preparation(prepare, node(), settings.links(), restore);
     state = State.PREPARING;
-    settings.links().connect(plan.nodes());
-    restore.begin(plan, node());
-    fetchMissing();
+    preparation.begin();
     becomeReady();
-  }
-
-  private void fetchMissing() {
-    restore
-        .missing()
-        .forEach(
-            shard ->
-                hosts
-                    .get(plan.sources().get(shard))
-                    .tell(new Fetch(epoch, shard, plan.step(), node())));
   }
 
   private void onFetch(Fetch fetch) {
@@ -668,10 +652,10 @@ public final class Host {
   }
 
   private void becomeReady() {
-    if (state != State.PREPARING || !restore.missing().isEmpty()) {
+    if (state != State.PREPARING || !preparation.hasAllShards()) {
       return;
     }
-    if (!unconnected().isEmpty()) {
+    if (!preparation.isConnected()) {
       timers.startSingleTimer(CONNECT_TICK, new Later(this::becomeReady), CONNECT_TICK);
       return;
     }
@@ -699,11 +683,10 @@ public final class Host {
     heardNs = settings.nanoTime().getAsLong();
     if (to.command() instanceof RouterActor.Step step) {
       // Without routers here a step is only told of when it is asked for again.
-      if (step.step() == stepAtHand || owners.ranks().isEmpty()) {
+      if (!bundler.begin(step.step()) || owners.ranks().isEmpty()) {
         // Whatever was reported may have got lost.
         coordinator.tell(bundler.again(step.step()));
       }
-      stepAtHand = step.step();
     }
     owners.tellRouters(to.command());
   }
@@ -723,8 +706,8 @@ public final class Host {
       coordinator.tell(new Leaving(epoch, node()));
     }
     if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
-      fetchMissing();
-      coordinator.tell(preparing());
+      preparation.fetchMissing();
+      coordinator.tell(preparation.waiting());
     }
     if (state == State.FINISHING
         && settings.nanoTime().getAsLong() - finishNs > FINISH_PATIENCE_NS) {
@@ -732,31 +715,6 @@ public final class Host {
       state = State.STOPPED;
       settings.node().finished(outcome);
     }
-  }
-
-  private Preparing preparing() {
-    SortedSet<ShardId> missing = restore.missing();
-    if (!missing.isEmpty()) {
-      return new Preparing(
-          epoch,
-          node(),
-          missing.size() + " shards, the first is " + missing.first(),
-          missing.stream().map(plan.sources()::get).distinct().sorted().toList());
-    }
-    List<NodeInfo> unconnected = unconnected();
-    return new Preparing(
-        epoch,
-        node(),
-        unconnected.stream()
-            .map(peer -> "a connection to " + peer.name())
-            .collect(Collectors.joining(", ")),
-        unconnected.stream().map(NodeInfo::node).toList());
-  }
-
-  private List<NodeInfo> unconnected() {
-    return plan.nodes().stream()
-        .filter(peer -> peer.node() != node() && !settings.links().isConnected(peer.node()))
-        .toList();
   }
 
   // Copies.
