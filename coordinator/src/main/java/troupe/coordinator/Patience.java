@@ -10,14 +10,14 @@ final class Patience {
   /** Deadlines in a row that pass without any event before a new epoch is tried. */
   private static final int MAX_DEADLINES = 3;
 
-  private final Deadline deadline;
+  private final StepTimeout ofSteps;
   private final long longestNs;
   private long movedNs;
   private int deadlines;
 
   Patience(double replyTimeoutSeconds, long nowNs) {
     this.longestNs = (long) (replyTimeoutSeconds * 1e9);
-    this.deadline = new Deadline(longestNs, nowNs);
+    this.ofSteps = new StepTimeout(longestNs);
     this.movedNs = nowNs;
   }
 
@@ -29,12 +29,12 @@ final class Patience {
 
   /** A step took so long. */
   void took(long stepNs) {
-    deadline.onStep(stepNs, movedNs);
+    ofSteps.took(stepNs);
   }
 
   /** How long to wait within a step before asking again. */
   Duration timeout() {
-    return Duration.ofNanos(deadline.timeoutNs());
+    return Duration.ofNanos(ofSteps.ns());
   }
 
   /**
