@@ -15,7 +15,7 @@ final class CheckpointProgressTest {
 
   private final CheckpointProgress progress =
       new CheckpointProgress(
-          new Coordinator.Checkpoints() {
+          new CheckpointCollector() {
             @Override
             public Begun begin(int epoch, long step) {
               asked.add("begin " + step);

@@ -8,7 +8,7 @@ import troupe.coordinator.events.Outcome;
 final class CheckpointProgress {
   private static final long NONE = -1;
 
-  private final Coordinator.Checkpoints checkpoints;
+  private final CheckpointCollector checkpoints;
 
   /** The epochs in which those were begun that have not ended. */
   private final SortedMap<Long, Integer> underWay = new TreeMap<>();
@@ -28,7 +28,7 @@ final class CheckpointProgress {
    *
    * @param onDisk the step of the newest one; 0 if there is none, for step 0 comes from the seed
    */
-  CheckpointProgress(Coordinator.Checkpoints checkpoints, long onDisk) {
+  CheckpointProgress(CheckpointCollector checkpoints, long onDisk) {
     this.checkpoints = checkpoints;
     this.considered = onDisk;
     this.written = onDisk;

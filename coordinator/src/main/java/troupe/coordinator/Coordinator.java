@@ -94,45 +94,6 @@ public final class Coordinator {
   /** Whoever wants to leave has said so by now. */
   record Regroup() implements Command {}
 
-  /** Collects checkpoints; hosts offer their shards to it. */
-  public interface Checkpoints {
-    /** For runs that keep nothing, such as benchmarks. */
-    Checkpoints NONE =
-        new Checkpoints() {
-          @Override
-          public Begun begin(int epoch, long step) {
-            return Begun.UNWANTED;
-          }
-
-          @Override
-          public void abort(int epoch, long step, String reason) {}
-
-          @Override
-          public long progress() {
-            return 0;
-          }
-        };
-
-    /** What became of a request. */
-    enum Begun {
-      /** {@link CheckpointEnded} will say how it ends. */
-      STARTED,
-      /** Earlier ones are still being written; ask again. */
-      BUSY,
-      /** Nothing is to be kept. */
-      UNWANTED
-    }
-
-    /** Begins the checkpoint of the committed {@code step}. */
-    Begun begin(int epoch, long step);
-
-    /** Not all shards of a checkpoint will come. */
-    void abort(int epoch, long step, String reason);
-
-    /** Grows with each shard that comes, and with each that is on the disk. */
-    long progress();
-  }
-
   /**
    * What the coordinator is given at birth.
    *
@@ -148,7 +109,7 @@ public final class Coordinator {
       int node,
       int nodes,
       List<RunTask> tasks,
-      Checkpoints checkpoints,
+      CheckpointCollector checkpoints,
       RunListener listener,
       Consumer<ActorRef<Host.Command>> expel,
       LongSupplier nanoTime) {}

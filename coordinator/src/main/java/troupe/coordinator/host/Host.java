@@ -25,7 +25,6 @@ import troupe.router.BatchSource;
 import troupe.router.RouterActor;
 import troupe.router.pass.DrawsSource;
 import troupe.transport.Phase;
-import troupe.transport.Transport;
 
 /**
  * Keeps the routers and experts that live on a node, their committed state, and copies of the state
@@ -280,25 +279,6 @@ public final class Host {
 
     /** The run is over. */
     void finished(Outcome outcome);
-  }
-
-  /** Takes shards for the disk; whoever has no checkpoint under way releases them. */
-  @FunctionalInterface
-  public interface CheckpointSink {
-    /** The reference to {@code copy} is the sink's. */
-    void offer(int epoch, ShardCopy copy);
-  }
-
-  /** The way to other nodes. */
-  public interface Links {
-    /** The transport that connects them. */
-    Transport transport();
-
-    /** From now on these nodes, and no others, are reached. */
-    void connect(List<NodeInfo> nodes);
-
-    /** Whether batches can be offered to a node. */
-    boolean isConnected(int node);
   }
 
   /**

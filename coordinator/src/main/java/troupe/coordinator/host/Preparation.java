@@ -12,7 +12,7 @@ final class Preparation {
   private final EpochPlan plan;
   private final Map<Integer, ActorRef<Host.Command>> hosts;
   private final int node;
-  private final Host.Links links;
+  private final Links links;
   private final Restore restore;
 
   /**
@@ -20,7 +20,7 @@ final class Preparation {
    *
    * @param node this one
    */
-  Preparation(Host.Prepare prepare, int node, Host.Links links, Restore restore) {
+  Preparation(Host.Prepare prepare, int node, Links links, Restore restore) {
     this.plan = prepare.plan();
     this.hosts = prepare.hosts();
     this.node = node;

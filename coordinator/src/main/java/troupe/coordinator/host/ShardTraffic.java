@@ -23,7 +23,7 @@ final class ShardTraffic {
   private final int node;
   private final RunConfig.Replicate config;
   private final ShardStore store;
-  private final Host.CheckpointSink sink;
+  private final CheckpointSink sink;
   private final Courier courier;
   private final Arrivals arrivals;
   private int epoch;
