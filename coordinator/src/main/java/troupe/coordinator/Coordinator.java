@@ -46,6 +46,13 @@ import troupe.router.RouterActor;
  * restarted before the decision gets its batches again. Whatever an epoch cannot mend, a new epoch
  * does: from the newest step that all of the state is held at by somebody. What a coordinator knows
  * it has from hosts, so one that starts on another node simply begins an epoch.
+ *
+ * <p>Here are the phases and what leads from one to another. What is known meanwhile is elsewhere:
+ * who is there ({@link Presence}), who has answered on the way into an epoch ({@link EpochChange}),
+ * where owners should live ({@link PlacementWishes}), what is left to do ({@link Agenda}), how far
+ * the run is ({@link RunProgress}), what was heard of what is at hand ({@link TrainingStep}, {@link
+ * Inference}), how safe it is ({@link Replication}, {@link CheckpointProgress}) and how long to
+ * wait ({@link Patience}).
  */
 public final class Coordinator {
   /** What the coordinator is told. */
