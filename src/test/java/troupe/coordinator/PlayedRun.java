@@ -461,7 +461,7 @@ final class PlayedRun implements AutoCloseable {
         .toList();
   }
 
-  private final class Checkpoints implements Coordinator.Checkpoints {
+  private final class Checkpoints implements CheckpointCollector {
     @Override
     public Begun begin(int epoch, long step) {
       if (refusals.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {

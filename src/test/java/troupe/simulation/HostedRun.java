@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import troupe.coordinator.CheckpointCollector;
 import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.host.Host;
@@ -109,7 +110,7 @@ final class HostedRun implements AutoCloseable {
                     node,
                     config.cluster().nodes(),
                     List.of(new RunTask.Train(config.train().steps())),
-                    Coordinator.Checkpoints.NONE,
+                    CheckpointCollector.NONE,
                     invariants.listener(() -> number == generation),
                     this::expel,
                     loop::nowNs)),

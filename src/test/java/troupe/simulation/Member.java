@@ -4,6 +4,7 @@ import akka.actor.typed.ActorRef;
 import java.util.List;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Host;
+import troupe.coordinator.host.Links;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
@@ -109,7 +110,7 @@ final class Member implements AutoCloseable {
   }
 
   /** Every node is reached by its number. */
-  private final class Wires implements Host.Links {
+  private final class Wires implements Links {
     @Override
     public Transport transport() {
       return transport;

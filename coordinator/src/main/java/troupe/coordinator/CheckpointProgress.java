@@ -2,12 +2,13 @@ package troupe.coordinator;
 
 import java.util.SortedMap;
 import java.util.TreeMap;
+import troupe.coordinator.events.Outcome;
 
 /** How far checkpoints have come; each number is a step. For one thread. */
 final class CheckpointProgress {
   private static final long NONE = -1;
 
-  private final Coordinator.Checkpoints checkpoints;
+  private final CheckpointCollector checkpoints;
 
   /** The epochs in which those were begun that have not ended. */
   private final SortedMap<Long, Integer> underWay = new TreeMap<>();
@@ -15,14 +16,19 @@ final class CheckpointProgress {
   private long considered;
   private long written;
   private long failed = NONE;
+
+  /** Why the last one failed that counts. */
   private Coordinator.CheckpointEnded failure;
+
+  /** How far the writer was when that was asked last. */
+  private long seen;
 
   /**
    * Nothing is under way.
    *
    * @param onDisk the step of the newest one; 0 if there is none, for step 0 comes from the seed
    */
-  CheckpointProgress(Coordinator.Checkpoints checkpoints, long onDisk) {
+  CheckpointProgress(CheckpointCollector checkpoints, long onDisk) {
     this.checkpoints = checkpoints;
     this.considered = onDisk;
     this.written = onDisk;
@@ -73,9 +79,26 @@ final class CheckpointProgress {
     }
   }
 
-  /** What is under way will not be waited for any longer. */
-  void giveUp(String reason) {
-    abort(reason);
+  /**
+   * The last step is not waited for any longer.
+   *
+   * @param seconds how long nothing has moved
+   * @return how the run ends by this
+   */
+  Outcome giveUp(long step, double seconds) {
+    abort("nothing of it has come or was written any more");
+    return new Outcome.Failed(
+        step,
+        "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
+            .formatted(step, seconds, written),
+        "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
+  }
+
+  /** Whether a shard has come or was written since this was asked last. */
+  boolean hasMoved() {
+    long before = seen;
+    seen = checkpoints.progress();
+    return seen != before;
   }
 
   /** The epoch ends: what its owners have not handed over yet will not come. */
@@ -117,9 +140,15 @@ final class CheckpointProgress {
     return step == written || step == failed;
   }
 
-  /** Why the last one failed that counts and was not written, {@code null} if there is none. */
-  Coordinator.CheckpointEnded failure() {
-    return failure;
+  /** How a run ends whose last checkpoint, that of {@code step}, has ended. */
+  Outcome outcome(long step, Outcome wanted) {
+    return step == written
+        ? wanted
+        : new Outcome.Failed(
+            step,
+            "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
+                .formatted(step, failure.failure(), written),
+            failure.hint());
   }
 
   /** The step of the one written last. */

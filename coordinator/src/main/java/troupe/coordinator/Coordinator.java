@@ -7,8 +7,6 @@ import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.TimerScheduler;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -22,9 +20,6 @@ import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.EpochPlanner;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.ExpertId;
-import troupe.coordinator.placement.Moves;
-import troupe.coordinator.placement.NodeInfo;
-import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
@@ -51,6 +46,13 @@ import troupe.router.RouterActor;
  * restarted before the decision gets its batches again. Whatever an epoch cannot mend, a new epoch
  * does: from the newest step that all of the state is held at by somebody. What a coordinator knows
  * it has from hosts, so one that starts on another node simply begins an epoch.
+ *
+ * <p>Here are the phases and what leads from one to another. What is known meanwhile is elsewhere:
+ * who is there ({@link Presence}), who has answered on the way into an epoch ({@link EpochChange}),
+ * where owners should live ({@link PlacementWishes}), what is left to do ({@link Agenda}), how far
+ * the run is ({@link RunProgress}), what was heard of what is at hand ({@link TrainingStep}, {@link
+ * Inference}), how safe it is ({@link Replication}, {@link CheckpointProgress}) and how long to
+ * wait ({@link Patience}).
  */
 public final class Coordinator {
   /** What the coordinator is told. */
@@ -99,45 +101,6 @@ public final class Coordinator {
   /** Whoever wants to leave has said so by now. */
   record Regroup() implements Command {}
 
-  /** Collects checkpoints; hosts offer their shards to it. */
-  public interface Checkpoints {
-    /** For runs that keep nothing, such as benchmarks. */
-    Checkpoints NONE =
-        new Checkpoints() {
-          @Override
-          public Begun begin(int epoch, long step) {
-            return Begun.UNWANTED;
-          }
-
-          @Override
-          public void abort(int epoch, long step, String reason) {}
-
-          @Override
-          public long progress() {
-            return 0;
-          }
-        };
-
-    /** What became of a request. */
-    enum Begun {
-      /** {@link CheckpointEnded} will say how it ends. */
-      STARTED,
-      /** Earlier ones are still being written; ask again. */
-      BUSY,
-      /** Nothing is to be kept. */
-      UNWANTED
-    }
-
-    /** Begins the checkpoint of the committed {@code step}. */
-    Begun begin(int epoch, long step);
-
-    /** Not all shards of a checkpoint will come. */
-    void abort(int epoch, long step, String reason);
-
-    /** Grows with each shard that comes, and with each that is on the disk. */
-    long progress();
-  }
-
   /**
    * What the coordinator is given at birth.
    *
@@ -153,7 +116,7 @@ public final class Coordinator {
       int node,
       int nodes,
       List<RunTask> tasks,
-      Checkpoints checkpoints,
+      CheckpointCollector checkpoints,
       RunListener listener,
       Consumer<ActorRef<Host.Command>> expel,
       LongSupplier nanoTime) {}
@@ -175,66 +138,34 @@ public final class Coordinator {
   /** How often to look whether anything moves: late ones are named so much after their deadline. */
   private static final Duration CHECK_INTERVAL = Duration.ofMillis(500);
 
-  /** Deadlines in a row that pass without any event before a new epoch is tried. */
-  private static final int MAX_DEADLINES = 3;
-
-  /** So often a step is tried before a run is given up, each time in a new epoch. */
-  private static final int MAX_TRIES = 4;
-
   /** How soon to ask a busy checkpoint writer again. */
   private static final Duration CHECKPOINT_RETRY = Duration.ofMillis(100);
 
-  private static final long NONE = -1;
-
   /** When one node is asked to go, others often are: within this time they count as together. */
   private static final Duration LEAVING_TOGETHER = Duration.ofMillis(500);
-
-  /**
-   * Evaluations and generations number their passes from here up, so that no step has the same
-   * number.
-   */
-  private static final long FIRST_EVALUATION_ID = 1L << 40;
-
-  /** Most passes of one evaluation or generation. */
-  private static final long EVALUATION_IDS = 1L << 24;
 
   private final TimerScheduler<Command> timers;
   private final Settings settings;
   private final RunConfig config;
   private final RunListener listener;
-  private final Deque<RunTask> tasks;
+  private final Agenda agenda;
+  private final Inference inference;
   private final ActorRef<Host.Event> hostEvents;
   private final Patience patience;
   private final PlacementWishes wishes;
   private final Replication replication;
-  private final GivenUp givenUp = new GivenUp();
-  private Set<ActorRef<Host.Command>> present = Set.of();
+  private final Presence presence = new Presence();
+  private final RunProgress progress = new RunProgress();
   private Phase phase = Phase.GATHERING;
   private int epoch;
   private EpochChange change;
   private Group group;
   private String regroupCause;
 
-  /** How often the step at hand has failed. */
-  private int tries;
-
-  /** The last step in which a node failed. */
-  private long failedStep = NONE;
-
-  private long checkpointsSeen;
-
-  private Recovery recovery;
-  private long committedStep;
   private CheckpointProgress checkpoints;
-  private long evaluationId = FIRST_EVALUATION_ID;
   private boolean stopping;
   private Outcome ending;
-  private boolean validationDue;
-  private RunTask.Train trained;
-  private StepReport decidedReport;
   private TrainingStep step;
-  private EvaluationTally evaluation;
-  private long committedNs;
 
   private Coordinator(
       ActorContext<Command> context, TimerScheduler<Command> timers, Settings settings) {
@@ -242,7 +173,8 @@ public final class Coordinator {
     this.settings = settings;
     this.config = settings.config();
     this.listener = settings.listener();
-    this.tasks = new ArrayDeque<>(settings.tasks());
+    this.agenda = new Agenda(config, settings.tasks());
+    this.inference = new Inference(config.train().ranks());
     this.hostEvents = context.messageAdapter(Host.Event.class, FromHost::new);
     this.patience = new Patience(config.cluster().replyTimeoutSeconds(), now());
     this.wishes = new PlacementWishes(config);
@@ -272,7 +204,7 @@ public final class Coordinator {
       obey(command);
     } catch (RuntimeException e) {
       // Nobody supervises the coordinator: without this its run would wait for it for ever.
-      LOG.error("coordinator failed step={}", committedStep + 1, e);
+      LOG.error("coordinator failed step={}", progress.step() + 1, e);
       fail(
           "coordinator: " + e,
           "the run's log has the stack trace; resume=true goes on from the last checkpoint");
@@ -300,53 +232,35 @@ public final class Coordinator {
   // Who is there, and the way into an epoch.
 
   private void onHostsChanged(Set<ActorRef<Host.Command>> hosts) {
-    Set<ActorRef<Host.Command>> before = present;
-    present = givenUp.without(hosts);
-    if (!present.equals(before)) {
+    if (presence.update(hosts)) {
       onPresentChanged();
     }
   }
 
   private void onPresentChanged() {
-    Set<Integer> gone =
-        group == null
-            ? Set.of()
-            : group.nodes().stream()
-                .filter(node -> !present.contains(group.host(node)))
-                .collect(Collectors.toSet());
+    List<Integer> gone = presence.gone(group);
+    String lost = presence.lost(group);
     switch (phase) {
-      case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lostCause());
+      case GATHERING, REPORTING -> regroup(gone.isEmpty() ? "nodes joined" : lost);
       case PREPARING -> {
-        if (!present.containsAll(change.hosts().values())) {
-          regroup(lostCause());
+        if (!presence.hosts().containsAll(change.hosts().values())) {
+          regroup(lost);
         } else {
           regroupAtBoundary("nodes joined");
         }
       }
       case IDLE, TRAINING, EVALUATING, GENERATING, ENDING -> {
         if (gone.stream().anyMatch(node -> !group.isEmpty(node))) {
-          regroup(lostCause());
+          regroup(lost);
         } else if (!gone.isEmpty()) {
           // It had nothing, because it was asked to leave say: no reason to disturb a step.
-          regroupAtBoundary(lostCause());
-        } else if (present.size() > group.nodes().size()) {
+          regroupAtBoundary(lost);
+        } else if (presence.count() > group.nodes().size()) {
           regroupAtBoundary("nodes joined");
         }
       }
       case STOPPED -> {}
     }
-  }
-
-  private String lostCause() {
-    List<String> lost =
-        group == null
-            ? List.of()
-            : group.nodes().stream()
-                .filter(node -> !present.contains(group.host(node)))
-                .map(group::name)
-                .sorted()
-                .toList();
-    return lost.isEmpty() ? "a node was lost" : "lost " + String.join(", ", lost);
   }
 
   /** Has a new epoch begin once the step at hand is committed. */
@@ -364,23 +278,22 @@ public final class Coordinator {
 
   private void regroup(String cause, boolean withDisk) {
     regroupCause = null;
-    if (present.isEmpty()) {
+    if (presence.hosts().isEmpty()) {
       phase = Phase.GATHERING;
       return;
     }
-    if (recovery == null && group != null) {
-      recovery = new Recovery(committedStep, committedNs);
+    if (group != null) {
+      progress.interrupted();
     }
     if (checkpoints != null) {
       checkpoints.abandon();
     }
     if (phase == Phase.TRAINING && step.isDecided()) {
       // If all have applied it by the time they report, it is committed after all.
-      decidedReport = step.report(now());
+      progress.decided(step.report(now()));
     }
     timers.cancel(RetryCheckpoint.class);
     step = null;
-    evaluation = null;
     ending = null;
     boolean planned =
         phase == Phase.GATHERING
@@ -388,10 +301,10 @@ public final class Coordinator {
             || phase == Phase.REPORTING && change.isPlanned();
     epoch++;
     phase = Phase.REPORTING;
-    change = new EpochChange(epoch, cause, planned, withDisk, present);
+    change = new EpochChange(epoch, cause, planned, withDisk, presence.hosts(), hostEvents);
     patience.moved(now());
-    LOG.info("epoch={} reporting hosts={} cause={}", epoch, present.size(), cause);
-    present.forEach(host -> host.tell(new Host.Report(epoch, withDisk, hostEvents)));
+    LOG.info("epoch={} reporting hosts={} cause={}", epoch, presence.count(), cause);
+    change.ask();
   }
 
   private void onHost(Host.Event event) {
@@ -447,10 +360,6 @@ public final class Coordinator {
     };
   }
 
-  private int heard() {
-    return step == null ? 0 : step.heard();
-  }
-
   /** Whether something has moved: who only repeats an answer may wait for ever for another's. */
   private boolean isNews(Host.Event event) {
     return switch (event) {
@@ -476,10 +385,10 @@ public final class Coordinator {
     wishes.reported(change.reports().values());
     stopping |= wishes.allLeave();
     if (stopping && group == null && !change.hasBegun()) {
-      finish(new Outcome.Stopped(committedStep));
+      finish(new Outcome.Stopped(progress.step()));
       return;
     }
-    if (!change.hasBegun() && present.size() < settings.nodes()) {
+    if (!change.hasBegun() && presence.count() < settings.nodes()) {
       phase = Phase.GATHERING;
       return;
     }
@@ -490,9 +399,9 @@ public final class Coordinator {
       regroup(change.cause(), true);
       return;
     }
-    change.planned(plan);
     phase = Phase.PREPARING;
-    change.hosts().values().forEach(host -> host.tell(new Host.Prepare(plan, change.hosts())));
+    change.planned(plan);
+    change.ask();
   }
 
   private void beginEpoch() {
@@ -500,7 +409,7 @@ public final class Coordinator {
     EpochPlan plan = change.plan();
     group = new Group(plan, change.hosts());
     phase = Phase.IDLE;
-    long from = committedStep;
+    long from = progress.step();
     goOnFrom(plan.step(), first);
     listener.epochBegan(plan, group.name(settings.node()));
     if (change.hasBegun()) {
@@ -508,25 +417,24 @@ public final class Coordinator {
       if (first) {
         tell(new RunEvent.CoordinatorMoved(group.name(settings.node())));
         from = change.newestStep();
-        recovery = new Recovery(from, now() - change.quietMs() * 1_000_000);
+        progress.takeOver(from, now() - change.quietMs() * 1_000_000);
         cause = change.lost().isEmpty() ? cause : "lost " + String.join(", ", change.lost());
       }
-      tell(new RunEvent.EpochBegan(epoch, cause, committedStep));
+      tell(new RunEvent.EpochBegan(epoch, cause, progress.step()));
     } else {
-      tell(new RunEvent.Began(committedStep, group.nodeNames()));
+      tell(new RunEvent.Began(progress.step(), group.nodeNames()));
     }
-    if (committedStep < from) {
-      tell(new RunEvent.RolledBack(committedStep, from));
+    if (progress.step() < from) {
+      tell(new RunEvent.RolledBack(progress.step(), from));
     }
-    tellMoves();
-    boolean secured = committedStep == 0 || checkpoints.written() == committedStep;
-    replication.restart(committedStep, group.nodes().size() > 1, secured);
+    wishes.begin(plan).forEach(this::tell);
+    boolean secured = progress.step() == 0 || checkpoints.written() == progress.step();
+    replication.restart(progress.step(), group.nodes().size() > 1, secured);
     // However many come, go or move at a boundary: no step has failed by it.
-    tries += change.isPlanned() ? 0 : 1;
-    if (tries >= MAX_TRIES) {
+    if (!change.isPlanned() && progress.failed()) {
       fail(
           "step %d was tried %d times, the last time after: %s"
-              .formatted(committedStep + 1, MAX_TRIES, change.cause()),
+              .formatted(progress.step() + 1, RunProgress.MAX_TRIES, change.cause()),
           "the run's log says what happened each time; resume=true goes on from the last checkpoint");
       return;
     }
@@ -535,50 +443,20 @@ public final class Coordinator {
   }
 
   /** Everybody is at the step of a plan: before, at or after the newest one that was committed. */
-  private void goOnFrom(long step, boolean first) {
+  private void goOnFrom(long from, boolean first) {
+    long before = progress.step();
+    StepReport finished = progress.goOnFrom(from, now());
     if (first) {
-      committedNs = now();
+      progress.begin(now());
       checkpoints = new CheckpointProgress(settings.checkpoints(), change.diskStep());
-    } else if (step < committedStep) {
-      validationDue = false;
-      checkpoints.rolledBack(step);
-      if (trained != null && step < trained.lastStep()) {
-        tasks.addFirst(trained);
-        trained = null;
-      }
-    } else if (step > committedStep) {
+    } else if (from < before) {
+      agenda.rolledBack(from);
+      checkpoints.rolledBack(from);
+    } else if (finished != null) {
       // Everybody had applied the step, only nobody was there to say so.
-      tries = 0;
-      committedNs = now();
-      if (decidedReport != null && decidedReport.step() == step) {
-        validationDue = isValidated(step);
-        listener.committed(decidedReport);
-      }
+      agenda.committed(from);
+      listener.committed(finished);
     }
-    decidedReport = null;
-    committedStep = step;
-  }
-
-  private void tellMoves() {
-    Placement before = wishes.begin(group.plan());
-    if (before == null) {
-      return;
-    }
-    Moves moves = Moves.between(before, group.placement());
-    moves
-        .experts()
-        .forEach(
-            move ->
-                tell(
-                    new RunEvent.ExpertMoved(
-                        move.expert(), wishes.name(move.from()), wishes.name(move.to()))));
-    moves
-        .ranks()
-        .forEach(
-            move ->
-                tell(
-                    new RunEvent.RankMoved(
-                        move.rank(), wishes.name(move.from()), wishes.name(move.to()))));
   }
 
   private void onLeaving(int node) {
@@ -590,7 +468,7 @@ public final class Coordinator {
   }
 
   private void onRegroup() {
-    boolean nobodyElse = group == null || present.size() <= group.nodes().size();
+    boolean nobodyElse = group == null || presence.count() <= group.nodes().size();
     if (wishes.allLeave() && nobodyElse) {
       onStop();
     } else if (!wishes.leavingNames().isEmpty()) {
@@ -598,13 +476,8 @@ public final class Coordinator {
     }
   }
 
-  /** Whoever wants to go and has nothing any more may. */
   private void releaseLeaving() {
-    for (NodeInfo node : group.plan().nodes()) {
-      if (wishes.isLeaving(node.node()) && group.isEmpty(node.node())) {
-        group.tell(node.node(), new Host.Release(epoch));
-      }
-    }
+    wishes.mayGo(group).forEach(node -> group.tell(node, new Host.Release(epoch)));
   }
 
   private Host.Answer onMove(Host.MoveAsked move) {
@@ -613,18 +486,10 @@ public final class Coordinator {
           "training does not go on at this moment", "try again when steps are committed");
     }
     ExpertId expert = new ExpertId(move.layer(), move.expert());
-    Integer to = group.node(move.toNode());
-    if (!group.hasExpert(expert)) {
-      return new Host.Refused(
-          "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
-          "metrics.jsonl names all experts in the line of each placement");
+    Host.Refused refused = wishes.move(expert, move.toNode(), group);
+    if (refused != null) {
+      return refused;
     }
-    if (to == null || wishes.isLeaving(to)) {
-      return new Host.Refused(
-          "node: " + move.toNode() + " (expected: one of " + group.names() + ")",
-          "nodes.json of the run names all nodes");
-    }
-    wishes.move(expert, to);
     String cause = "expert " + expert + " moves to " + move.toNode();
     regroupAtBoundary(cause);
     return new Host.Accepted(cause + " after the step at hand");
@@ -644,49 +509,45 @@ public final class Coordinator {
       return;
     }
     if (stopping) {
-      finishWithCheckpoint(new Outcome.Stopped(committedStep));
+      finishWithCheckpoint(new Outcome.Stopped(progress.step()));
       return;
     }
-    RunTask task = tasks.peek();
-    switch (task) {
-      case null -> finishWithCheckpoint(new Outcome.Completed(committedStep));
+    switch (agenda.next()) {
+      case null -> finishWithCheckpoint(new Outcome.Completed(progress.step()));
       case RunTask.Train train -> nextOfTraining(train);
-      case RunTask.Evaluate evaluate -> evaluate(evaluate.batches());
+      case RunTask.Evaluate evaluate -> evaluate(evaluate);
       case RunTask.Generate generate -> generate(generate);
     }
   }
 
   private void nextOfTraining(RunTask.Train train) {
-    if (validationDue) {
-      evaluate(config.evaluate().batches());
-    } else if (committedStep < train.lastStep()) {
+    if (progress.step() < train.lastStep()) {
       checkpointIfDue();
       replicateIfDue();
-      if (!replication.mustWait(committedStep)) {
+      if (!replication.mustWait(progress.step())) {
         beginStep();
       }
     } else {
-      tasks.remove();
-      trained = train;
+      agenda.trained();
       beginCheckpoint();
       next();
     }
   }
 
   private void replicateIfDue() {
-    if (replication.isDue(committedStep)) {
+    if (replication.isDue(progress.step())) {
       replicate();
     }
   }
 
   private void replicate() {
-    replication.begin(committedStep, group.nodes());
-    group.tellAll(new Host.Replicate(epoch, committedStep));
+    replication.begin(progress.step(), group.nodes());
+    group.tellAll(new Host.Replicate(epoch, progress.step()));
   }
 
   private void onReplicated(Host.Replicated replicated) {
     if (isAtWork()
-        && replication.onReplicated(replicated.node(), replicated.step(), committedStep)) {
+        && replication.onReplicated(replicated.node(), replicated.step(), progress.step())) {
       group.tellAll(new Host.Keep(epoch, replicated.step()));
       if (phase == Phase.IDLE) {
         next();
@@ -695,19 +556,19 @@ public final class Coordinator {
   }
 
   private void checkpointIfDue() {
-    if (checkpoints.isDue(config.checkpoint().every(), committedStep) && !beginCheckpoint()) {
+    if (checkpoints.isDue(config.checkpoint().every(), progress.step()) && !beginCheckpoint()) {
       notice(
           "checkpoint of step %d skipped: earlier ones are still being written"
-              .formatted(committedStep));
+              .formatted(progress.step()));
     }
   }
 
   private boolean beginCheckpoint() {
-    return checkpoints.begin(epoch, committedStep, this::collectCheckpoint);
+    return checkpoints.begin(epoch, progress.step(), this::collectCheckpoint);
   }
 
   private void collectCheckpoint() {
-    group.tellAll(new Host.Checkpoint(epoch, committedStep, settings.node()));
+    group.tellAll(new Host.Checkpoint(epoch, progress.step(), settings.node()));
   }
 
   /** Ends once the last committed step is on the disk, or cannot be. */
@@ -716,21 +577,9 @@ public final class Coordinator {
     ending = outcome;
     if (!beginCheckpoint()) {
       timers.startSingleTimer(RetryCheckpoint.class, new RetryCheckpoint(), CHECKPOINT_RETRY);
-    } else if (checkpoints.hasEnded(committedStep)) {
-      finishIfWritten();
+    } else if (checkpoints.hasEnded(progress.step())) {
+      finish(checkpoints.outcome(progress.step(), ending));
     }
-  }
-
-  private void finishIfWritten() {
-    if (checkpoints.written() == committedStep) {
-      finish(ending);
-      return;
-    }
-    CheckpointEnded failed = checkpoints.failure();
-    fail(
-        "step %d is not on the disk: %s; the newest checkpoint is that of step %d"
-            .formatted(committedStep, failed.failure(), checkpoints.written()),
-        failed.hint());
   }
 
   private void onCheckpointEnded(CheckpointEnded ended) {
@@ -742,8 +591,8 @@ public final class Coordinator {
           "checkpoint of step %d failed: %s. HINT: %s"
               .formatted(ended.step(), ended.failure(), ended.hint()));
     }
-    if (phase == Phase.ENDING && checkpoints.hasEnded(committedStep)) {
-      finishIfWritten();
+    if (phase == Phase.ENDING && checkpoints.hasEnded(progress.step())) {
+      finish(checkpoints.outcome(progress.step(), ending));
     }
   }
 
@@ -751,30 +600,18 @@ public final class Coordinator {
 
   private void beginStep() {
     phase = Phase.TRAINING;
-    step = new TrainingStep(config, group, committedStep + 1, now());
+    step = new TrainingStep(config, group, progress.step() + 1, now());
     step.begin(patience.timeout());
   }
 
   private void onRouter(RouterActor.Event event) {
-    int heard = heard();
     switch (event) {
-      case RouterActor.Routed routed -> {
-        if (isAtHand(routed.epoch(), routed.step())) {
-          step.onRouted(routed);
-        }
-      }
-      case RouterActor.GradientReady ready -> {
-        if (isAtHand(ready.epoch(), ready.step())) {
-          step.onReady(ready);
-          decideIfReady();
-        }
-      }
-      case RouterActor.Applied applied -> {
-        if (isAtHand(applied.epoch(), applied.step())) {
-          step.onApplied(applied);
-          commitIfApplied();
-        }
-      }
+      case RouterActor.Routed routed ->
+          inStep(routed.epoch(), routed.step(), () -> step.onRouted(routed));
+      case RouterActor.GradientReady ready ->
+          inStep(ready.epoch(), ready.step(), () -> step.onReady(ready));
+      case RouterActor.Applied applied ->
+          inStep(applied.epoch(), applied.step(), () -> step.onApplied(applied));
       case RouterActor.Evaluated evaluated -> onEvaluated(evaluated);
       case RouterActor.Generated generated -> onGenerated(generated);
       case RouterActor.Late late -> onLate(late);
@@ -782,60 +619,46 @@ public final class Coordinator {
       case RouterActor.Diverged diverged -> onDiverged(diverged);
       case RouterActor.Restarted restarted -> onRouterRestarted(restarted);
     }
-    movedIfHeardMoreThan(heard);
-  }
-
-  /** Who reports something once more has not moved, nor has who waits. */
-  private void movedIfHeardMoreThan(int before) {
-    if (heard() > before) {
-      patience.moved(now());
-    }
   }
 
   private void onExpert(ExpertActor.Event event) {
-    int heard = heard();
     switch (event) {
-      case ExpertActor.GradientReady ready -> {
-        if (isAtHand(ready.epoch(), ready.step())) {
-          step.onReady(ready);
-          decideIfReady();
-        }
-      }
-      case ExpertActor.Applied applied -> {
-        if (isAtHand(applied.epoch(), applied.step())) {
-          step.onApplied(applied);
-          commitIfApplied();
-        }
-      }
+      case ExpertActor.GradientReady ready ->
+          inStep(ready.epoch(), ready.step(), () -> step.onReady(ready));
+      case ExpertActor.Applied applied ->
+          inStep(applied.epoch(), applied.step(), () -> step.onApplied(applied));
       case ExpertActor.Restarted restarted -> onExpertRestarted(restarted);
     }
-    movedIfHeardMoreThan(heard);
   }
 
-  private boolean isAtHand(int ofEpoch, long number) {
-    return phase == Phase.TRAINING && step.isOf(ofEpoch, number);
-  }
-
-  private void decideIfReady() {
-    if (step.canDecide() && !step.decide()) {
-      diverged(step.divergedOwner());
-    }
-  }
-
-  private void commitIfApplied() {
-    if (!step.isCommitted()) {
+  /** Takes a report of the step at hand, which may be the last that was awaited. */
+  private void inStep(int ofEpoch, long number, Runnable report) {
+    if (phase != Phase.TRAINING || !step.isOf(ofEpoch, number)) {
       return;
     }
-    committedStep = step.step();
-    committedNs = now();
-    tries = 0;
-    validationDue = isValidated(committedStep);
+    int heard = step.heard();
+    report.run();
+    if (step.heard() > heard) {
+      // Who reports something once more has not moved.
+      patience.moved(now());
+    }
+    if (step.canDecide() && !step.decide()) {
+      diverged(step.divergedOwner());
+    } else if (step.isCommitted()) {
+      commit();
+    }
+  }
+
+  private void commit() {
+    long committedNs = now();
+    progress.committed(step.step(), committedNs);
+    agenda.committed(step.step());
     StepReport report = step.report(committedNs);
     patience.took(report.stepTimeNs());
     listener.committed(report);
-    if (recovery != null) {
-      tell(recovery.ended(committedStep, now()));
-      recovery = null;
+    RunEvent.Recovered recovered = progress.recovered(now());
+    if (recovered != null) {
+      tell(recovered);
     }
     String rebalance = wishes.committed(report);
     if (rebalance != null) {
@@ -844,57 +667,36 @@ public final class Coordinator {
     next();
   }
 
-  private boolean isValidated(long step) {
-    int every = config.evaluate().every();
-    return every > 0 && (step % every == 0 || step == config.train().steps());
-  }
-
   // Validation and generation.
 
-  private void evaluate(int batches) {
+  private void evaluate(RunTask.Evaluate task) {
     phase = Phase.EVALUATING;
-    evaluation = new EvaluationTally(nextEvaluationId(), config.train().ranks());
-    group.tellRouters(new RouterActor.Evaluate(epoch, evaluation.id(), batches));
+    inference.evaluate(group, task.batches());
   }
 
   private void onEvaluated(RouterActor.Evaluated evaluated) {
-    if (phase != Phase.EVALUATING
-        || evaluated.epoch() != epoch
-        || evaluated.id() != evaluation.id()) {
-      return;
+    if (phase == Phase.EVALUATING && inference.isOf(evaluated.epoch(), evaluated.id())) {
+      patience.moved(now());
+      EvaluationTally tally = inference.tally();
+      if (tally.add(evaluated)) {
+        agenda.evaluated();
+        listener.evaluated(progress.step(), tally.loss(), tally.tokens());
+        next();
+      }
     }
-    patience.moved(now());
-    if (!evaluation.add(evaluated)) {
-      return;
-    }
-    if (tasks.peek() instanceof RunTask.Evaluate) {
-      tasks.remove();
-    } else {
-      validationDue = false;
-    }
-    listener.evaluated(committedStep, evaluation.loss(), evaluation.tokens());
-    next();
   }
 
   private void generate(RunTask.Generate task) {
     phase = Phase.GENERATING;
-    group.tellRouter(
-        0,
-        new RouterActor.Generate(
-            epoch, nextEvaluationId(), task.prompt(), task.count(), task.stop(), task.sampling()));
+    inference.generate(group, task);
   }
 
   private void onGenerated(RouterActor.Generated generated) {
-    if (phase == Phase.GENERATING && generated.epoch() == epoch && generated.id() == evaluationId) {
-      tasks.remove();
+    if (phase == Phase.GENERATING && inference.isOf(generated.epoch(), generated.id())) {
+      agenda.generated();
       listener.generated(generated.tokens());
       next();
     }
-  }
-
-  private long nextEvaluationId() {
-    evaluationId += EVALUATION_IDS;
-    return evaluationId;
   }
 
   // What goes wrong.
@@ -908,8 +710,7 @@ public final class Coordinator {
     patience.moved(now());
     switch (phase) {
       case TRAINING -> step.onRestarted(restarted);
-      case EVALUATING, GENERATING ->
-          group.tellRouters(new RouterActor.Resend(epoch, restarted.layer(), restarted.expert()));
+      case EVALUATING, GENERATING -> inference.onRestarted(restarted.layer(), restarted.expert());
       case GATHERING, REPORTING, PREPARING, IDLE, ENDING, STOPPED -> {}
     }
   }
@@ -921,15 +722,15 @@ public final class Coordinator {
       case TRAINING, EVALUATING, GENERATING -> {
         if (phase == Phase.TRAINING && step.isDecided()) {
           step.apply();
-        } else if (isLastTry()) {
+        } else if (progress.isLastTry()) {
           fail(
               "%s: %s failed %d times: %s"
                   .formatted(
                       who,
                       phase == Phase.TRAINING
-                          ? "step " + (committedStep + 1)
-                          : "an evaluation after step " + committedStep,
-                      MAX_TRIES,
+                          ? "step " + (progress.step() + 1)
+                          : "an evaluation after step " + progress.step(),
+                      RunProgress.MAX_TRIES,
                       restarted.cause()),
               "the run's log has the stack traces; resume=true goes on from the last checkpoint");
         } else {
@@ -945,18 +746,18 @@ public final class Coordinator {
    * the node.
    */
   private void onNodeFailed(Host.Failed failed) {
-    if (!present.contains(failed.host())) {
+    if (!presence.hosts().contains(failed.host())) {
       return;
     }
     boolean tookPart = group == null || group.nodes().contains(failed.node());
-    boolean again = tookPart && failedStep == committedStep + 1;
-    if (present.size() == 1 || again) {
+    boolean again = tookPart && progress.hasLostNode();
+    if (presence.count() == 1 || again) {
       finish(
-          new Outcome.Failed(committedStep, failed.message(), failed.hint(), failed.isMistake()));
+          new Outcome.Failed(progress.step(), failed.message(), failed.hint(), failed.isMistake()));
       return;
     }
     if (tookPart) {
-      failedStep = committedStep + 1;
+      progress.lostNode();
     }
     String name =
         group != null && tookPart ? group.name(failed.node()) : change.name(failed.host());
@@ -966,7 +767,7 @@ public final class Coordinator {
         .tell(
             new Host.Finish(
                 new Outcome.Failed(
-                    committedStep,
+                    progress.step(),
                     failed.message(),
                     failed.hint() + "; the run goes on on the other nodes",
                     failed.isMistake())));
@@ -975,15 +776,14 @@ public final class Coordinator {
 
   private void doWithout(ActorRef<Host.Command> host, String name, String cause) {
     tell(new RunEvent.NodeFailed(name, cause));
-    givenUp.add(host, now());
-    present = givenUp.without(present);
+    presence.giveUp(host, now());
   }
 
   /** An epoch cannot begin: without those who keep it from that it may, if they are few. */
   private void doWithoutLate() {
     Set<ActorRef<Host.Command>> late = change.late();
-    double seconds = patience.waited(now()).toMillis() / 1e3;
-    if (late.isEmpty() || 2 * late.size() >= present.size()) {
+    double seconds = patience.waitedSeconds(now());
+    if (late.isEmpty() || 2 * late.size() >= presence.count()) {
       failWaiting();
       return;
     }
@@ -994,10 +794,6 @@ public final class Coordinator {
       settings.expel().accept(host);
     }
     regroup("no answer from " + names);
-  }
-
-  private boolean isLastTry() {
-    return tries + 1 >= MAX_TRIES;
   }
 
   private void onLate(RouterActor.Late late) {
@@ -1020,7 +816,7 @@ public final class Coordinator {
 
   private void diverged(String where) {
     fail(
-        "step " + (committedStep + 1) + " is not finite: " + where,
+        "step " + (progress.step() + 1) + " is not finite: " + where,
         "lower schedule.learning_rate or optimizer.clip; resume=true goes on from the last checkpoint");
   }
 
@@ -1030,7 +826,7 @@ public final class Coordinator {
     boolean nothingToLose =
         phase == Phase.GATHERING || phase == Phase.PREPARING && !change.hasBegun();
     if (group == null && nothingToLose) {
-      finish(new Outcome.Stopped(committedStep));
+      finish(new Outcome.Stopped(progress.step()));
     } else if (phase == Phase.IDLE) {
       next();
     }
@@ -1040,12 +836,11 @@ public final class Coordinator {
     boolean waiting =
         switch (phase) {
           case GATHERING, STOPPED -> false;
-          case IDLE -> replication.mustWait(committedStep);
+          case IDLE -> replication.mustWait(progress.step());
           case REPORTING, PREPARING, TRAINING, EVALUATING, GENERATING, ENDING -> true;
         };
-    givenUp.overdue(now()).forEach(settings.expel());
-    if (phase == Phase.ENDING && settings.checkpoints().progress() != checkpointsSeen) {
-      checkpointsSeen = settings.checkpoints().progress();
+    presence.overdue(now()).forEach(settings.expel());
+    if (phase == Phase.ENDING && checkpoints.hasMoved()) {
       patience.moved(now());
     }
     if (phase == Phase.GATHERING) {
@@ -1062,7 +857,7 @@ public final class Coordinator {
     if (seconds > config.cluster().joinTimeoutSeconds()) {
       fail(
           "cluster.nodes: %d came within %.0f s (expected: %d)"
-              .formatted(present.size(), seconds, settings.nodes()),
+              .formatted(presence.count(), seconds, settings.nodes()),
           "start the others, see why they could not join, or lower cluster.nodes");
     }
   }
@@ -1073,12 +868,12 @@ public final class Coordinator {
       return;
     }
     String missing = missing();
-    tell(new RunEvent.Late(missing, patience.waited(now()).toMillis() / 1e3));
-    if (patience.deadlines() < MAX_DEADLINES) {
+    tell(new RunEvent.Late(missing, patience.waitedSeconds(now())));
+    if (!patience.isExhausted()) {
       askAgain();
     } else if (phase == Phase.REPORTING || phase == Phase.PREPARING) {
       doWithoutLate();
-    } else if (isLastTry()) {
+    } else if (progress.isLastTry()) {
       failWaiting();
     } else {
       regroup("no answer from " + missing);
@@ -1088,35 +883,25 @@ public final class Coordinator {
   private void failWaiting() {
     fail(
         "nothing has moved for %.0f s in %s of step %d: waiting for %s"
-            .formatted(
-                patience.waited(now()).toMillis() / 1e3, phase, committedStep + 1, missing()),
+            .formatted(patience.waitedSeconds(now()), phase, progress.step() + 1, missing()),
         "raise cluster.reply_timeout_seconds if a step takes that long; see the run's log");
   }
 
   /** What was lost on its way to the disk does not come by itself; a disk may be stuck for good. */
   private void onLateCheckpoint() {
-    if (patience.deadlines() < MAX_DEADLINES) {
-      checkpoints.askAgain(committedStep, this::collectCheckpoint);
+    if (!patience.isExhausted()) {
+      checkpoints.askAgain(progress.step(), this::collectCheckpoint);
       return;
     }
-    checkpoints.giveUp("nothing of it has come or was written any more");
-    fail(
-        "step %d is not on the disk: nothing of its checkpoint has come or was written for %.0f s; the newest is that of step %d"
-            .formatted(
-                committedStep, patience.waited(now()).toMillis() / 1e3, checkpoints.written()),
-        "see whether the disk of run.dir answers; resume=true goes on from the newest checkpoint");
+    finish(checkpoints.giveUp(progress.step(), patience.waitedSeconds(now())));
   }
 
   private String missing() {
     return switch (phase) {
       case REPORTING, PREPARING -> change.missing();
       case TRAINING -> step.missing();
-      case EVALUATING -> evaluation.missing(group);
-      case GENERATING -> group.whereIs(0);
-      case IDLE ->
-          "copies of "
-              + String.join(
-                  ", ", replication.awaited().stream().map(group::name).sorted().toList());
+      case EVALUATING, GENERATING -> inference.missing();
+      case IDLE -> replication.missing(group);
       case GATHERING, ENDING, STOPPED -> "nobody";
     };
   }
@@ -1124,20 +909,10 @@ public final class Coordinator {
   /** A message may be lost with a connection; everything may be said twice. */
   private void askAgain() {
     switch (phase) {
-      case REPORTING ->
-          present.forEach(host -> host.tell(new Host.Report(epoch, change.withDisk(), hostEvents)));
-      case PREPARING ->
-          change
-              .hosts()
-              .values()
-              .forEach(host -> host.tell(new Host.Prepare(change.plan(), change.hosts())));
+      case REPORTING, PREPARING -> change.ask();
       case TRAINING -> step.askAgain(patience.timeout());
-      case EVALUATING ->
-          evaluate(
-              tasks.peek() instanceof RunTask.Evaluate task
-                  ? task.batches()
-                  : config.evaluate().batches());
-      case GENERATING -> generate((RunTask.Generate) tasks.peek());
+      case EVALUATING -> evaluate((RunTask.Evaluate) agenda.next());
+      case GENERATING -> generate((RunTask.Generate) agenda.next());
       case IDLE -> replicate(); // As everything is now: what was asked for is gone.
       case GATHERING, ENDING, STOPPED -> {}
     }
@@ -1158,7 +933,7 @@ public final class Coordinator {
   }
 
   private void fail(String message, String hint) {
-    finish(new Outcome.Failed(committedStep, message, hint));
+    finish(new Outcome.Failed(progress.step(), message, hint));
   }
 
   private void finish(Outcome outcome) {
@@ -1168,7 +943,7 @@ public final class Coordinator {
     try {
       listener.finished(outcome);
     } finally {
-      present.forEach(host -> host.tell(new Host.Finish(outcome)));
+      presence.tellAll(new Host.Finish(outcome));
     }
   }
 

@@ -21,6 +21,8 @@ final class EpochChange {
   private final String cause;
   private final boolean planned;
   private final boolean withDisk;
+  private final Set<ActorRef<Host.Command>> asked;
+  private final ActorRef<Host.Event> replyTo;
   private final Set<ActorRef<Host.Command>> silent;
   private final SortedMap<Integer, Host.Reported> reports = new TreeMap<>();
   private final Set<Integer> unprepared = new HashSet<>();
@@ -28,7 +30,7 @@ final class EpochChange {
   private EpochPlan plan;
 
   /**
-   * Hosts are about to be asked.
+   * Hosts are about to be asked, and will answer to {@code replyTo}.
    *
    * @param planned whether no work is lost by it
    */
@@ -37,12 +39,24 @@ final class EpochChange {
       String cause,
       boolean planned,
       boolean withDisk,
-      Set<ActorRef<Host.Command>> hosts) {
+      Set<ActorRef<Host.Command>> hosts,
+      ActorRef<Host.Event> replyTo) {
     this.epoch = epoch;
     this.cause = cause;
     this.planned = planned;
     this.withDisk = withDisk;
+    this.asked = hosts;
+    this.replyTo = replyTo;
     this.silent = new HashSet<>(hosts);
+  }
+
+  /** Asks all to report, or to become what the plan says once there is one; may be repeated. */
+  void ask() {
+    if (plan == null) {
+      asked.forEach(host -> host.tell(new Host.Report(epoch, withDisk, replyTo)));
+    } else {
+      hosts().values().forEach(host -> host.tell(new Host.Prepare(plan, hosts())));
+    }
   }
 
   int epoch() {
@@ -144,7 +158,7 @@ final class EpochChange {
     return hosts;
   }
 
-  /** The plan was sent to everyone. */
+  /** All have reported: this is what they are to become. */
   void planned(EpochPlan decided) {
     plan = decided;
     unprepared.addAll(reports.keySet());

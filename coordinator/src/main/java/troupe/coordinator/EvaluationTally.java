@@ -5,19 +5,13 @@ import troupe.router.RouterActor;
 
 /** The shares of a validation that ranks have reported; summed in rank order. */
 final class EvaluationTally {
-  private final long id;
   private final double[] lossSum_R;
   private final long[] tokens_R;
   private final BitSet reported = new BitSet();
 
-  EvaluationTally(long id, int ranks) {
-    this.id = id;
+  EvaluationTally(int ranks) {
     this.lossSum_R = new double[ranks];
     this.tokens_R = new long[ranks];
-  }
-
-  long id() {
-    return id;
   }
 
   /** Takes the share of a rank; returns whether all are there now. */
@@ -28,9 +22,9 @@ final class EvaluationTally {
     return reported.cardinality() == lossSum_R.length;
   }
 
-  /** A rank that has not reported yet and where it lives, for a message to the user. */
-  String missing(Group group) {
-    return group.whereIs(reported.nextClearBit(0));
+  /** The first rank that has not reported yet. */
+  int missing() {
+    return reported.nextClearBit(0);
   }
 
   long tokens() {

@@ -7,14 +7,17 @@ import java.time.Duration;
  * steps take; everything else may take as long as the config says.
  */
 final class Patience {
-  private final Deadline deadline;
+  /** Deadlines in a row that pass without any event before a new epoch is tried. */
+  private static final int MAX_DEADLINES = 3;
+
+  private final StepTimeout ofSteps;
   private final long longestNs;
   private long movedNs;
   private int deadlines;
 
   Patience(double replyTimeoutSeconds, long nowNs) {
     this.longestNs = (long) (replyTimeoutSeconds * 1e9);
-    this.deadline = new Deadline(longestNs, nowNs);
+    this.ofSteps = new StepTimeout(longestNs);
     this.movedNs = nowNs;
   }
 
@@ -26,12 +29,12 @@ final class Patience {
 
   /** A step took so long. */
   void took(long stepNs) {
-    deadline.onStep(stepNs, movedNs);
+    ofSteps.took(stepNs);
   }
 
   /** How long to wait within a step before asking again. */
   Duration timeout() {
-    return Duration.ofNanos(deadline.timeoutNs());
+    return Duration.ofNanos(ofSteps.ns());
   }
 
   /**
@@ -46,14 +49,14 @@ final class Patience {
     return isOver;
   }
 
-  /** Deadlines passed since anything moved. */
-  int deadlines() {
-    return deadlines;
+  /** Whether so many deadlines have passed that asking again does not help. */
+  boolean isExhausted() {
+    return deadlines >= MAX_DEADLINES;
   }
 
-  /** Time since anything moved. */
-  Duration waited(long nowNs) {
-    return Duration.ofNanos(nowNs - movedNs);
+  /** Time since anything moved, to the millisecond. */
+  double waitedSeconds(long nowNs) {
+    return Duration.ofNanos(nowNs - movedNs).toMillis() / 1e3;
   }
 
   /** When something moved last. */

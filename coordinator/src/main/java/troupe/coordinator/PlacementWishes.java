@@ -1,5 +1,6 @@
 package troupe.coordinator;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -9,11 +10,13 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import troupe.coordinator.events.RunEvent;
 import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.Footprint;
+import troupe.coordinator.placement.Moves;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.Rebalancer;
@@ -72,9 +75,9 @@ final class PlacementWishes {
     return nodes.containsAll(placement.ranks()) && nodes.containsAll(placement.experts().values());
   }
 
-  /** An epoch begins; returns the placement before it, {@code null} at the very start. */
-  Placement begin(EpochPlan plan) {
-    Placement before = current;
+  /** An epoch begins; returns who lives elsewhere now, nobody at the very start. */
+  List<RunEvent> begin(EpochPlan plan) {
+    Moves moves = Moves.between(current, plan.placement());
     current = plan.placement();
     placedOver =
         plan.nodes().stream()
@@ -83,7 +86,18 @@ final class PlacementWishes {
             .collect(Collectors.toSet());
     wish = null;
     rebalancer.onMoved();
-    return before;
+    return events(moves);
+  }
+
+  private List<RunEvent> events(Moves moves) {
+    List<RunEvent> events = new ArrayList<>();
+    for (Moves.ExpertMove move : moves.experts()) {
+      events.add(new RunEvent.ExpertMoved(move.expert(), name(move.from()), name(move.to())));
+    }
+    for (Moves.RankMove move : moves.ranks()) {
+      events.add(new RunEvent.RankMoved(move.rank(), name(move.from()), name(move.to())));
+    }
+    return events;
   }
 
   /** Takes in a committed step; returns why experts should move now, or {@code null}. */
@@ -100,12 +114,29 @@ final class PlacementWishes {
         .orElse(null);
   }
 
-  /** An expert is to live on another node. */
-  void move(ExpertId expert, int node) {
+  /**
+   * An expert is to live on another node.
+   *
+   * @param toNode the name of the node
+   * @return why it cannot, or {@code null}
+   */
+  Host.Refused move(ExpertId expert, String toNode, Group group) {
+    Integer node = group.node(toNode);
+    if (!group.hasExpert(expert)) {
+      return new Host.Refused(
+          "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
+          "metrics.jsonl names all experts in the line of each placement");
+    }
+    if (node == null || leaving.contains(node)) {
+      return new Host.Refused(
+          "node: " + toNode + " (expected: one of " + group.names() + ")",
+          "nodes.json of the run names all nodes");
+    }
     Placement base = wish != null ? wish : current;
     SortedMap<ExpertId, Integer> experts = new TreeMap<>(base.experts());
     experts.put(expert, node);
     wish = new Placement(experts, base.ranks());
+    return null;
   }
 
   /** A node wants to go; returns whether that is news. */
@@ -113,8 +144,12 @@ final class PlacementWishes {
     return leaving.add(node);
   }
 
-  boolean isLeaving(int node) {
-    return leaving.contains(node);
+  /** The nodes that want to go and have nothing any more. */
+  List<Integer> mayGo(Group group) {
+    return group.plan().nodes().stream()
+        .map(NodeInfo::node)
+        .filter(node -> leaving.contains(node) && group.isEmpty(node))
+        .toList();
   }
 
   boolean allLeave() {
@@ -130,7 +165,7 @@ final class PlacementWishes {
   }
 
   /** What people call a node, which may be gone. */
-  String name(int node) {
+  private String name(int node) {
     return known.containsKey(node) ? known.get(node).name() : "node " + node;
   }
 }

@@ -90,8 +90,8 @@ final class Replication {
     return replicated;
   }
 
-  /** The nodes whose copies are not all there yet. */
-  Set<Integer> awaited() {
-    return Set.copyOf(awaited);
+  /** What is not there yet, for a message to the user. */
+  String missing(Group group) {
+    return "copies of " + String.join(", ", awaited.stream().map(group::name).sorted().toList());
   }
 }

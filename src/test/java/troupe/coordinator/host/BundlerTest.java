@@ -46,6 +46,13 @@ class BundlerTest {
   }
 
   @Test
+  void shouldTellAStepThatIsAskedForAgain() {
+    assertTrue(bundler.begin(1));
+    assertFalse(bundler.begin(1));
+    assertTrue(bundler.begin(2));
+  }
+
+  @Test
   void shouldSendWhatFillsAMessage() {
     int half = Host.NUMBERS_A_MESSAGE / 2;
     assertFalse(bundler.add(routed(1, 0, 0, half)));

@@ -25,6 +25,7 @@ final class Bundler {
   private final Set<Routing> routed = new HashSet<>();
   private final Set<Object> ready = new HashSet<>();
   private final Set<Object> applied = new HashSet<>();
+  private long asked;
   private long step = -1;
   private int numbers;
 
@@ -42,6 +43,13 @@ final class Bundler {
     this.node = node;
     this.owners = owners;
     this.routings = routings;
+  }
+
+  /** A step, counted from 1, is asked for; returns whether for the first time. */
+  boolean begin(long newStep) {
+    boolean isNew = newStep != asked;
+    asked = newStep;
+    return isNew;
   }
 
   /** Takes a report; returns whether it is time to {@link #take} what there is. */

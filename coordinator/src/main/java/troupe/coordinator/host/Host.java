@@ -11,9 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedSet;
 import java.util.function.LongSupplier;
-import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.events.Outcome;
@@ -27,7 +25,6 @@ import troupe.router.BatchSource;
 import troupe.router.RouterActor;
 import troupe.router.pass.DrawsSource;
 import troupe.transport.Phase;
-import troupe.transport.Transport;
 
 /**
  * Keeps the routers and experts that live on a node, their committed state, and copies of the state
@@ -284,25 +281,6 @@ public final class Host {
     void finished(Outcome outcome);
   }
 
-  /** Takes shards for the disk; whoever has no checkpoint under way releases them. */
-  @FunctionalInterface
-  public interface CheckpointSink {
-    /** The reference to {@code copy} is the sink's. */
-    void offer(int epoch, ShardCopy copy);
-  }
-
-  /** The way to other nodes. */
-  public interface Links {
-    /** The transport that connects them. */
-    Transport transport();
-
-    /** From now on these nodes, and no others, are reached. */
-    void connect(List<NodeInfo> nodes);
-
-    /** Whether batches can be offered to a node. */
-    boolean isConnected(int node);
-  }
-
   /**
    * What a host is given at birth.
    *
@@ -350,17 +328,10 @@ public final class Host {
   /** How often to look whether connections are up. */
   private static final Duration CONNECT_TICK = Duration.ofMillis(10);
 
-  /** A shard of which nothing was heard for so long is sent again, and so often. */
-  private static final Duration COURIER_TIMEOUT = Duration.ofSeconds(3);
-
-  private static final int COURIER_ATTEMPTS = 5;
-
   /** An actor that does not stop, in a native call say, must not keep the process for ever. */
   private static final long FINISH_PATIENCE_NS = Duration.ofSeconds(30).toNanos();
 
   private static final String GO_ON = "resume=true goes on from the last checkpoint";
-
-  private static final long NONE = -1;
 
   /** Ticks between two lines on what is waited for. */
   private static final int TICKS_A_REPORT = 10;
@@ -375,20 +346,15 @@ public final class Host {
   private final Model model;
   private final ShardMemory memory;
   private final ShardStore store = new ShardStore();
-  private final Courier courier;
-  private final Arrivals arrivals;
+  private final ShardTraffic traffic;
   private final Restore restore;
   private final Owners owners;
   private State state = State.IDLE;
   private int epoch;
   private ActorRef<Event> coordinator;
   private EpochPlan plan;
-  private Map<Integer, ActorRef<Command>> hosts = Map.of();
+  private Preparation preparation;
   private Bundler bundler;
-  private ReceiptBook receipts;
-  private CopyRound round;
-  private long stepAtHand;
-  private long replicatedStep;
   private boolean leaving;
   private boolean gaveUp;
   private long heardNs;
@@ -404,34 +370,11 @@ public final class Host {
     this.settings = settings;
     this.model = settings.model();
     this.config = model.config();
-    ActorRef<Command> self = context.getSelf();
     this.memory = new ShardMemory(new ShardCatalog(config, model.devices().first().dtype()));
     this.owners = new Owners(context, settings, memory);
-    this.courier =
-        new Courier(
-            settings.links().transport(),
-            memory.catalog(),
-            new Courier.Settings(settings.runId(), COURIER_TIMEOUT, COURIER_ATTEMPTS),
-            work -> self.tell(new Later(work)),
-            settings.nanoTime(),
-            this::onUndelivered);
-    this.arrivals =
-        new Arrivals(
-            settings.runId(),
-            memory,
-            new Arrivals.Listener() {
-              @Override
-              public void onWhole(int arrivedIn, Phase phase, ShardCopy copy) {
-                self.tell(new Whole(arrivedIn, phase, copy));
-              }
-
-              @Override
-              public void onRepeated(int arrivedIn, Phase phase, ShardId shard, long step) {
-                self.tell(new Repeated(arrivedIn, phase, shard, step));
-              }
-            });
+    this.traffic =
+        new ShardTraffic(settings, memory, store, context.getSelf(), this::onUndelivered);
     this.restore = new Restore(model, memory, store, settings.checkpoints());
-    settings.receiver().shardsTo(arrivals);
     context.spawn(LostRows.create(), "lost-rows");
     timers.startTimerWithFixedDelay(new Tick(), TICK);
   }
@@ -528,7 +471,7 @@ public final class Host {
       case Whole whole -> onWhole(whole);
       case Repeated repeated -> {
         if (repeated.epoch() == epoch) {
-          confirm(repeated.shard(), repeated.step(), repeated.phase());
+          traffic.confirm(repeated.shard(), repeated.step(), repeated.phase());
         }
       }
       case Later later -> later.work().run();
@@ -573,13 +516,9 @@ public final class Host {
    */
   private void fence(State until) {
     settings.links().transport().setEpoch(epoch);
-    arrivals.epoch(epoch);
-    courier.epoch(epoch);
+    traffic.fence(epoch);
     memory.trim();
     bundler = null;
-    round = null;
-    stepAtHand = 0;
-    replicatedStep = NONE;
     state = until;
     owners.stop();
     if (owners.isEmpty()) {
@@ -665,23 +604,11 @@ public final class Host {
     }
     heardNs = settings.nanoTime().getAsLong();
     plan = prepare.plan();
-    receipts = new ReceiptBook(plan, node(), config.replicate());
-    hosts = prepare.hosts();
+    traffic.begin(plan, prepare.hosts());
+    preparation = new Preparation(prepare, node(), settings.links(), restore);
     state = State.PREPARING;
-    settings.links().connect(plan.nodes());
-    restore.begin(plan, node());
-    fetchMissing();
+    preparation.begin();
     becomeReady();
-  }
-
-  private void fetchMissing() {
-    restore
-        .missing()
-        .forEach(
-            shard ->
-                hosts
-                    .get(plan.sources().get(shard))
-                    .tell(new Fetch(epoch, shard, plan.step(), node())));
   }
 
   private void onFetch(Fetch fetch) {
@@ -701,14 +628,14 @@ public final class Host {
           false);
       return;
     }
-    courier.send(fetch.toNode(), Phase.RESTORE, copy);
+    traffic.restore(fetch.toNode(), copy);
   }
 
   private void becomeReady() {
-    if (state != State.PREPARING || !restore.missing().isEmpty()) {
+    if (state != State.PREPARING || !preparation.hasAllShards()) {
       return;
     }
-    if (!unconnected().isEmpty()) {
+    if (!preparation.isConnected()) {
       timers.startSingleTimer(CONNECT_TICK, new Later(this::becomeReady), CONNECT_TICK);
       return;
     }
@@ -736,11 +663,10 @@ public final class Host {
     heardNs = settings.nanoTime().getAsLong();
     if (to.command() instanceof RouterActor.Step step) {
       // Without routers here a step is only told of when it is asked for again.
-      if (step.step() == stepAtHand || owners.ranks().isEmpty()) {
+      if (!bundler.begin(step.step()) || owners.ranks().isEmpty()) {
         // Whatever was reported may have got lost.
         coordinator.tell(bundler.again(step.step()));
       }
-      stepAtHand = step.step();
     }
     owners.tellRouters(to.command());
   }
@@ -751,11 +677,8 @@ public final class Host {
   }
 
   private void onTick() {
-    courier.tick();
+    traffic.tick();
     ticks++;
-    if (plan != null && plan.epoch() == epoch) {
-      receipts.takeAll().forEach(this::tellReceipts);
-    }
     if (state == State.RUNNING && !bundler.isEmpty() && ticks - flushedTick >= TICKS_A_FLUSH) {
       flush();
     }
@@ -763,8 +686,8 @@ public final class Host {
       coordinator.tell(new Leaving(epoch, node()));
     }
     if (state == State.PREPARING && ticks % TICKS_A_REPORT == 0) {
-      fetchMissing();
-      coordinator.tell(preparing());
+      preparation.fetchMissing();
+      coordinator.tell(preparation.waiting());
     }
     if (state == State.FINISHING
         && settings.nanoTime().getAsLong() - finishNs > FINISH_PATIENCE_NS) {
@@ -774,46 +697,19 @@ public final class Host {
     }
   }
 
-  private Preparing preparing() {
-    SortedSet<ShardId> missing = restore.missing();
-    if (!missing.isEmpty()) {
-      return new Preparing(
-          epoch,
-          node(),
-          missing.size() + " shards, the first is " + missing.first(),
-          missing.stream().map(plan.sources()::get).distinct().sorted().toList());
-    }
-    List<NodeInfo> unconnected = unconnected();
-    return new Preparing(
-        epoch,
-        node(),
-        unconnected.stream()
-            .map(peer -> "a connection to " + peer.name())
-            .collect(Collectors.joining(", ")),
-        unconnected.stream().map(NodeInfo::node).toList());
-  }
-
-  private List<NodeInfo> unconnected() {
-    return plan.nodes().stream()
-        .filter(peer -> peer.node() != node() && !settings.links().isConnected(peer.node()))
-        .toList();
-  }
-
   // Copies.
 
   private void onReplicate(Replicate replicate) {
     if (!isRunning(replicate.epoch())) {
       return;
     }
-    if (round == null && replicate.step() == replicatedStep) {
+    if (traffic.beginRound(replicate.step())) {
+      copyAll(Phase.REPLICA, node(), traffic.trunkFrom(owners.ranks()));
+      reportIfReplicated();
+    } else {
       // Asked again: the coordinator has not heard so.
-      coordinator.tell(new Replicated(epoch, node(), replicatedStep, store.bytes()));
-      return;
+      tellReplicated();
     }
-    round =
-        new CopyRound(plan, node(), new ReplicaRing(plan, config.replicate()), replicate.step());
-    copyAll(Phase.REPLICA, node(), round.trunkFrom(owners.ranks()));
-    reportIfReplicated();
   }
 
   private void onCheckpoint(Checkpoint checkpoint) {
@@ -829,79 +725,35 @@ public final class Host {
   }
 
   private void onCopied(Copied copied) {
-    ShardCopy copy = copied.copy();
-    if (!isRunning(copied.epoch())) {
-      copy.release();
-    } else if (copied.purpose() == Phase.REPLICA) {
-      if (round != null && round.onCopied(copy)) {
-        for (int target : round.targets(copy.shard())) {
-          courier.send(target, Phase.REPLICA, copy.retain());
-        }
-        store.put(copy);
-        reportIfReplicated();
-      } else {
-        copy.release();
-      }
-    } else if (copied.writer() == node()) {
-      settings.sink().offer(epoch, copy);
+    if (isRunning(copied.epoch())) {
+      traffic.onCopied(copied.purpose(), copied.writer(), copied.copy());
+      reportIfReplicated();
     } else {
-      courier.send(copied.writer(), Phase.CHECKPOINT, copy);
+      copied.copy().release();
     }
   }
 
   private void onWhole(Whole whole) {
-    ShardCopy copy = whole.copy();
     if (whole.epoch() != epoch) {
-      copy.release();
-      return;
-    }
-    confirm(copy.shard(), copy.step(), whole.phase());
-    switch (whole.phase()) {
-      case CHECKPOINT -> settings.sink().offer(epoch, copy);
-      case REPLICA, RESTORE -> {
-        store.put(copy);
-        becomeReady();
-      }
-      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT, TRUNK_PARAMETERS ->
-          throw new IllegalStateException("shard with phase " + whole.phase());
-    }
-  }
-
-  /** Whoever sent a shard will hear that it is here. */
-  private void confirm(ShardId shard, long step, Phase phase) {
-    if (plan == null || plan.epoch() != epoch) {
-      return;
-    }
-    plan.sender(phase, shard)
-        .ifPresent(
-            from ->
-                tellReceipts(
-                    from, receipts.add(from, new Arrived(epoch, shard, step, phase, node()))));
-  }
-
-  private void tellReceipts(int sender, List<Arrived> arrived) {
-    if (!arrived.isEmpty()) {
-      hosts.get(sender).tell(new Receipts(arrived));
+      whole.copy().release();
+    } else if (traffic.onWhole(whole.phase(), whole.copy())) {
+      becomeReady();
     }
   }
 
   private void onArrived(Arrived arrived) {
-    if (arrived.epoch() != epoch) {
-      return;
-    }
-    courier.confirm(arrived);
-    if (round != null && arrived.phase() == Phase.REPLICA) {
-      round.onArrived(arrived.shard(), arrived.step(), arrived.node());
-      reportIfReplicated();
-    }
+    traffic.onArrived(arrived);
+    reportIfReplicated();
   }
 
   private void reportIfReplicated() {
-    if (round != null && round.isComplete()) {
-      replicatedStep = round.step();
-      coordinator.tell(new Replicated(epoch, node(), replicatedStep, store.bytes()));
-      round = null;
+    if (traffic.endRound()) {
+      tellReplicated();
     }
+  }
+
+  private void tellReplicated() {
+    coordinator.tell(new Replicated(epoch, node(), traffic.replicatedStep(), store.bytes()));
   }
 
   /** The node it was for is about to be given up, or will ask again. */
@@ -952,8 +804,7 @@ public final class Host {
   }
 
   private Behavior<Command> onPostStop() {
-    courier.abandonAll();
-    arrivals.close();
+    traffic.close();
     store.close();
     memory.close();
     return Behaviors.same();

@@ -1,21 +1,21 @@
 package troupe.coordinator.node;
 
 import java.util.concurrent.atomic.AtomicReference;
-import troupe.coordinator.host.Host;
+import troupe.coordinator.host.CheckpointSink;
 import troupe.coordinator.host.ShardCopy;
 
 /** Passes shards for the disk from the host to the desk, while there is one in this process. */
-final class CheckpointPost implements Host.CheckpointSink {
-  private final AtomicReference<Host.CheckpointSink> desk = new AtomicReference<>();
+final class CheckpointPost implements CheckpointSink {
+  private final AtomicReference<CheckpointSink> desk = new AtomicReference<>();
 
   /** Shards go to this desk from now on. */
-  void open(Host.CheckpointSink newDesk) {
+  void open(CheckpointSink newDesk) {
     desk.set(newDesk);
   }
 
   @Override
   public void offer(int epoch, ShardCopy copy) {
-    Host.CheckpointSink open = desk.get();
+    CheckpointSink open = desk.get();
     if (open == null) {
       copy.release();
     } else {

@@ -1,13 +1,13 @@
 package troupe.coordinator.node;
 
 import java.util.List;
-import troupe.coordinator.host.Host;
+import troupe.coordinator.host.Links;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.transport.Endpoint;
 import troupe.transport.NodeTransport;
 
 /** The way to the nodes of an epoch. */
-record TransportLinks(NodeTransport transport) implements Host.Links {
+record TransportLinks(NodeTransport transport) implements Links {
   @Override
   public void connect(List<NodeInfo> nodes) {
     transport.connect(

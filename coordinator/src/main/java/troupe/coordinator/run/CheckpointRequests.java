@@ -1,7 +1,8 @@
 package troupe.coordinator.run;
 
+import troupe.coordinator.CheckpointCollector;
 import troupe.coordinator.Coordinator;
-import troupe.coordinator.host.Host;
+import troupe.coordinator.host.CheckpointSink;
 import troupe.coordinator.host.ShardCatalog;
 import troupe.coordinator.host.ShardCopy;
 import troupe.coordinator.host.ShardFiles;
@@ -15,7 +16,7 @@ import troupe.core.config.RunConfig;
  * Announces checkpoints to the writer and hands it the shards that hosts have copied between two
  * steps; the writer puts them on disk while training goes on.
  */
-final class CheckpointRequests implements Coordinator.Checkpoints, Host.CheckpointSink {
+final class CheckpointRequests implements CheckpointCollector, CheckpointSink {
   private final CheckpointWriter writer;
   private final RunConfig config;
   private final String configHash;

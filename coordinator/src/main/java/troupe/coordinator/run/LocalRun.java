@@ -14,12 +14,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import troupe.coordinator.CheckpointCollector;
 import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.CheckpointSink;
 import troupe.coordinator.host.Host;
+import troupe.coordinator.host.Links;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
@@ -65,8 +68,8 @@ public final class LocalRun implements AutoCloseable {
       DrawsSource draws,
       List<RunTask> tasks,
       Path disk,
-      Coordinator.Checkpoints checkpoints,
-      Host.CheckpointSink sink,
+      CheckpointCollector checkpoints,
+      CheckpointSink sink,
       RunListener listener) {
     /** Parts of a run that keeps nothing. */
     public static Parts withoutDisk(
@@ -83,7 +86,7 @@ public final class LocalRun implements AutoCloseable {
           draws,
           tasks,
           null,
-          Coordinator.Checkpoints.NONE,
+          CheckpointCollector.NONE,
           (epoch, copy) -> copy.release(),
           listener);
     }
@@ -174,7 +177,7 @@ public final class LocalRun implements AutoCloseable {
   }
 
   /** Nobody else has to be reached. */
-  private record OneNode(Transport transport) implements Host.Links {
+  private record OneNode(Transport transport) implements Links {
     @Override
     public void connect(List<NodeInfo> nodes) {}
 

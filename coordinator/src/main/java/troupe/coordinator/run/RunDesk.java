@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import troupe.coordinator.CheckpointCollector;
 import troupe.coordinator.Coordinator;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.StepReport;
@@ -16,8 +17,8 @@ import troupe.coordinator.events.MoveSummary;
 import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.events.RunEvent;
+import troupe.coordinator.host.CheckpointSink;
 import troupe.coordinator.host.EpochPlan;
-import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Model;
 import troupe.coordinator.host.ShardCatalog;
 import troupe.coordinator.host.ShardCopy;
@@ -41,7 +42,7 @@ import troupe.router.gate.Gates;
  * writes is not in them.
  */
 public final class RunDesk
-    implements RunListener, Coordinator.Checkpoints, Host.CheckpointSink, AutoCloseable {
+    implements RunListener, CheckpointCollector, CheckpointSink, AutoCloseable {
   private final RunConfig config;
   private final RunFolder folder;
   private final TrainingSession.Observer observer;
