@@ -51,6 +51,16 @@ final class PresenceTest {
   }
 
   @Test
+  void shouldRememberAllWhoAreGivenUp() {
+    presence.update(Set.of(first, second));
+    presence.giveUp(first, 0);
+    presence.giveUp(second, 0);
+    assertEquals(Set.of(), presence.hosts());
+    assertFalse(presence.update(Set.of(first, second)), "both are still members");
+    assertEquals(Set.of(first, second), presence.overdue(30 * SECOND_NS));
+  }
+
+  @Test
   void shouldNameWhoOfAnEpochIsGone() {
     NodeInfo info = new NodeInfo(2, "node-2", "", 2, "", "m", "", "cpu", 1, 1);
     Group group =

@@ -23,13 +23,13 @@ final class Presence {
   /** The nodes of these hosts are members; returns whether others are there than before. */
   boolean update(Set<ActorRef<Host.Command>> members) {
     Set<ActorRef<Host.Command>> before = hosts;
-    hosts = without(members);
+    givenUpNs.keySet().retainAll(members);
+    hosts = withoutGivenUp(members);
     return !hosts.equals(before);
   }
 
-  private Set<ActorRef<Host.Command>> without(Set<ActorRef<Host.Command>> members) {
-    givenUpNs.keySet().retainAll(members);
-    Set<ActorRef<Host.Command>> rest = new HashSet<>(members);
+  private Set<ActorRef<Host.Command>> withoutGivenUp(Set<ActorRef<Host.Command>> some) {
+    Set<ActorRef<Host.Command>> rest = new HashSet<>(some);
     rest.removeAll(givenUpNs.keySet());
     return Set.copyOf(rest);
   }
@@ -46,7 +46,7 @@ final class Presence {
   /** A host does not count as there any more. */
   void giveUp(ActorRef<Host.Command> host, long nowNs) {
     givenUpNs.put(host, nowNs);
-    hosts = without(hosts);
+    hosts = withoutGivenUp(hosts);
   }
 
   /** Those given up who should have left by now; each is said once. */
