@@ -62,7 +62,7 @@ record Undisturbed(List<String> steps, Set<String> validations, String hash) {
               Runs.draws(config),
               List.of(new RunTask.Train(config.train().steps())),
               listener);
-      try (LocalRun run = LocalRun.start(parts)) {
+      try (LocalRun _ = LocalRun.start(parts)) {
         Outcome end = outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
         if (!(end instanceof Outcome.Completed)) {
           throw new IllegalStateException("undisturbed run: " + end);

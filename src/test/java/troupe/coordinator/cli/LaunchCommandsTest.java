@@ -81,7 +81,7 @@ final class LaunchCommandsTest {
   @ParameterizedTest
   @ValueSource(strings = {"launch --nodes 1 CONFIG", "chaos CONFIG --seed 1 --minutes 1 --nodes 3"})
   void shouldRefuseARunThatIsLaunchedAlready(String line) {
-    try (RunLock lock = RunLock.acquire(folder.resolve("run"), "launch.lock")) {
+    try (RunLock _ = RunLock.acquire(folder.resolve("run"), "launch.lock")) {
       assertEquals(2, troupe(line));
       assertTrue(
           err.toString().contains("is in use by process " + ProcessHandle.current().pid()),

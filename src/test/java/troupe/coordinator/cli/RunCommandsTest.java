@@ -423,7 +423,7 @@ final class RunCommandsTest {
   @Test
   void shouldRefuseARunThatAnotherOneWorksOn() {
     Path busy = folder.resolve("busy");
-    try (RunLock lock = RunLock.acquire(busy)) {
+    try (RunLock _ = RunLock.acquire(busy)) {
       train(busy).assertMistake("process " + ProcessHandle.current().pid());
     }
   }

@@ -55,7 +55,7 @@ final class InterruptsTest {
 
     public static void main(String[] arguments) throws InterruptedException {
       CountDownLatch twice = new CountDownLatch(2);
-      try (Interrupts interrupts =
+      try (Interrupts _ =
           Interrupts.handledBy(
               () -> {
                 System.out.println("interrupted " + (3 - twice.getCount()));

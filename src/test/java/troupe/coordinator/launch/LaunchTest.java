@@ -138,14 +138,14 @@ final class LaunchTest {
 
   @Test
   void shouldRefuseASecondLaunchOfTheRun() throws Exception {
-    try (RunLock other = RunLock.acquire(run, "launch.lock")) {
+    try (RunLock _ = RunLock.acquire(run, "launch.lock")) {
       UserException e = assertThrows(UserException.class, () -> launch(1, false).run());
       assertTrue(
           e.getMessage().contains("in use by process " + ProcessHandle.current().pid()),
           e.getMessage());
     }
     // The lock of the run itself is its coordinator's, not the launcher's.
-    try (RunLock coordinator = RunLock.acquire(run)) {
+    try (RunLock _ = RunLock.acquire(run)) {
       assertEquals(Exit.DONE, launch(1, false, "-Dnode-1=exit:0").run());
     }
   }

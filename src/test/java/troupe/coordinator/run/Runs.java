@@ -156,7 +156,7 @@ public final class Runs {
   static Heard run(Model model, BatchSource batches, DrawsSource draws, List<RunTask> tasks)
       throws Exception {
     Heard heard = new Heard();
-    try (LocalRun run =
+    try (LocalRun _ =
         LocalRun.start(LocalRun.Parts.withoutDisk(model, 1, batches, draws, tasks, heard))) {
       heard.outcome.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }

@@ -13,7 +13,7 @@ final class RunLockHolder {
    * waits if it has it.
    */
   public static void main(String[] args) throws IOException {
-    try (RunLock lock = RunLock.acquire(Path.of(args[0]))) {
+    try (RunLock _ = RunLock.acquire(Path.of(args[0]))) {
       System.out.println("held");
       System.in.read();
     } catch (UserException e) {

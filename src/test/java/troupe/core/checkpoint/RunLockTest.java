@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import troupe.core.UserException;
@@ -20,7 +21,7 @@ class RunLockTest {
   @Test
   void shouldRefuseASecondTimeInThisProcessAndKeepTheFirst() throws Exception {
     Path run = folder.resolve("runs/one");
-    try (RunLock lock = RunLock.acquire(run)) {
+    try (RunLock _ = RunLock.acquire(run)) {
       for (int i = 0; i < 2; i++) {
         UserException e = assertThrows(UserException.class, () -> RunLock.acquire(run));
         assertTrue(
@@ -28,7 +29,6 @@ class RunLockTest {
       }
       // Had the refusals dropped the first lock, another process would get it now.
       assertEquals("refused", new Holder(run).firstLine());
-      lock.close();
     }
     RunLock.acquire(run).close();
   }
@@ -80,8 +80,8 @@ class RunLockTest {
     }
 
     @Override
-    public void close() throws InterruptedException {
-      process.destroyForcibly().waitFor();
+    public void close() {
+      process.destroyForcibly().onExit().orTimeout(30, TimeUnit.SECONDS).join();
     }
   }
 }

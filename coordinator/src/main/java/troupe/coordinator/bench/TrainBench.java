@@ -142,7 +142,7 @@ public final class TrainBench {
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               List.of(new RunTask.Train(warmUp + steps)),
               clock);
-      try (LocalRun run = LocalRun.start(parts)) {
+      try (LocalRun _ = LocalRun.start(parts)) {
         if (clock.outcome.join() instanceof Outcome.Failed failed) {
           throw new RunFailedException(failed);
         }

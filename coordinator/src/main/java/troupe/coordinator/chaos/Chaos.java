@@ -75,7 +75,7 @@ public final class Chaos {
   public ChaosVerdict run() throws InterruptedException, IOException {
     boolean lossy = plan.run().transport().mode() == RunConfig.Mode.UDP;
     LaunchChecks.check(plan);
-    try (RunLock lock = plan.lock()) {
+    try (RunLock _ = plan.lock()) {
       return run.run(new ChaosPlan(settings.seed(), plan.nodes(), lossy, ChaosPlan.Pace.USUAL));
     }
   }

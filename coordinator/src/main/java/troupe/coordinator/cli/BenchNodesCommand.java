@@ -90,7 +90,7 @@ final class BenchNodesCommand implements Callable<Integer> {
     NodesBench bench =
         new NodesBench(plan, JavaCommand.ofThisJvm(Troupe.class.getName()), log, System::nanoTime);
     NodesResult result;
-    try (Interrupts interrupts = Interrupts.handledBy(bench::interrupt)) {
+    try (Interrupts _ = Interrupts.handledBy(bench::interrupt)) {
       result = bench.run();
     } finally {
       log.close();

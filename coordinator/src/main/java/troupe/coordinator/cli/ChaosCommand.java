@@ -99,7 +99,7 @@ final class ChaosCommand implements Callable<Integer> {
             Optional.ofNullable(reference),
             log);
     ChaosVerdict verdict;
-    try (Interrupts interrupts = Interrupts.handledBy(chaos::interrupt)) {
+    try (Interrupts _ = Interrupts.handledBy(chaos::interrupt)) {
       verdict = chaos.run();
     } finally {
       log.close();

@@ -40,8 +40,8 @@ final class LabCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     RunConfig run = config.load();
     Path folder = Path.of(run.run().dir());
-    try (RunLock lock = RunLock.acquire(folder)) {
-      try (RunLog log = RunLog.open(folder)) {
+    try (RunLock _ = RunLock.acquire(folder)) {
+      try (RunLog _ = RunLog.open(folder)) {
         List<String> failures =
             Lab.run(run, JavaCommand.ofThisJvm(Troupe.class.getName()), this::print);
         return failures.isEmpty() ? ExitCode.DONE : failed(failures);

@@ -60,7 +60,7 @@ final class LaunchCommand implements Callable<Integer> {
             MergedLog.onTerminal(),
             plan.nodes());
     Launch launch = new Launch(JavaCommand.ofThisJvm(Troupe.class.getName()), plan, log, restart);
-    try (Interrupts interrupts = Interrupts.handledBy(launch::interrupt)) {
+    try (Interrupts _ = Interrupts.handledBy(launch::interrupt)) {
       return launch.run();
     }
   }

@@ -62,7 +62,7 @@ final class NodeCommand implements Callable<Integer> {
     RunConfig run = config.load();
     Path folder = Path.of(run.run().dir());
     Files.createDirectories(folder);
-    try (RunLog log = RunLog.open(folder, logName(run.cluster()))) {
+    try (RunLog _ = RunLog.open(folder, logName(run.cluster()))) {
       return takePart(run);
     }
   }

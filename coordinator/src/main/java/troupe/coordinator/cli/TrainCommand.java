@@ -52,9 +52,9 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     RunConfig run = config.load();
-    try (RunLock lock = RunLock.acquire(Path.of(run.run().dir()))) {
+    try (RunLock _ = RunLock.acquire(Path.of(run.run().dir()))) {
       RunFolder folder = RunFolder.enter(run);
-      try (RunLog log = RunLog.open(folder.path())) {
+      try (RunLog _ = RunLog.open(folder.path())) {
         return train(run, folder);
       }
     }

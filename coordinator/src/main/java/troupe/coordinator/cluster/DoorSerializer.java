@@ -13,6 +13,7 @@ import com.google.gson.stream.JsonWriter;
 import java.io.IOException;
 import java.io.NotSerializableException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -34,13 +35,14 @@ public final class DoorSerializer extends SerializerWithStringManifest {
 
   private static final Map<String, Class<? extends Door.Message>> MESSAGES =
       byName(
-          Door.Knock.class,
-          Door.Welcome.class,
-          Door.NotYet.class,
-          Door.Refused.class,
-          Door.Accepted.class);
+          List.of(
+              Door.Knock.class,
+              Door.Welcome.class,
+              Door.NotYet.class,
+              Door.Refused.class,
+              Door.Accepted.class));
   private static final Map<String, Class<? extends Door.Request>> REQUESTS =
-      byName(Door.MoveExpert.class, Door.Leave.class, Door.Stop.class);
+      byName(List.of(Door.MoveExpert.class, Door.Leave.class, Door.Stop.class));
 
   private final Gson gson;
 
@@ -138,9 +140,8 @@ public final class DoorSerializer extends SerializerWithStringManifest {
     return new NotSerializableException("door message " + manifest + ": " + cause);
   }
 
-  @SafeVarargs
-  private static <T> Map<String, Class<? extends T>> byName(Class<? extends T>... types) {
-    return Stream.of(types)
+  private static <T> Map<String, Class<? extends T>> byName(List<Class<? extends T>> types) {
+    return types.stream()
         .collect(Collectors.toUnmodifiableMap(Class::getSimpleName, Function.identity()));
   }
 

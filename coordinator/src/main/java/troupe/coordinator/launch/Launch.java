@@ -56,7 +56,7 @@ public final class Launch {
    */
   public int run() throws InterruptedException {
     LaunchChecks.check(plan);
-    try (RunLock lock = plan.lock()) {
+    try (RunLock _ = plan.lock()) {
       log.note("launch     %d nodes, run %s".formatted(plan.nodes(), plan.runFolder()));
       try (cluster) {
         cluster.start();

@@ -106,7 +106,7 @@ public final class ClusterNode {
     NodeReceiver receiver = new NodeReceiver(devices.first(), config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
     try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
-        StoodStill watch =
+        StoodStill _ =
             StoodStill.watch(
                 pause -> {
                   system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));

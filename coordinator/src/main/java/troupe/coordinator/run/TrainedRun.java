@@ -160,7 +160,7 @@ public final class TrainedRun implements AutoCloseable {
     LocalRun.Parts parts =
         LocalRun.Parts.withoutDisk(
             model, RUN_ID, batches, (step, layer, first) -> null, tasks, listener);
-    try (LocalRun run = LocalRun.start(parts)) {
+    try (LocalRun _ = LocalRun.start(parts)) {
       if (outcome.join() instanceof Outcome.Failed failed) {
         throw new RunFailedException(failed);
       }

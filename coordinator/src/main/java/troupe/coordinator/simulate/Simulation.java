@@ -88,7 +88,7 @@ final class Simulation {
               .formatted(largestGroup(), map.experts(), bytes >> 20, most >> 20),
           "set simulate.group to fewer tokens, or TROUPE_HEAP=" + heap(bytes));
     }
-    return (int) Math.clamp(most / bytes, 1, wanted);
+    return Math.clamp(most / bytes, 1, wanted);
   }
 
   private static String heap(long bytes) {
