@@ -92,12 +92,15 @@ class FloatLogTest {
       int to = x.length - repeat % 7;
       float[] out = new float[x.length];
       Arrays.fill(out, -7);
-      FloatLog.of(out, x, from, to);
+      FloatLog.of(out, 0, x, from, to);
+      float[] moved = new float[x.length + 3];
+      FloatLog.of(moved, 3, x, from, to);
       float[] changed = ends.clone();
       FloatLog.minusFromEnds(changed, from, to);
       for (int i = 0; i < x.length; i++) {
         boolean outside = i < from || i >= to;
         assertEquals(outside ? -7 : FloatLog.of(x[i]), out[i], "log of " + x[i]);
+        assertEquals(outside ? 0 : out[i], moved[3 + i], "moved log of " + x[i]);
         assertEquals(outside ? ends[i] : FloatLog.minusFromEnd(ends[i]), changed[i], "at " + i);
       }
     }
@@ -111,8 +114,8 @@ class FloatLogTest {
       x[i] = 5 * random.nextFloat();
     }
     float[] out = new float[37];
-    FloatLog.of(out, x, 0, 37);
-    FloatLog.of(x, x, 0, 37);
+    FloatLog.of(out, 0, x, 0, 37);
+    FloatLog.of(x, 0, x, 0, 37);
     assertEquals(Arrays.toString(out), Arrays.toString(x));
   }
 }

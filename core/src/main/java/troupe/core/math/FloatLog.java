@@ -48,10 +48,10 @@ public final class FloatLog {
     return x == 0 ? Float.NEGATIVE_INFINITY : Float.NaN;
   }
 
-  /** {@code out[i] = ln x[i]} for i in {@code [from, to)}; may be the same array. */
-  public static void of(float[] out, float[] x, int from, int to) {
-    for (int i = loop(out, x, from, to); i < to; i++) {
-      out[i] = of(x[i]);
+  /** {@code out[at + i] = ln x[i]} for i in {@code [from, to)}; may be the same places. */
+  public static void of(float[] out, int at, float[] x, int from, int to) {
+    for (int i = loop(out, at, x, from, to); i < to; i++) {
+      out[at + i] = of(x[i]);
     }
   }
 
@@ -97,7 +97,7 @@ public final class FloatLog {
   }
 
   /** Goes as far as vectors go; returns how far that is. */
-  private static int loop(float[] out, float[] x, int from, int to) {
+  private static int loop(float[] out, int at, float[] x, int from, int to) {
     int i = from;
     for (; i <= to - WIDTH; i += WIDTH) {
       FloatVector argument = FloatVector.fromArray(SPECIES, x, i);
@@ -106,10 +106,10 @@ public final class FloatLog {
           .and(argument.compare(VectorOperators.LE, Float.MAX_VALUE))
           .allTrue()) {
         IntVector above = argument.reinterpretAsInts().sub(ROOT_HALF);
-        sum(exponent(above), fraction(above)).intoArray(out, i);
+        sum(exponent(above), fraction(above)).intoArray(out, at + i);
       } else {
         for (int j = i; j < i + WIDTH; j++) {
-          out[j] = of(x[j]);
+          out[at + j] = of(x[j]);
         }
       }
     }
