@@ -7,7 +7,6 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import troupe.core.config.RunConfig;
 import troupe.core.config.SimulateConfig.SimulatedCluster;
-import troupe.router.gate.Capacity;
 import troupe.router.gate.CapacitySweep;
 import troupe.router.gate.GateInput;
 import troupe.router.gate.Routing;
@@ -34,8 +33,7 @@ class StepTimeModelTest {
     }
     Routing routing =
         new CapacitySweep(config.gate())
-            .route(
-                GateInput.of(logits_TE, wanted_T.length, 4, null, true), List.of(Capacity.DROPLESS))
+            .route(GateInput.of(logits_TE, wanted_T.length, 4, null, true), List.of(0.0))
             .getFirst();
     RowTally tally = new RowTally(map);
     tally.add(routing, 0);

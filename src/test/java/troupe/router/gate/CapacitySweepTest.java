@@ -50,15 +50,14 @@ class CapacitySweepTest {
           case DENSE, STRAIGHT_THROUGH, ST_GUMBEL, REINMAX -> true;
           default -> false;
         };
-    List<Capacity> capacities =
-        (takesAll ? List.of(0.0) : FACTORS)
-            .stream().map(Capacity.of(config.experts())::withFactor).toList();
-    GateInput input = input(gate, 11);
-    List<Routing> routings = sweep.route(input, capacities);
-    for (int i = 0; i < capacities.size(); i++) {
-      Routing alone = gate.route(input.with(capacities.get(i)));
+    List<Double> factors = takesAll ? List.of(0.0) : FACTORS;
+    Capacity capacity = Capacity.of(config.experts());
+    GateInput input = input(gate, 11).with(capacity);
+    List<Routing> routings = sweep.route(input, factors);
+    for (int i = 0; i < factors.size(); i++) {
+      Routing alone = gate.route(input.with(capacity.withFactor(factors.get(i))));
       Routing swept = routings.get(i);
-      String message = type + " " + capacities.get(i);
+      String message = type + " " + factors.get(i);
       assertEquals(Ledger.of(alone), Ledger.of(swept), message);
       assertArrayEquals(alone.wanted_S(), swept.wanted_S(), message);
       for (int slot = 0; slot < alone.slots(); slot++) {

@@ -37,13 +37,15 @@ final class DrawnTokens implements Tokens {
 
   /** What a thread draws with. */
   private static final class Scratch {
-    private final GumbelRow noise;
-    private final double[] passageNoise_E;
+    private final GumbelRow row;
+    private final float[] noise_E;
+    private final float[] passageNoise_E;
     private final int[] block = new int[4];
 
     Scratch(long seed, int experts) {
-      noise = new GumbelRow(seed, experts);
-      passageNoise_E = new double[experts];
+      row = new GumbelRow(seed, experts);
+      noise_E = new float[experts];
+      passageNoise_E = new float[experts];
     }
   }
 
@@ -117,20 +119,15 @@ final class DrawnTokens implements Tokens {
     long passageAt = -1;
     for (int t = 0; t < tokens; t++) {
       int token = (int) group.firstToken() + t;
-      int from = t * experts;
       boolean shares =
           simulate.correlation() > 0 && uniform(own, step, SHARES, token) < simulate.correlation();
-      if (shares) {
-        int passage = token / simulate.passage();
-        if (passage != passageAt) {
-          own.noise.fill(own.passageNoise_E, 0, step, 0, GumbelRow.PASSAGE, passage);
-          passageAt = passage;
-        }
-        System.arraycopy(own.passageNoise_E, 0, logits_TE, from, experts);
-      } else {
-        own.noise.fill(logits_TE, from, step, 0, GumbelRow.TOKEN, token);
+      if (!shares) {
+        own.row.fill(own.noise_E, step, 0, GumbelRow.TOKEN, token);
+      } else if (token / simulate.passage() != passageAt) {
+        passageAt = token / simulate.passage();
+        own.row.fill(own.passageNoise_E, step, 0, GumbelRow.PASSAGE, (int) passageAt);
       }
-      scale(logits_TE, from, logWeight_SE[step]);
+      toLogits(logits_TE, t * experts, shares ? own.passageNoise_E : own.noise_E, step);
       ids_T[t] = id(uniform(own, step, IDS, token));
     }
     return new Seen(
@@ -140,10 +137,11 @@ final class DrawnTokens implements Tokens {
         new CounterDraws(config.seed(), step, 0, group.firstToken()));
   }
 
-  private void scale(double[] logits_TE, int from, double[] logWeight_E) {
+  private void toLogits(double[] logits_TE, int from, float[] noise_E, int step) {
+    double[] logWeight_E = logWeight_SE[step];
     double sharpness = simulate.sharpness();
     for (int e = 0; e < experts; e++) {
-      logits_TE[from + e] = sharpness * (logWeight_E[e] - logits_TE[from + e]);
+      logits_TE[from + e] = sharpness * (logWeight_E[e] - noise_E[e]);
     }
   }
 

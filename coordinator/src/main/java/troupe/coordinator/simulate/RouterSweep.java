@@ -24,6 +24,7 @@ final class RouterSweep {
   private final RunConfig config;
   private final GateConfig gateConfig;
   private final CapacitySweep sweep;
+  private final Capacity capacity;
   private final List<Capacity> capacities;
   private final ClusterMap map;
   private final int layers;
@@ -43,7 +44,7 @@ final class RouterSweep {
     int k = type.hasTopK() ? config.gate().topK() : 1;
     this.gateConfig = config.gate().with(type, k);
     this.sweep = new CapacitySweep(gateConfig);
-    Capacity capacity = Capacity.of(config.experts());
+    this.capacity = Capacity.of(config.experts());
     this.capacities = config.simulate().factors().stream().map(capacity::withFactor).toList();
     this.map = map;
     this.model = model;
@@ -94,10 +95,10 @@ final class RouterSweep {
               map.experts(),
               seen.ids_T(),
               state,
-              Capacity.DROPLESS,
+              capacity,
               seen.draws(),
               true);
-      List<Routing> routings = sweep.route(input, capacities);
+      List<Routing> routings = sweep.route(input, config.simulate().factors());
       for (int f = 0; f < routings.size(); f++) {
         tally_LF[group.layer()][f].add(routings.get(f), group.firstToken());
       }
@@ -105,26 +106,7 @@ final class RouterSweep {
       for (int e = 0; e < routed_E.length; e++) {
         routed_LE[group.layer()][e] += routed_E[e];
       }
-      return changes() ? slim(routings.getFirst()) : null;
-    }
-
-    /** Without what would fill the memory until the step ends: states follow loads, not logits. */
-    private static Routing slim(Routing routing) {
-      return new Routing(
-          routing.tokens(),
-          routing.experts(),
-          routing.firstSlot_T1(),
-          null,
-          null,
-          null,
-          routing.wanted_S(),
-          routing.expert_S(),
-          routing.placed_S(),
-          routing.scale_S(),
-          routing.multiplier_S(),
-          routing.backwardMultiplier_S(),
-          null,
-          null);
+      return changes() ? routings.getFirst() : null;
     }
   }
 

@@ -57,6 +57,14 @@ public record Capacity(
     return factor == 0;
   }
 
+  /**
+   * Whether places depend on what tokens like, beyond the experts that they want: at any factor
+   * other than 0.
+   */
+  boolean asksForProbabilities() {
+    return order == DropOrder.PROBABILITY || overflow == Overflow.NEXT;
+  }
+
   /** The same capacity with another factor. */
   public Capacity withFactor(double other) {
     return new Capacity(other, minimum, rounding, order, overflow, groups);

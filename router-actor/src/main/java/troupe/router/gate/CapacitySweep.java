@@ -1,6 +1,5 @@
 package troupe.router.gate;
 
-import java.util.ArrayList;
 import java.util.List;
 import troupe.core.config.GateConfig;
 import troupe.core.config.GateType;
@@ -8,6 +7,8 @@ import troupe.core.config.GateType;
 /**
  * The same tokens under several capacities. Most gates choose experts before anybody asks how much
  * room these have: they choose once, and only places are given out anew. The others choose again.
+ * Of many experts, probabilities are most of the work: they are made only where a place depends on
+ * them.
  */
 public final class CapacitySweep {
   private final Gate gate;
@@ -25,25 +26,31 @@ public final class CapacitySweep {
   }
 
   /**
-   * Routes under each capacity, in their order. Expert and place of each slot are those that the
-   * gate alone would give; multipliers are those of dropless routing where it does not look at
-   * capacity.
+   * Routes under each factor of the input's capacity, in their order. Expert and place of each slot
+   * are those that the gate alone would give; nothing else is in these {@link Routing#ofPlaces
+   * routings}.
    */
-  public List<Routing> route(GateInput input, List<Capacity> capacities) {
-    List<Routing> routings = new ArrayList<>();
-    Routing chosen = choosesAnyway ? gate.route(input.with(Capacity.DROPLESS)) : null;
-    for (Capacity capacity : capacities) {
-      GateInput limited = input.with(capacity);
-      routings.add(chosen == null ? gate.route(limited) : placed(limited, chosen));
+  public List<Routing> route(GateInput input, List<Double> factors) {
+    Capacity capacity = input.capacity();
+    if (!choosesAnyway) {
+      return factors.stream()
+          .map(factor -> alone(input.with(capacity.withFactor(factor))))
+          .toList();
     }
-    return routings;
+    GateInput unlimited = input.with(Capacity.DROPLESS);
+    Wishes wishes =
+        capacity.asksForProbabilities() ? Wishes.of(gate.route(unlimited)) : gate.wish(unlimited);
+    Turns turns = new Turns(input, wishes);
+    return factors.stream()
+        .map(factor -> Places.of(turns, capacity.withFactor(factor)))
+        .map(places -> Routing.ofPlaces(input, wishes, places))
+        .toList();
   }
 
-  private static Routing placed(GateInput input, Routing chosen) {
-    if (input.capacity().isDropless()) {
-      return chosen;
-    }
-    return chosen.with(Places.of(input, chosen.firstSlot_T1(), chosen.wanted_S(), chosen.p_TE()));
+  private Routing alone(GateInput input) {
+    Routing routing = gate.route(input);
+    Places places = new Places(routing.expert_S(), routing.placed_S());
+    return Routing.ofPlaces(input, Wishes.of(routing), places);
   }
 
   /** Gates that are known to; a test holds each of them to it. */

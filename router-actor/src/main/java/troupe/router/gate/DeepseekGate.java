@@ -49,30 +49,30 @@ final class DeepseekGate implements Gate {
   }
 
   @Override
+  public Wishes wish(GateInput input) {
+    if (!sigmoid) {
+      return Gate.super.wish(input);
+    }
+    double[] s_E = new double[input.experts()];
+    double[] biased_E = new double[input.experts()];
+    int[] wanted_S = new int[input.tokens() * k];
+    for (int t = 0; t < input.tokens(); t++) {
+      choose(input, t, s_E, 0, biased_E, wanted_S);
+    }
+    return new Wishes(Routing.evenSlots(input.tokens(), k), wanted_S, null);
+  }
+
+  @Override
   public Routing route(GateInput input) {
     int tokens = input.tokens();
     int experts = input.experts();
-    double[] logits_TE = input.logits_TE();
     double[] s_TE = new double[tokens * experts];
-    double[] p_TE = sigmoid ? new double[tokens * experts] : s_TE;
     double[] biased_E = new double[experts];
     int[] wanted_S = new int[tokens * k];
     for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
-      if (sigmoid) {
-        sigmoid(s_TE, p_TE, logits_TE, from, experts);
-      } else {
-        Rows.softmax(s_TE, logits_TE, logits_TE[best], from, from + experts);
-      }
-      for (int e = 0; e < experts; e++) {
-        biased_E[e] = s_TE[from + e] + (input.state().length == 0 ? 0 : input.state()[e]);
-      }
-      if (groups > 1) {
-        leaveOutGroups(biased_E);
-      }
-      TopK.select(biased_E, 0, experts, k, wanted_S, t * k);
+      choose(input, t, s_TE, t * experts, biased_E, wanted_S);
     }
+    double[] p_TE = sigmoid ? normalised(s_TE, experts) : s_TE;
     int[] firstSlot_T1 = Routing.evenSlots(tokens, k);
     Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
     return new Shares(
@@ -85,18 +85,45 @@ final class DeepseekGate implements Gate {
         .routing(input, firstSlot_T1, p_TE, wanted_S, places);
   }
 
-  /** {@code s = sigmoid(logits)} of a row, and p, which is s made to sum to one. */
-  private static void sigmoid(
-      double[] s_TE, double[] p_TE, double[] logits_TE, int from, int experts) {
-    double sum = 0;
-    for (int i = from; i < from + experts; i++) {
-      s_TE[i] = 1 / (1 + Math.exp(-logits_TE[i]));
-      sum += s_TE[i];
+  /**
+   * Writes the scores of a token to {@code s[at ..]} and the experts that it wants to its slots.
+   */
+  private void choose(
+      GateInput input, int t, double[] s, int at, double[] biased_E, int[] wanted_S) {
+    int experts = input.experts();
+    double[] logits_TE = input.logits_TE();
+    int from = t * experts;
+    int best = Rows.argmaxFinite(logits_TE, from, from + experts);
+    if (sigmoid) {
+      for (int e = 0; e < experts; e++) {
+        s[at + e] = 1 / (1 + Math.exp(-logits_TE[from + e]));
+      }
+    } else {
+      Rows.softmax(s, logits_TE, logits_TE[best], from, from + experts);
     }
-    double z = Divisor.SUM.of(sum);
-    for (int i = from; i < from + experts; i++) {
-      p_TE[i] = s_TE[i] / z;
+    for (int e = 0; e < experts; e++) {
+      biased_E[e] = s[at + e] + (input.state().length == 0 ? 0 : input.state()[e]);
     }
+    if (groups > 1) {
+      leaveOutGroups(biased_E);
+    }
+    TopK.select(biased_E, 0, experts, k, wanted_S, t * k);
+  }
+
+  /** Scores of each token made to sum to one. */
+  private static double[] normalised(double[] s_TE, int experts) {
+    double[] p_TE = new double[s_TE.length];
+    for (int from = 0; from < s_TE.length; from += experts) {
+      double sum = 0;
+      for (int i = from; i < from + experts; i++) {
+        sum += s_TE[i];
+      }
+      double z = Divisor.SUM.of(sum);
+      for (int i = from; i < from + experts; i++) {
+        p_TE[i] = s_TE[i] / z;
+      }
+    }
+    return p_TE;
   }
 
   /** Puts all but the best groups out of reach. */

@@ -23,6 +23,15 @@ public interface Gate {
     return route(GateInput.of(logits_TE, tokens, experts, draws, training));
   }
 
+  /**
+   * Which experts the tokens want, with the draws of {@link #route}. Only a gate that chooses
+   * without a look at capacity is asked; one for which wishes are less work than a routing says
+   * how.
+   */
+  default Wishes wish(GateInput input) {
+    return Wishes.of(route(input.with(Capacity.DROPLESS)));
+  }
+
   /** Whether the gradient of the logits needs to know how well each token was predicted. */
   default boolean needsLosses() {
     return false;

@@ -86,6 +86,28 @@ public record Routing(
         estimator);
   }
 
+  /**
+   * Which slots go where and nothing else: no logits, probabilities, multipliers or estimator. That
+   * is a few numbers a token, not a few an expert.
+   */
+  static Routing ofPlaces(GateInput input, Wishes wishes, Places places) {
+    return new Routing(
+        input.tokens(),
+        input.experts(),
+        wishes.firstSlot_T1(),
+        null,
+        null,
+        null,
+        wishes.wanted_S(),
+        places.expert_S(),
+        places.placed_S(),
+        null,
+        null,
+        null,
+        null,
+        null);
+  }
+
   /** The same decisions with other multipliers, at full scale, and under another estimator. */
   Routing with(double[] multipliers_S, double[] backwardMultipliers_S, Estimator other) {
     return new Routing(
@@ -103,25 +125,6 @@ public record Routing(
         backwardMultipliers_S,
         logitScale_TE,
         other);
-  }
-
-  /** The same wishes with places given out anew. */
-  Routing with(Places places) {
-    return new Routing(
-        tokens,
-        experts,
-        firstSlot_T1,
-        logits_TE,
-        p_TE,
-        kept_TE,
-        wanted_S,
-        places.expert_S(),
-        places.placed_S(),
-        scale_S,
-        multiplier_S,
-        backwardMultiplier_S,
-        logitScale_TE,
-        estimator);
   }
 
   /** The same decisions under another estimator. */

@@ -91,7 +91,8 @@ final class Rows {
     return best;
   }
 
-  private static NonFiniteLogitsException nonFinite(double[] logits_TE, int from, int to) {
+  /** Names the first logit of a row that is not finite; there is one. */
+  static NonFiniteLogitsException nonFinite(double[] logits_TE, int from, int to) {
     int i = from;
     while (Double.isFinite(logits_TE[i])) {
       i++;

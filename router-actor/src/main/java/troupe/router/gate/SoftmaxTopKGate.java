@@ -19,20 +19,24 @@ final class SoftmaxTopKGate implements Gate {
   }
 
   @Override
+  public Wishes wish(GateInput input) {
+    return Wishes.best(input, k);
+  }
+
+  @Override
   public Routing route(GateInput input) {
     int tokens = input.tokens();
     int experts = input.experts();
     double[] logits_TE = input.logits_TE();
+    // By logits: probabilities that underflow are all alike.
+    Wishes wishes = wish(input);
+    int[] wanted_S = wishes.wanted_S();
     double[] p_TE = new double[tokens * experts];
-    int[] wanted_S = new int[tokens * k];
     for (int t = 0; t < tokens; t++) {
       int from = t * experts;
-      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
-      Rows.softmax(p_TE, logits_TE, logits_TE[best], from, from + experts);
-      // By logits: probabilities that underflow are all alike.
-      TopK.select(logits_TE, from, experts, k, wanted_S, t * k);
+      Rows.softmax(p_TE, logits_TE, logits_TE[from + wanted_S[t * k]], from, from + experts);
     }
-    int[] firstSlot_T1 = Routing.evenSlots(tokens, k);
+    int[] firstSlot_T1 = wishes.firstSlot_T1();
     Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
     return new Shares(Shares.Score.SOFTMAX, Divisor.SUM, 1, p_TE, firstSlot_T1, places.expert_S())
         .routing(input, firstSlot_T1, p_TE, wanted_S, places);

@@ -16,11 +16,20 @@ final class SwitchGate implements Gate {
   }
 
   @Override
+  public Wishes wish(GateInput input) {
+    return isJittered(input) ? Gate.super.wish(input) : Wishes.best(input, 1);
+  }
+
+  private boolean isJittered(GateInput input) {
+    return input.training() && logitJitter.epsilon() > 0;
+  }
+
+  @Override
   public Routing route(GateInput input) {
     int tokens = input.tokens();
     int experts = input.experts();
     double[] logits_TE = input.logits_TE();
-    boolean jittered = input.training() && logitJitter.epsilon() > 0;
+    boolean jittered = isJittered(input);
     double[] u_TE = jittered ? new double[tokens * experts] : null;
     double[] used_TE = jittered ? new double[tokens * experts] : logits_TE;
     double[] p_TE = new double[tokens * experts];

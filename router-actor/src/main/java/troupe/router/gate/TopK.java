@@ -18,24 +18,50 @@ final class TopK {
    * @param key_TE row-major; the row is {@code [from, from + experts)}, none of it NaN
    */
   static void select(double[] key_TE, int from, int experts, int k, int[] out, int at) {
+    selectAndPoison(key_TE, from, experts, k, out, at);
+  }
+
+  /**
+   * As {@link #select}, of logits that have yet to be looked at.
+   *
+   * @throws NonFiniteLogitsException for any NaN or infinity in the row
+   */
+  static void selectFinite(double[] logits_TE, int from, int experts, int k, int[] out, int at) {
+    if (selectAndPoison(logits_TE, from, experts, k, out, at) != 0) {
+      throw Rows.nonFinite(logits_TE, from, from + experts);
+    }
+  }
+
+  /** Selects; returns zero, or NaN if a key is not finite. */
+  private static double selectAndPoison(
+      double[] key_TE, int from, int experts, int k, int[] out, int at) {
+    double poison = 0;
     for (int e = 0; e < k; e++) {
       insert(key_TE, from, e, out, at, e);
+      poison += key_TE[from + e] * 0.0;
     }
-    loopRest(key_TE, from, experts, k, out, at);
+    return poison + loopRest(key_TE, from, experts, k, out, at);
   }
 
   /** Experts from k on: vectors find the few that are better than the least of the best. */
-  private static void loopRest(double[] key_TE, int from, int experts, int k, int[] out, int at) {
+  private static double loopRest(double[] key_TE, int from, int experts, int k, int[] out, int at) {
     int last = at + k - 1;
+    DoubleVector poison = DoubleVector.zero(SPECIES);
     int e = k;
     for (; e <= experts - WIDTH; e += WIDTH) {
       double least = key_TE[from + out[last]];
       DoubleVector keys = DoubleVector.fromArray(SPECIES, key_TE, from + e);
+      poison = keys.fma(DoubleVector.zero(SPECIES), poison);
       if (keys.compare(VectorOperators.GT, least).anyTrue()) {
         each(key_TE, from, e, e + WIDTH, k, out, at);
       }
     }
     each(key_TE, from, e, experts, k, out, at);
+    double poisoned = poison.reduceLanes(VectorOperators.ADD);
+    for (; e < experts; e++) {
+      poisoned += key_TE[from + e] * 0.0;
+    }
+    return poisoned;
   }
 
   private static void each(
