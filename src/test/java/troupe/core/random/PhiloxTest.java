@@ -69,7 +69,7 @@ class PhiloxTest {
       double[] exponential = new double[4 * count + 1];
       Philox.exponentials(exponential, 1, words, 0, 4 * count);
       double[] fine = new double[count + 1];
-      Philox.uniforms53(fine, 1, words, count);
+      Philox.uniforms53(fine, 1, words, count, count);
       for (int i = 0; i < count; i++) {
         int[] expected = block(key, c0 + i, c1, c2, c3);
         for (int w = 0; w < 4; w++) {
@@ -79,6 +79,25 @@ class PhiloxTest {
           assertEquals(Philox.exponential(expected[w]), exponential[1 + at]);
         }
         assertEquals(Philox.uniform53(expected[0], expected[1]), fine[1 + i]);
+      }
+    }
+  }
+
+  @Test
+  void shouldGiveTheWordsOfBlocksThatAreNotInARow() {
+    Random random = new Random(2);
+    for (int count = 0; count < 41; count++) {
+      long key = random.nextLong();
+      int c1 = random.nextInt();
+      int c2 = random.nextInt();
+      long[] counters = random.longs(4 * count, 0, 1L << 32).toArray();
+      long[] words = counters.clone();
+      Philox.words(key, c1, c2, count, words);
+      for (int i = 0; i < count; i++) {
+        int[] expected = block(key, (int) counters[i], c1, c2, (int) counters[3 * count + i]);
+        for (int w = 0; w < 4; w++) {
+          assertEquals(expected[w] & 0xFFFFFFFFL, words[w * count + i]);
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HashSet;
+import java.util.Random;
 import java.util.Set;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
@@ -181,6 +182,34 @@ class CounterDrawsTest {
       long token = first + t;
       Philox.block(SEED, (int) token, 3, 2 << 16 | 0x91 << 8 | (int) (token >>> 32), 0, block, 0);
       assertEquals(Philox.uniform53(block[0], block[1]), many.coin(t, 1));
+    }
+  }
+
+  @Test
+  void shouldMakeChosenOnesAsOneByOne() {
+    Random random = new Random(SEED);
+    for (long first : new long[] {0, 5, (1L << 32) - 20, (3L << 32) - 64}) {
+      for (int count : new int[] {0, 1, 2, 7, 8, 9, 16, 61, 200}) {
+        compareChosen(first, random.ints(count, 0, 64).toArray(), random);
+      }
+    }
+  }
+
+  private static void compareChosen(long first, int[] token_R, Random random) {
+    int count = token_R.length;
+    int[] expert_R = random.ints(count, 0, 1100).toArray();
+    CounterDraws many = new CounterDraws(SEED, 3, 2, first);
+    CounterDraws one = new CounterDraws(SEED, 3, 2, first);
+    double[] exponential_R = new double[count + 1];
+    double[] coin_R = new double[count];
+    double[] scale_R = new double[count];
+    many.exponentials(2, token_R, expert_R, count, 1, exponential_R, 1);
+    many.coins(2, token_R, count, 1, coin_R);
+    many.scales(2, token_R, count, 1, scale_R);
+    for (int i = 0; i < count; i++) {
+      assertEquals(one.exponential(2 + token_R[i], expert_R[i], 1), exponential_R[1 + i]);
+      assertEquals(one.coin(2 + token_R[i], 1), coin_R[i]);
+      assertEquals(one.scale(2 + token_R[i], 1), scale_R[i]);
     }
   }
 }

@@ -108,4 +108,39 @@ class MaskRuleTest {
     assertEquals(MaskRule.NONE, none);
     assertTrue(none.keeps(-1e300, 1e300));
   }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 8, 64})
+  void shouldDecideManyAsOneByOne(int experts) {
+    int tokens = 16;
+    Random random = new Random(7);
+    double[] max_T = new double[tokens];
+    double[] x_ET = new double[experts * tokens];
+    long[] bits_T = new long[tokens + 1];
+    for (int n = 0; n < 2_000; n++) {
+      for (int t = 0; t < tokens; t++) {
+        max_T[t] = Double.NEGATIVE_INFINITY;
+        double shift = 2 * random.nextGaussian();
+        for (int e = 0; e < experts; e++) {
+          // Whole tenths too: those are the ones at the very threshold.
+          double x = random.nextInt(3) == 0 ? random.nextInt(-9, 10) / 10.0 : random.nextDouble();
+          x_ET[e * tokens + t] = random.nextInt(20) == 0 ? -0.0 : x + (x == 0 ? 0 : shift);
+          max_T[t] = Math.max(max_T[t], x_ET[e * tokens + t]);
+        }
+      }
+      double epsilon = random.nextInt(1, 10) / 20.0;
+      for (MaskRule rule :
+          new MaskRule[] {MaskRule.code(epsilon), MaskRule.paper(epsilon), MaskRule.NONE}) {
+        rule.loopBits(x_ET, 0, experts, tokens, max_T, tokens, bits_T, 1);
+        for (int t = 0; t < tokens; t++) {
+          for (int e = 0; e < experts; e++) {
+            assertEquals(
+                rule.keeps(x_ET[e * tokens + t], max_T[t]),
+                (bits_T[1 + t] >>> e & 1) != 0,
+                rule + " " + x_ET[e * tokens + t] + " of " + max_T[t]);
+          }
+        }
+      }
+    }
+  }
 }

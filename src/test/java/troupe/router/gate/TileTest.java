@@ -1,6 +1,7 @@
 package troupe.router.gate;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,11 +14,6 @@ import troupe.core.math.Exp;
 class TileTest {
   private static final long SEED = 20231018;
 
-  /** Whole tiles and a part of one. */
-  private static int tokens(Tile tile) {
-    return 2 * tile.capacity() + 5;
-  }
-
   private static double[] logits(int count, double width) {
     Random random = new Random(SEED);
     double[] logits = new double[count];
@@ -28,36 +24,57 @@ class TileTest {
     return logits;
   }
 
+  /** Rules that keep few, some, nearly all and all. */
+  private static final MaskRule[] RULES = {
+    MaskRule.code(0.1), MaskRule.paper(0.3), MaskRule.code(0.9), MaskRule.NONE
+  };
+
   @ParameterizedTest
-  @ValueSource(ints = {1, 2, 3, 5, 7, 8, 12, 17, 64, 200})
+  @ValueSource(ints = {1, 2, 3, 5, 7, 8, 12, 17, 64, 65, 200})
   void shouldComputeEachTokenAsIfAlone(int experts) {
+    int capacity = new Tile(experts).capacity();
     for (double width : new double[] {1, 30, 500, 1e300}) {
-      for (MaskRule rule :
-          new MaskRule[] {MaskRule.NONE, MaskRule.code(0.1), MaskRule.paper(0.3)}) {
-        compare(experts, width, rule);
+      for (MaskRule rule : RULES) {
+        for (int tokens : new int[] {1, 6, 2 * capacity + 5}) {
+          compare(tokens, experts, width, rule);
+        }
       }
     }
   }
 
-  private static void compare(int experts, double width, MaskRule rule) {
+  @ParameterizedTest
+  @ValueSource(ints = {2, 8, 33})
+  void shouldChooseTheBestOfTokensThatHaveOneExpert(int experts) {
     Tile tile = new Tile(experts);
-    int tokens = tokens(tile);
+    double[] logits_TE = new Random(SEED).doubles(tile.capacity() * experts).toArray();
+    double[] p_TE = new double[logits_TE.length];
+    tile.load(logits_TE, 0, tile.capacity());
+    tile.findBest();
+    assertFalse(tile.mask((logit, max) -> logit == max, new Kept(tile.capacity(), experts)));
+    tile.storeProbabilities(p_TE);
+    tile.race(null, 0);
+    for (int t = 0; t < tile.capacity(); t++) {
+      assertEquals(tile.best(t), tile.chosen(t));
+      assertEquals(1, p_TE[t * experts + tile.best(t)]);
+    }
+  }
+
+  private static void compare(int tokens, int experts, double width, MaskRule rule) {
+    Tile tile = new Tile(experts);
     double[] logits_TE = logits(tokens * experts, width);
     Draws draws = new CounterDraws(SEED, 1, 0, 0);
     double[] p_TE = new double[tokens * experts];
-    boolean[] kept_TE = new boolean[tokens * experts];
+    Kept kept_TE = new Kept(tokens, experts);
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
       tile.load(logits_TE, from, count);
       tile.findBest();
-      boolean choice = tile.mask(rule);
-      tile.weigh();
-      tile.race(draws, 0);
+      boolean choice = tile.mask(rule, kept_TE);
       tile.storeProbabilities(p_TE);
-      tile.storeKept(kept_TE);
+      tile.race(draws, 0);
       int most = 0;
       for (int t = from; t < from + count; t++) {
-        String what = experts + " experts, width " + width + ", token " + t;
+        String what = experts + " experts, width " + width + ", " + rule + ", token " + t;
         int row = t * experts;
         int best = Rows.argmaxFinite(logits_TE, row, row + experts) - row;
         assertEquals(best, tile.best(t - from), what);
@@ -76,7 +93,7 @@ class TileTest {
       int experts,
       double[] logits_TE,
       double[] p_TE,
-      boolean[] kept_TE,
+      Kept kept_TE,
       MaskRule rule) {
     int row = token * experts;
     double max = logits_TE[row + best];
@@ -85,7 +102,7 @@ class TileTest {
     int kept = 0;
     for (int e = 0; e < experts; e++) {
       boolean keeps = rule.keeps(logits_TE[row + e], max);
-      assertEquals(keeps, kept_TE[row + e], what);
+      assertEquals(keeps, kept_TE.has(token, e), what);
       weight[e] = keeps ? Exp.of(logits_TE[row + e] - max) : 0;
       sum += weight[e];
       kept += keeps ? 1 : 0;
@@ -98,13 +115,13 @@ class TileTest {
 
   /** The Gumbel maximum. */
   private static int winner(
-      int token, int best, int experts, double[] logits_TE, boolean[] kept_TE, Draws draws) {
+      int token, int best, int experts, double[] logits_TE, Kept kept_TE, Draws draws) {
     int winner = best;
     double highest = Double.NEGATIVE_INFINITY;
     for (int e = 0; e < experts; e++) {
       int i = token * experts + e;
       double score = logits_TE[i] - Math.log(draws.exponential(token, e, 0));
-      if (kept_TE[i] && score > highest) {
+      if (kept_TE.has(token, e) && score > highest) {
         winner = e;
         highest = score;
       }

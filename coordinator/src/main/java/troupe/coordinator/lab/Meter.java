@@ -1,5 +1,6 @@
 package troupe.coordinator.lab;
 
+import troupe.router.gate.Kept;
 import troupe.router.gate.Load;
 import troupe.router.gate.Routing;
 
@@ -71,12 +72,14 @@ final class Meter {
 
   /** What the gate draws from: the softmax over the experts that its mask keeps. */
   private static double[] ownProbabilities(Problem problem, Contender contender) {
-    boolean[] kept_TE = contender.gate().route(contender.input(problem, null, false)).kept_TE();
+    Kept kept_TE = contender.gate().route(contender.input(problem, null, false)).kept_TE();
     double[] logits_TE = problem.logits_TE().clone();
-    for (int i = 0; kept_TE != null && i < kept_TE.length; i++) {
-      logits_TE[i] = kept_TE[i] ? logits_TE[i] : Double.NEGATIVE_INFINITY;
+    int experts = problem.experts();
+    for (int i = 0; kept_TE != null && i < logits_TE.length; i++) {
+      boolean kept = kept_TE.has(i / experts, i % experts);
+      logits_TE[i] = kept ? logits_TE[i] : Double.NEGATIVE_INFINITY;
     }
-    return softmax(logits_TE, problem.experts());
+    return softmax(logits_TE, experts);
   }
 
   private void count(Routing routing) {

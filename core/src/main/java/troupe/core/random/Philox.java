@@ -16,6 +16,11 @@ public final class Philox {
   static final int WEYL_0 = 0x9E3779B9;
   static final int WEYL_1 = 0xBB67AE85;
   static final int ROUNDS = 10;
+
+  /** Blocks that are made at once: of a multiple of so many each takes the least time. */
+  public static final int AT_ONCE = PhiloxVectors.AT_ONCE;
+
+  private static final long WORD = 0xFFFFFFFFL;
   private static final double TWO_TO_MINUS_32 = 0x1p-32;
   private static final double TWO_TO_MINUS_53 = 0x1p-53;
 
@@ -64,15 +69,26 @@ public final class Philox {
    * words[w * count + i]} is word w of block {@code (c0 + i, c1, c2, c3)}.
    */
   public static void words(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
-    int i = PhiloxVectors.loopWords(key, c0, c1, c2, c3, count, words);
-    if (i == count) {
-      return;
+    for (int i = 0; i < count; i++) {
+      words[i] = c0 + i & WORD;
+      words[3 * count + i] = c3 & WORD;
     }
-    int[] block = new int[4];
+    words(key, c1, c2, count, words);
+  }
+
+  /**
+   * The same of blocks that are not in a row.
+   *
+   * @param words holds c0 of block i at i and c3 at {@code 3 * count + i}, as numbers that are not
+   *     negative; gets the words
+   */
+  public static void words(long key, int c1, int c2, int count, long[] words) {
+    int i = PhiloxVectors.loopWords(key, c1, c2, count, words);
+    int[] block = i == count ? null : new int[4];
     for (; i < count; i++) {
-      block(key, c0 + i, c1, c2, c3, block, 0);
+      block(key, (int) words[i], c1, c2, (int) words[3 * count + i], block, 0);
       for (int w = 0; w < 4; w++) {
-        words[w * count + i] = block[w] & 0xFFFFFFFFL;
+        words[w * count + i] = block[w] & WORD;
       }
     }
   }
@@ -96,10 +112,15 @@ public final class Philox {
     }
   }
 
-  /** {@code out[at + i]} is {@link #uniform53} of {@code words[i]} and {@code words[count + i]}. */
-  public static void uniforms53(double[] out, int at, long[] words, int count) {
+  /**
+   * {@code out[at + i]} is {@link #uniform53} of words 0 and 1 of block i, for i below {@code
+   * count}.
+   *
+   * @param words of {@code blocks} blocks, as {@link #words}
+   */
+  public static void uniforms53(double[] out, int at, long[] words, int blocks, int count) {
     for (int i = 0; i < count; i++) {
-      out[at + i] = uniform53((int) words[i], (int) words[count + i]);
+      out[at + i] = uniform53((int) words[i], (int) words[blocks + i]);
     }
   }
 

@@ -14,6 +14,7 @@ import troupe.core.math.Log;
 final class PhiloxVectors {
   private static final VectorSpecies<Long> SPECIES = LongVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
+  static final int AT_ONCE = 2 * WIDTH;
   private static final long WORD = 0xFFFFFFFFL;
   private static final int WORD_BITS = 32;
   // A word in its lowest bits is added to it.
@@ -23,24 +24,25 @@ final class PhiloxVectors {
   private PhiloxVectors() {}
 
   /**
-   * As {@link Philox#words}, as far as pairs of vectors go; returns how many blocks that is. Two
-   * vectors at a time, because one alone waits for its own products. Upper halves are left as they
-   * come until the end: only products read them, and those clear them first.
+   * As {@link Philox#words(long, int, int, int, long[])}, as far as pairs of vectors go; returns
+   * how many blocks that is. Two vectors at a time, because one alone waits for its own products.
+   * Upper halves are left as they come until the end: only products read them, and those clear them
+   * first.
    */
-  static int loopWords(long key, int c0, int c1, int c2, int c3, int count, long[] words) {
+  static int loopWords(long key, int c1, int c2, int count, long[] words) {
     LongVector word = all(WORD);
     LongVector m0 = all((long) Philox.MULTIPLIER_0 << WORD_BITS);
     LongVector m1 = all((long) Philox.MULTIPLIER_1 << WORD_BITS);
     int i = 0;
-    for (; i <= count - 2 * WIDTH; i += 2 * WIDTH) {
-      LongVector a0 = all(c0 + i).addIndex(1);
+    for (; i <= count - AT_ONCE; i += AT_ONCE) {
+      LongVector a0 = vector(words, i);
       LongVector a1 = all(c1);
       LongVector a2 = all(c2);
-      LongVector a3 = all(c3);
-      LongVector b0 = a0.add(WIDTH);
+      LongVector a3 = vector(words, 3 * count + i);
+      LongVector b0 = vector(words, i + WIDTH);
       LongVector b1 = all(c1);
       LongVector b2 = all(c2);
-      LongVector b3 = all(c3);
+      LongVector b3 = vector(words, 3 * count + i + WIDTH);
       int k0 = (int) key;
       int k1 = (int) (key >>> WORD_BITS);
       for (int round = 0; round < Philox.ROUNDS; round++) {
@@ -61,16 +63,27 @@ final class PhiloxVectors {
         k0 += Philox.WEYL_0;
         k1 += Philox.WEYL_1;
       }
-      a0.and(word).intoArray(words, i);
-      b0.and(word).intoArray(words, i + WIDTH);
+      cleared(a0).intoArray(words, i);
+      cleared(b0).intoArray(words, i + WIDTH);
       a1.and(word).intoArray(words, count + i);
       b1.and(word).intoArray(words, count + i + WIDTH);
-      a2.and(word).intoArray(words, 2 * count + i);
-      b2.and(word).intoArray(words, 2 * count + i + WIDTH);
+      cleared(a2).intoArray(words, 2 * count + i);
+      cleared(b2).intoArray(words, 2 * count + i + WIDTH);
       a3.and(word).intoArray(words, 3 * count + i);
       b3.and(word).intoArray(words, 3 * count + i + WIDTH);
     }
     return i;
+  }
+
+  /**
+   * Clears the upper halves of what the next product would read. By shifts: the compiler would see
+   * the mask of {@link #times} in another one, move it out of the next round, and no longer know
+   * there that one multiplication will do, which takes half as long again.
+   */
+  private static LongVector cleared(LongVector words) {
+    return words
+        .lanewise(VectorOperators.LSHL, WORD_BITS)
+        .lanewise(VectorOperators.LSHR, WORD_BITS);
   }
 
   /**
@@ -91,7 +104,7 @@ final class PhiloxVectors {
   static int loopUniforms(double[] out, int at, long[] words, int from, int count) {
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      uniform(LongVector.fromArray(SPECIES, words, from + i)).intoArray(out, at + i);
+      uniform(vector(words, from + i)).intoArray(out, at + i);
     }
     return i;
   }
@@ -100,15 +113,17 @@ final class PhiloxVectors {
   static int loopExponentials(double[] out, int at, long[] words, int from, int count) {
     int i = 0;
     for (; i <= count - WIDTH; i += WIDTH) {
-      Log.ordinary(uniform(LongVector.fromArray(SPECIES, words, from + i)))
-          .neg()
-          .intoArray(out, at + i);
+      Log.ordinary(uniform(vector(words, from + i))).neg().intoArray(out, at + i);
     }
     return i;
   }
 
   private static DoubleVector uniform(LongVector words) {
     return words.or(HOLDER_BITS).reinterpretAsDoubles().sub(HOLDER - 0.5).mul(0x1p-32);
+  }
+
+  private static LongVector vector(long[] values, int at) {
+    return LongVector.fromArray(SPECIES, values, at);
   }
 
   private static LongVector all(long value) {

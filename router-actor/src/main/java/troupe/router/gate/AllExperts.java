@@ -11,11 +11,7 @@ final class AllExperts {
    * @param multiplier_TE what is made of each output, zero where it only has to be known
    */
   static Routing routing(
-      GateInput input,
-      double[] p_TE,
-      boolean[] kept_TE,
-      double[] multiplier_TE,
-      Estimator estimator) {
+      GateInput input, double[] p_TE, Kept kept_TE, double[] multiplier_TE, Estimator estimator) {
     if (!input.capacity().isDropless()) {
       throw new IllegalArgumentException(
           "capacity_factor: "

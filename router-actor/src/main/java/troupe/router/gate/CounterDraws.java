@@ -1,5 +1,6 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
 import troupe.core.random.Philox;
 import troupe.core.tensor.RoutingKernels;
 
@@ -137,6 +138,40 @@ public final class CounterDraws implements Draws {
   }
 
   @Override
+  public void exponentials(
+      int firstToken, int[] token_R, int[] expert_R, int count, int round, double[] out, int at) {
+    int blocks = makeWords(firstToken, token_R, expert_R, count, purpose(EXPONENTIAL, round));
+    if (blocks < count) {
+      Draws.super.exponentials(firstToken, token_R, expert_R, count, round, out, at);
+      return;
+    }
+    for (int i = 0; i < count; i++) {
+      words[i] = words[(expert_R[i] & 3) * blocks + i];
+    }
+    Philox.exponentials(out, at, words, 0, count);
+  }
+
+  @Override
+  public void coins(int firstToken, int[] token_R, int count, int round, double[] out) {
+    int blocks = makeWords(firstToken, token_R, null, count, purpose(COIN, round));
+    if (blocks < count) {
+      Draws.super.coins(firstToken, token_R, count, round, out);
+    } else {
+      Philox.uniforms53(out, 0, words, blocks, count);
+    }
+  }
+
+  @Override
+  public void scales(int firstToken, int[] token_R, int count, int round, double[] out) {
+    int blocks = makeWords(firstToken, token_R, null, count, purpose(SCALE, round));
+    if (blocks < count) {
+      Draws.super.scales(firstToken, token_R, count, round, out);
+    } else {
+      Philox.uniforms53(out, 0, words, blocks, count);
+    }
+  }
+
+  @Override
   public void noises(int firstToken, int tokens, int experts, double[] out, int stride) {
     if (carries(firstToken, tokens)) {
       Draws.super.noises(firstToken, tokens, experts, out, stride);
@@ -158,12 +193,41 @@ public final class CounterDraws implements Draws {
     return global >>> 32 != global + tokens >>> 32;
   }
 
-  private void makeWords(int firstToken, int tokens, int purpose, int group) {
-    if (words.length < 4 * tokens) {
-      words = new long[4 * tokens];
+  /**
+   * Makes the blocks of chosen tokens and indices, {@code null} for index 0.
+   *
+   * @return how many there are, those included that nobody asked for: none if these tokens carry
+   */
+  private int makeWords(int firstToken, int[] token_R, int[] index_R, int count, int purpose) {
+    int blocks = Math.ceilDiv(count, Philox.AT_ONCE) * Philox.AT_ONCE;
+    reserve(blocks);
+    long global = firstToken + this.firstToken;
+    long carry = 0;
+    for (int i = 0; i < count; i++) {
+      long token = global + token_R[i];
+      carry |= (token ^ global) >>> 32;
+      words[i] = token & 0xFFFFFFFFL;
+      words[3 * blocks + i] = index_R == null ? 0 : index_R[i] >>> 2;
     }
+    if (carry != 0) {
+      return 0;
+    }
+    Arrays.fill(words, count, blocks, 0);
+    Arrays.fill(words, 3 * blocks + count, 4 * blocks, 0);
+    Philox.words(seed, step, place(purpose, global), blocks, words);
+    return blocks;
+  }
+
+  private void makeWords(int firstToken, int tokens, int purpose, int group) {
+    reserve(tokens);
     long global = firstToken + this.firstToken;
     Philox.words(seed, (int) global, step, place(purpose, global), group, tokens, words);
+  }
+
+  private void reserve(int blocks) {
+    if (words.length < 4 * blocks) {
+      words = new long[4 * blocks];
+    }
   }
 
   private int place(int purpose, long global) {
@@ -206,7 +270,7 @@ public final class CounterDraws implements Draws {
       }
     } else {
       makeWords(from, AHEAD, purpose, 0);
-      Philox.uniforms53(window.value_T, 0, words, AHEAD);
+      Philox.uniforms53(window.value_T, 0, words, AHEAD, AHEAD);
     }
     window.firstToken = from;
   }

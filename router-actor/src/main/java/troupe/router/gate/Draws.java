@@ -41,6 +41,34 @@ public interface Draws {
   }
 
   /**
+   * Exponentials of chosen tokens and experts: {@code out[at + i]} is {@link #exponential} of token
+   * {@code firstToken + token_R[i]} and expert {@code expert_R[i]}, for i below {@code count}.
+   */
+  default void exponentials(
+      int firstToken, int[] token_R, int[] expert_R, int count, int round, double[] out, int at) {
+    for (int i = 0; i < count; i++) {
+      out[at + i] = exponential(firstToken + token_R[i], expert_R[i], round);
+    }
+  }
+
+  /**
+   * Coins of chosen tokens: {@code out[i]} is {@link #coin} of token {@code firstToken +
+   * token_R[i]}, for i below {@code count}.
+   */
+  default void coins(int firstToken, int[] token_R, int count, int round, double[] out) {
+    for (int i = 0; i < count; i++) {
+      out[i] = coin(firstToken + token_R[i], round);
+    }
+  }
+
+  /** {@link #scale} of chosen tokens, as {@link #coins}. */
+  default void scales(int firstToken, int[] token_R, int count, int round, double[] out) {
+    for (int i = 0; i < count; i++) {
+      out[i] = scale(firstToken + token_R[i], round);
+    }
+  }
+
+  /**
    * Much noise at once, expert by expert: {@code out[e * stride + t]} is {@link #noise} of token
    * {@code firstToken + t} and expert e.
    */

@@ -43,7 +43,7 @@ final class GrinGate implements Gate {
     int experts = input.experts();
     double[] logits_TE = input.logits_TE();
     double[] all_TE = new double[tokens * experts];
-    boolean[] kept_TE = new boolean[tokens * experts];
+    Kept kept_TE = new Kept(tokens, experts);
     int[] wanted_S = new int[tokens * k];
     double[] scale_S = new double[tokens * k];
     double[] p_SE = new double[Math.multiplyExact(tokens * k, experts)];
@@ -57,7 +57,7 @@ final class GrinGate implements Gate {
         int slot = t * k + r;
         Round round = new Round(logits_TE, from, left_E, p_SE, slot * experts);
         if (r == 0) {
-          round.kept(kept_TE);
+          round.kept(kept_TE, t);
         }
         int chosen = input.training() ? round.sample(input.draws(), t, r) : round.largest;
         wanted_S[slot] = chosen;
@@ -74,7 +74,7 @@ final class GrinGate implements Gate {
   private Routing routing(
       GateInput input,
       double[] all_TE,
-      boolean[] kept_TE,
+      Kept kept_TE,
       int[] wanted_S,
       double[] scale_S,
       double[] p_SE) {
@@ -149,8 +149,12 @@ final class GrinGate implements Gate {
       }
     }
 
-    void kept(boolean[] kept_TE) {
-      System.arraycopy(kept_E, 0, kept_TE, from, kept_E.length);
+    void kept(Kept kept_TE, int token) {
+      for (int e = 0; e < kept_E.length; e++) {
+        if (kept_E[e]) {
+          kept_TE.keep(token, e);
+        }
+      }
     }
 
     /** Gumbel-max over the kept experts, as the race that {@link Tile#race} is. */

@@ -23,12 +23,12 @@ final class HashGate implements Gate {
       throw new IllegalArgumentException("ids: null (expected: the number of each token)");
     }
     double[] p_TE = new double[tokens * experts];
-    boolean[] kept_TE = new boolean[tokens * experts];
+    Kept kept_TE = new Kept(tokens, experts);
     int[] expert_T = new int[tokens];
     for (int t = 0; t < tokens; t++) {
       expert_T[t] = (int) input.state()[input.ids_T()[t]];
       p_TE[t * experts + expert_T[t]] = 1;
-      kept_TE[t * experts + expert_T[t]] = true;
+      kept_TE.keep(t, expert_T[t]);
     }
     int[] firstSlot_T1 = Routing.evenSlots(tokens, 1);
     Places places = Places.of(input, firstSlot_T1, expert_T, p_TE);

@@ -39,18 +39,13 @@ public final class Load {
 
   /** Tokens for which the mask kept more than one expert: only these teach the router. */
   public static int alive(Routing routing) {
-    int experts = routing.experts();
-    boolean[] kept_TE = routing.kept_TE();
+    Kept kept_TE = routing.kept_TE();
     if (kept_TE == null) {
-      return experts > 1 ? routing.tokens() : 0;
+      return routing.experts() > 1 ? routing.tokens() : 0;
     }
     int alive = 0;
-    for (int from = 0; from < kept_TE.length; from += experts) {
-      int kept = 0;
-      for (int e = 0; e < experts; e++) {
-        kept += kept_TE[from + e] ? 1 : 0;
-      }
-      alive += kept > 1 ? 1 : 0;
+    for (int t = 0; t < routing.tokens(); t++) {
+      alive += kept_TE.count(t) > 1 ? 1 : 0;
     }
     return alive;
   }

@@ -1,36 +1,54 @@
 package troupe.router.gate;
 
 import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 import troupe.core.config.GateConfig;
 
 /**
  * Which experts a token may reach, decided logit by logit from the largest one. Detached: no
  * gradient flows through the decision. Every rule keeps the largest logit itself.
  */
+@FunctionalInterface
 interface MaskRule {
-  /** Keeps every expert. Gates know it by identity and store no mask. */
-  MaskRule NONE =
-      new MaskRule() {
-        @Override
-        public boolean keeps(double logit, double max) {
-          return true;
-        }
+  VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
+  VectorSpecies<Long> BITS = LongVector.SPECIES_PREFERRED;
+  int WIDTH = SPECIES.length();
 
-        @Override
-        public VectorMask<Double> keeps(DoubleVector logit, DoubleVector max) {
-          return logit.species().maskAll(true);
-        }
-      };
+  /** Keeps every expert. Gates know it by identity and store no mask. */
+  MaskRule NONE = (logit, max) -> true;
 
   /**
    * Whether an expert with this logit is kept, {@code max} being the largest among those eligible.
    */
   boolean keeps(double logit, double max);
 
-  /** {@link #keeps(double, double)} lane by lane, by the same operations. */
-  VectorMask<Double> keeps(DoubleVector logit, DoubleVector max);
+  /**
+   * {@link #keeps} of up to 64 experts for many tokens: bit e of {@code bits_T[at + t]} is that of
+   * logit {@code x_ET[from + e * stride + t]} and the largest one of token t. Each rule has its own
+   * loop over vectors: one for all of them would look the rule up for every vector.
+   *
+   * @param tokens whole vectors of them
+   */
+  default void loopBits(
+      double[] x_ET,
+      int from,
+      int experts,
+      int stride,
+      double[] max_T,
+      int tokens,
+      long[] bits_T,
+      int at) {
+    for (int t = 0; t < tokens; t++) {
+      long bits = 0;
+      for (int e = 0; e < experts; e++) {
+        bits |= keeps(x_ET[from + e * stride + t], max_T[t]) ? 1L << e : 0;
+      }
+      bits_T[at + t] = bits;
+    }
+  }
 
   /**
    * The rule of the authors' code: masked iff {@code (max - logit) / max(|logit|, max) > 2
@@ -71,10 +89,28 @@ interface MaskRule {
     }
 
     @Override
-    public VectorMask<Double> keeps(DoubleVector logit, DoubleVector max) {
-      DoubleVector magnitude = logit.abs();
-      DoubleVector scale = max.blend(magnitude, magnitude.compare(VectorOperators.GT, max));
-      return max.sub(logit).div(scale).compare(VectorOperators.GT, threshold).not();
+    public void loopBits(
+        double[] x_ET,
+        int from,
+        int experts,
+        int stride,
+        double[] max_T,
+        int tokens,
+        long[] bits_T,
+        int at) {
+      for (int t = 0; t < tokens; t += WIDTH) {
+        DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
+        LongVector bits = LongVector.zero(BITS);
+        for (int e = 0; e < experts; e++) {
+          DoubleVector logit = DoubleVector.fromArray(SPECIES, x_ET, from + e * stride + t);
+          DoubleVector magnitude = logit.abs();
+          DoubleVector scale = max.blend(magnitude, magnitude.compare(VectorOperators.GT, max));
+          DoubleVector ratio = max.sub(logit).div(scale);
+          VectorMask<Double> keeps = ratio.compare(VectorOperators.GT, threshold).not();
+          bits = bits.lanewise(VectorOperators.OR, 1L << e, keeps.cast(BITS));
+        }
+        bits.intoArray(bits_T, at + t);
+      }
     }
   }
 
@@ -86,8 +122,26 @@ interface MaskRule {
     }
 
     @Override
-    public VectorMask<Double> keeps(DoubleVector logit, DoubleVector max) {
-      return max.sub(logit).compare(VectorOperators.LE, max.abs().add(logit.abs()).mul(epsilon));
+    public void loopBits(
+        double[] x_ET,
+        int from,
+        int experts,
+        int stride,
+        double[] max_T,
+        int tokens,
+        long[] bits_T,
+        int at) {
+      for (int t = 0; t < tokens; t += WIDTH) {
+        DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
+        LongVector bits = LongVector.zero(BITS);
+        for (int e = 0; e < experts; e++) {
+          DoubleVector logit = DoubleVector.fromArray(SPECIES, x_ET, from + e * stride + t);
+          DoubleVector width = max.abs().add(logit.abs()).mul(epsilon);
+          VectorMask<Double> keeps = max.sub(logit).compare(VectorOperators.LE, width);
+          bits = bits.lanewise(VectorOperators.OR, 1L << e, keeps.cast(BITS));
+        }
+        bits.intoArray(bits_T, at + t);
+      }
     }
   }
 }

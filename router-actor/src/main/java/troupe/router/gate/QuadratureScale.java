@@ -30,11 +30,6 @@ final class QuadratureScale {
    * fullBest} of SparseMixer-2nd.
    */
   static ScaleRule total(Quadrature rule, boolean fullBest) {
-    return (best, draws, token, round) -> {
-      if (fullBest && best || draws.coin(token, round) > 0.5) {
-        return 1;
-      }
-      return rule.nodes().length == 1 ? rule.nodes()[0] : rule.node(draws.scale(token, round));
-    };
+    return new EvenScale(rule, fullBest);
   }
 }

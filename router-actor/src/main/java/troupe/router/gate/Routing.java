@@ -11,7 +11,7 @@ import java.util.Arrays;
  * @param logits_TE the logits as used (after logit jitter)
  * @param p_TE the probabilities that the balance loss evens out, zero for experts that a mask
  *     excludes: softmax over the kept experts for most gates
- * @param kept_TE whether a mask kept the expert, {@code null} if all are kept
+ * @param kept_TE which experts a mask kept, {@code null} if all are kept
  * @param wanted_S the expert that the gate chose for each slot, before capacity
  * @param expert_S the expert that each slot goes to: the wanted one, or where it was rerouted; the
  *     same array if none was
@@ -29,7 +29,7 @@ public record Routing(
     int[] firstSlot_T1,
     double[] logits_TE,
     double[] p_TE,
-    boolean[] kept_TE,
+    Kept kept_TE,
     int[] wanted_S,
     int[] expert_S,
     boolean[] placed_S,
@@ -64,7 +64,7 @@ public record Routing(
       GateInput input,
       int[] firstSlot_T1,
       double[] p_TE,
-      boolean[] kept_TE,
+      Kept kept_TE,
       int[] wanted_S,
       Places places,
       double[] multiplier_S,

@@ -114,9 +114,10 @@ final class Rows {
    * {@code p = softmax(logits)} over the kept experts of a row; the others keep the zero they have.
    */
   static void softmaxKept(
-      double[] p_TE, double[] logits_TE, boolean[] kept_TE, double max, int from, int to) {
+      double[] p_TE, double[] logits_TE, Kept kept_TE, double max, int from, int to) {
+    int experts = to - from;
     for (int i = from; i < to; i++) {
-      if (kept_TE[i]) {
+      if (kept_TE.has(from / experts, i - from)) {
         p_TE[i] = Exp.of(logits_TE[i] - max);
       }
     }

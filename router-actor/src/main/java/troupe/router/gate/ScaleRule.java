@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
+
 /**
  * The detached scale {@code a} of an expert's output during training: where between zero and the
  * full output the loss is differentiated, which is what makes the estimator first order, mid-point
@@ -8,21 +10,36 @@ package troupe.router.gate;
 @FunctionalInterface
 interface ScaleRule {
   /** SparseMixer-1st: Euler's rule, always the full output. */
-  ScaleRule FIRST_ORDER = (best, draws, token, round) -> 1;
+  ScaleRule FIRST_ORDER =
+      new ScaleRule() {
+        @Override
+        public double scale(boolean best, Draws draws, int token, int round) {
+          return 1;
+        }
+
+        @Override
+        public void scales(
+            int firstToken,
+            int tokens,
+            int[] other_R,
+            int others,
+            Draws draws,
+            int round,
+            double[] scale_T) {
+          Arrays.fill(scale_T, firstToken, firstToken + tokens, 1);
+        }
+      };
 
   /** SparseMixer-2nd: the mid-point rule, 1 or 1/2 evenly. */
-  ScaleRule MIDPOINT = (best, draws, token, round) -> draws.coin(token, round) > 0.5 ? 1 : 0.5;
+  ScaleRule MIDPOINT = new EvenScale(Quadrature.MIDPOINT, false);
 
   /**
    * SparseMixer: mid-point except where the sampled expert is the one that inference would take.
    */
-  ScaleRule BALANCED =
-      (best, draws, token, round) -> best ? 1 : MIDPOINT.scale(false, draws, token, round);
+  ScaleRule BALANCED = new EvenScale(Quadrature.MIDPOINT, true);
 
   /** SparseMixer-inf: like balanced with U(0, 1) in place of 1/2, the whole path integral. */
-  ScaleRule INTEGRAL =
-      (best, draws, token, round) ->
-          best || draws.coin(token, round) > 0.5 ? 1 : draws.scale(token, round);
+  ScaleRule INTEGRAL = new EvenScale(null, true);
 
   /**
    * The scale of one token; asks for no draw that the rule does not need.
@@ -30,4 +47,28 @@ interface ScaleRule {
    * @param best whether the chosen expert has the largest logit
    */
   double scale(boolean best, Draws draws, int token, int round);
+
+  /**
+   * {@link #scale} of many tokens.
+   *
+   * @param other_R those whose chosen expert is not the best, counted from {@code firstToken} on,
+   *     ascending
+   * @param others how many these are
+   * @param scale_T gets the scales at {@code [firstToken, firstToken + tokens)}
+   */
+  default void scales(
+      int firstToken,
+      int tokens,
+      int[] other_R,
+      int others,
+      Draws draws,
+      int round,
+      double[] scale_T) {
+    int next = 0;
+    for (int t = 0; t < tokens; t++) {
+      boolean best = next == others || other_R[next] != t;
+      next += best ? 0 : 1;
+      scale_T[firstToken + t] = scale(best, draws, firstToken + t, round);
+    }
+  }
 }

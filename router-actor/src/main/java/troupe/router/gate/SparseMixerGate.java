@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
+
 /**
  * SparseMixer, top-1 (Liu, Gao, Chen, "Sparse Backpropagation for MoE Training", arXiv 2310.00811):
  * the expert is sampled from a masked softmax, and scale and factor make the gradient of the router
@@ -34,29 +36,33 @@ final class SparseMixerGate implements Gate {
     Draws draws = input.draws();
     boolean training = input.training();
     double[] p_TE = new double[tokens * experts];
-    boolean[] kept_TE = mask == MaskRule.NONE ? null : new boolean[tokens * experts];
+    Kept kept_TE = mask == MaskRule.NONE ? null : new Kept(tokens, experts);
     int[] expert_T = new int[tokens];
     double[] scale_T = new double[tokens];
     Tile tile = new Tile(experts);
+    int[] other_R = new int[tile.capacity()];
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
       tile.load(logits_TE, from, count);
       tile.findBest();
-      boolean choice = kept_TE == null ? experts > 1 : tile.mask(mask);
-      tile.weigh();
+      boolean choice = kept_TE == null ? experts > 1 : tile.mask(mask, kept_TE);
       tile.storeProbabilities(p_TE);
-      if (kept_TE != null) {
-        tile.storeKept(kept_TE);
-      }
       boolean sampled = choice && training;
       if (sampled) {
         tile.race(draws, 0);
       }
+      int others = 0;
       for (int t = 0; t < count; t++) {
         int best = tile.best(t);
         int chosen = sampled ? tile.chosen(t) : best;
         expert_T[from + t] = chosen;
-        scale_T[from + t] = training ? scaleRule.scale(chosen == best, draws, from + t, 0) : 1;
+        other_R[others] = t;
+        others += chosen == best ? 0 : 1;
+      }
+      if (training) {
+        scaleRule.scales(from, count, other_R, others, draws, 0, scale_T);
+      } else {
+        Arrays.fill(scale_T, from, from + count, 1);
       }
     }
     return TopOne.routing(

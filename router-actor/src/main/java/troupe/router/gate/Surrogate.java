@@ -74,11 +74,14 @@ interface Surrogate {
 
   /** Softmax row by row over what the mask kept. */
   private static void softmax(double[] q_TE, double[] score_TE, Routing sampled, int experts) {
-    boolean[] kept_TE = sampled.kept_TE();
+    Kept kept_TE = sampled.kept_TE();
     for (int from = 0; from < score_TE.length; from += experts) {
       double max = Double.NEGATIVE_INFINITY;
       for (int i = from; i < from + experts; i++) {
-        max = kept_TE == null || kept_TE[i] ? Math.max(max, score_TE[i]) : max;
+        max =
+            kept_TE == null || kept_TE.has(i / experts, i % experts)
+                ? Math.max(max, score_TE[i])
+                : max;
       }
       if (kept_TE == null) {
         Rows.softmax(q_TE, score_TE, max, from, from + experts);

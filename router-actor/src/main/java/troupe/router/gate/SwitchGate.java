@@ -43,7 +43,6 @@ final class SwitchGate implements Gate {
         tile.load(logits_TE, from, count);
       }
       tile.findBest();
-      tile.weigh();
       tile.storeProbabilities(p_TE);
       for (int t = 0; t < count; t++) {
         expert_T[from + t] = tile.best(t);

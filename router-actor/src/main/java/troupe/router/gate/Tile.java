@@ -2,6 +2,7 @@ package troupe.router.gate;
 
 import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
@@ -13,21 +14,20 @@ import troupe.core.math.Exp;
  * on how wide vectors are. Here a token's sum is over experts in order, on any machine.
  *
  * <p>Scratch of one thread, for one tile after the other: {@link #load} or {@link #loadJittered},
- * {@link #findBest}, perhaps {@link #mask}, {@link #weigh}, perhaps {@link #race}, and then the
- * results.
+ * {@link #findBest}, perhaps {@link #mask}, {@link #storeProbabilities}, perhaps {@link #race}, and
+ * then the results.
  */
 final class Tile {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
+  private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
   // A tile and its draws fit the first level cache for few experts, the second for a thousand. Not
   // fewer tokens than two of the widest vectors have lanes: Philox makes draws for so many.
   private static final int ELEMENTS = 512;
   private static final int MIN_TOKENS = 16;
   private static final int MAX_TOKENS = 64;
-  // A draw by itself takes as long as so many of many.
-  private static final int ONE_BY_ONE = 8;
-  // Experts of a token that are moved between rows and columns at once: a line of the cache.
-  private static final int BLOCK = 8;
+  // Up to one rival in so many, a list of them is faster than all.
+  private static final int FEW = 5;
 
   private final int experts;
   private final int capacity;
@@ -38,13 +38,12 @@ final class Tile {
   private final double[] inverse_T;
   private final double[] best_T;
   private final double[] chosen_T;
-  // One or zero; made with the first mask.
-  private double[] kept_ET;
-  // How many are kept.
-  private double[] count_T;
-  // How many are kept of the tokens that have more than one.
-  private int rivals;
-  private boolean masked;
+  // Made with the first mask.
+  private long[] word_WT;
+  private int[] count_T;
+  private Rivals rivals;
+  private MaskRule mask;
+  private boolean few;
   // Whether no logit is so far below its row's largest that its weight is no normal number.
   private boolean ordinary;
   private int firstToken;
@@ -73,18 +72,7 @@ final class Tile {
   /** Takes the logits of {@code tokens} rows from {@code firstToken} on, at most those that fit. */
   void load(double[] logits_TE, int firstToken, int tokens) {
     begin(firstToken, tokens);
-    int whole = experts & -BLOCK;
-    for (int t = 0; t < tokens; t++) {
-      int row = (firstToken + t) * experts;
-      for (int e = 0; e < whole; e += BLOCK) {
-        for (int i = 0; i < BLOCK; i++) {
-          x_ET[(e + i) * capacity + t] = logits_TE[row + e + i];
-        }
-      }
-      for (int e = whole; e < experts; e++) {
-        x_ET[e * capacity + t] = logits_TE[row + e];
-      }
-    }
+    Transposition.toColumns(x_ET, capacity, logits_TE, firstToken * experts, tokens, experts);
   }
 
   /**
@@ -103,24 +91,24 @@ final class Tile {
       double[] used_TE) {
     begin(firstToken, tokens);
     draws.noises(firstToken, tokens, experts, draw_ET, capacity);
-    for (int t = 0; t < tokens; t++) {
-      int row = (firstToken + t) * experts;
-      for (int e = 0; e < experts; e++) {
-        int at = e * capacity + t;
-        double u = jitter.factor(draw_ET[at]);
-        double x = logits_TE[row + e] * u;
-        u_TE[row + e] = u;
-        used_TE[row + e] = x;
-        x_ET[at] = x;
-      }
+    for (int i = 0; i < draw_ET.length; i++) {
+      draw_ET[i] = jitter.factor(draw_ET[i]);
     }
+    Arrays.fill(inverse_T, 1);
+    int from = firstToken * experts;
+    Transposition.toRows(u_TE, from, draw_ET, capacity, inverse_T, tokens, experts);
+    for (int i = from; i < from + tokens * experts; i++) {
+      used_TE[i] = logits_TE[i] * u_TE[i];
+    }
+    Transposition.toColumns(x_ET, capacity, used_TE, from, tokens, experts);
   }
 
   private void begin(int firstToken, int tokens) {
     this.firstToken = firstToken;
     this.tokens = tokens;
     lanes = Math.ceilDiv(tokens, WIDTH) * WIDTH;
-    masked = false;
+    mask = null;
+    few = false;
     if (tokens < capacity) {
       // Lanes without a token compute what nobody reads, of numbers that are finite.
       Arrays.fill(x_ET, 0);
@@ -179,48 +167,64 @@ final class Tile {
   /**
    * Keeps the experts that a rule keeps: others have no weight.
    *
+   * @param kept gets which ones these are
    * @return whether there is a token with a choice, of more than one expert
    */
-  boolean mask(MaskRule rule) {
-    masked = true;
-    if (kept_ET == null) {
-      kept_ET = new double[experts * capacity];
-      count_T = new double[capacity];
+  boolean mask(MaskRule rule, Kept kept) {
+    if (rivals == null) {
+      word_WT = new long[Kept.words(experts) * capacity];
+      count_T = new int[capacity];
+      rivals = new Rivals(experts, capacity, experts * capacity / FEW);
     }
-    loopMask(rule);
-    rivals = 0;
+    mask = rule;
+    Arrays.fill(count_T, 0);
+    for (int w = 0; w < Kept.words(experts); w++) {
+      int from = w * Kept.BITS;
+      int count = Math.min(Kept.BITS, experts - from);
+      rule.loopBits(x_ET, from * capacity, count, capacity, max_T, lanes, word_WT, w * capacity);
+      count(kept, w);
+    }
+    int choices = 0;
     for (int t = 0; t < tokens; t++) {
-      rivals += count_T[t] > 1 ? (int) count_T[t] : 0;
+      choices += count_T[t] > 1 ? count_T[t] : 0;
     }
-    return rivals > 0;
+    few = choices <= rivals.most();
+    if (few) {
+      rivals.list(word_WT, count_T);
+    }
+    return choices > 0;
   }
 
-  private void loopMask(MaskRule rule) {
-    for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
-      DoubleVector count = DoubleVector.zero(SPECIES);
-      for (int at = t; at < experts * capacity; at += capacity) {
-        DoubleVector kept =
-            DoubleVector.zero(SPECIES)
-                .blend(1.0, rule.keeps(DoubleVector.fromArray(SPECIES, x_ET, at), max));
-        kept.intoArray(kept_ET, at);
-        count = count.add(kept);
-      }
-      count.intoArray(count_T, t);
+  private void count(Kept kept, int word) {
+    for (int t = 0; t < tokens; t++) {
+      long bits = word_WT[word * capacity + t];
+      kept.keep(firstToken + t, word, bits);
+      count_T[t] += Long.bitCount(bits);
     }
   }
 
-  /** {@code weight = exp(logit - max)}, zero where masked, and one over their sum. */
-  void weigh() {
-    if (ordinary) {
-      if (masked) {
-        loopWeighKept();
-      } else {
-        loopWeigh();
+  /**
+   * Writes {@code p = weight / sum} to rows, {@code weight = exp(logit - max)}, zero where masked.
+   *
+   * @param p_TE holds zeros
+   */
+  void storeProbabilities(double[] p_TE) {
+    int row = firstToken * experts;
+    if (few) {
+      for (int t = 0; t < tokens; t++) {
+        p_TE[row + t * experts + (int) best_T[t]] = 1;
       }
-    } else {
+      rivals.weigh(x_ET, capacity, max_T, p_TE, row, experts);
+      return;
+    }
+    if (!ordinary) {
       weighOneByOne();
+    } else if (mask == null) {
+      loopWeigh();
+    } else {
+      loopWeighKept();
     }
+    Transposition.toRows(p_TE, row, weight_ET, capacity, inverse_T, tokens, experts);
   }
 
   private void loopWeigh() {
@@ -240,10 +244,12 @@ final class Tile {
     for (int t = 0; t < lanes; t += WIDTH) {
       DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
       DoubleVector sum = DoubleVector.zero(SPECIES);
-      for (int at = t; at < experts * capacity; at += capacity) {
-        DoubleVector weight =
-            Exp.ordinary(DoubleVector.fromArray(SPECIES, x_ET, at).sub(max))
-                .mul(DoubleVector.fromArray(SPECIES, kept_ET, at));
+      for (int e = 0; e < experts; e++) {
+        int at = e * capacity + t;
+        LongVector bits = LongVector.fromArray(LONGS, word_WT, e / Kept.BITS * capacity + t);
+        VectorMask<Double> kept = bits.and(1L << e).compare(VectorOperators.NE, 0).cast(SPECIES);
+        DoubleVector weight = Exp.ordinary(DoubleVector.fromArray(SPECIES, x_ET, at).sub(max));
+        weight = DoubleVector.zero(SPECIES).blend(weight, kept);
         weight.intoArray(weight_ET, at);
         sum = sum.add(weight);
       }
@@ -259,7 +265,8 @@ final class Tile {
     for (int t = 0; t < tokens; t++) {
       double sum = 0;
       for (int at = t; at < experts * capacity; at += capacity) {
-        double weight = masked && kept_ET[at] == 0 ? 0 : Exp.of(x_ET[at] - max_T[t]);
+        double weight =
+            mask == null || mask.keeps(x_ET[at], max_T[t]) ? Exp.of(x_ET[at] - max_T[t]) : 0;
         weight_ET[at] = weight;
         sum += weight;
       }
@@ -273,36 +280,13 @@ final class Tile {
    * argmax(logit_i - ln e_i)} without a logarithm.
    */
   void race(Draws draws, int round) {
-    if (masked && rivals * ONE_BY_ONE < tokens * experts) {
-      raceOneByOne(draws, round);
+    if (few) {
+      System.arraycopy(best_T, 0, chosen_T, 0, tokens);
+      rivals.race(draws, firstToken, round, chosen_T);
       return;
     }
     draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
     loopRace();
-  }
-
-  /** {@link #race} with the draws of the few that have a choice: making all takes longer. */
-  private void raceOneByOne(Draws draws, int round) {
-    for (int t = 0; t < tokens; t++) {
-      chosen_T[t] = best_T[t];
-      if (count_T[t] == 1) {
-        continue;
-      }
-      double weight = 0;
-      double draw = 1;
-      for (int e = 0; e < experts; e++) {
-        int at = e * capacity + t;
-        if (kept_ET[at] == 0) {
-          continue;
-        }
-        double d = draws.exponential(firstToken + t, e, round);
-        if (weight_ET[at] * draw > weight * d) {
-          weight = weight_ET[at];
-          draw = d;
-          chosen_T[t] = e;
-        }
-      }
-    }
   }
 
   private void loopRace() {
@@ -321,33 +305,6 @@ final class Tile {
         chosen = chosen.blend((double) e, sooner);
       }
       chosen.intoArray(chosen_T, t);
-    }
-  }
-
-  /** Writes {@code p = weight / sum} to rows. */
-  void storeProbabilities(double[] p_TE) {
-    int whole = experts & -BLOCK;
-    for (int t = 0; t < tokens; t++) {
-      int row = (firstToken + t) * experts;
-      double inverse = inverse_T[t];
-      for (int e = 0; e < whole; e += BLOCK) {
-        for (int i = 0; i < BLOCK; i++) {
-          p_TE[row + e + i] = weight_ET[(e + i) * capacity + t] * inverse;
-        }
-      }
-      for (int e = whole; e < experts; e++) {
-        p_TE[row + e] = weight_ET[e * capacity + t] * inverse;
-      }
-    }
-  }
-
-  /** Writes to rows which experts {@link #mask} kept. */
-  void storeKept(boolean[] kept_TE) {
-    for (int t = 0; t < tokens; t++) {
-      int row = (firstToken + t) * experts;
-      for (int e = 0; e < experts; e++) {
-        kept_TE[row + e] = kept_ET[e * capacity + t] != 0;
-      }
     }
   }
 

@@ -20,7 +20,7 @@ final class TopOne {
       GateInput input,
       double[] used_TE,
       double[] p_TE,
-      boolean[] kept_TE,
+      Kept kept_TE,
       int[] wanted_T,
       double[] scale_T,
       double[] u_TE,
