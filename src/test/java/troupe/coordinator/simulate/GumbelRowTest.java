@@ -7,6 +7,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import troupe.core.math.FloatLog;
 import troupe.core.random.Philox;
+import troupe.core.random.UniformEnds;
 
 /** The noise of drawn tokens: where it comes from, and that its largest values follow the law. */
 class GumbelRowTest {
@@ -31,7 +32,7 @@ class GumbelRowTest {
         int counter = piece / 4 + pair % blocks;
         Philox.block(9, counter, repeat, 3 << 16 | GumbelRow.TOKEN << 8, 5, block, 0);
         int word = block[pair / blocks + 2 * (c % 2)];
-        assertEquals(FloatLog.of(FloatLog.minusFromEnd(GumbelRow.end(word))), noise[c]);
+        assertEquals(FloatLog.of(FloatLog.minusFromEnd(UniformEnds.of(word))), noise[c]);
       }
     }
   }
@@ -40,7 +41,7 @@ class GumbelRowTest {
   void shouldHaveAllDigitsOfTheUniformNumberAtBothEnds() {
     for (int word : new int[] {0, 1, 2, 1000, 1 << 20, Integer.MAX_VALUE, -1, -2, -1000, 1 << 31}) {
       double u = ((word & 0xFFFFFFFFL) + 0.5) / 0x1p32;
-      double found = FloatLog.minusFromEnd(GumbelRow.end(word));
+      double found = FloatLog.minusFromEnd(UniformEnds.of(word));
       assertEquals(1, found / -Math.log1p(-u), 2e-7, "word " + word);
     }
   }

@@ -1,12 +1,8 @@
 package troupe.coordinator.simulate;
 
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.LongVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.FloatLog;
 import troupe.core.random.Philox;
+import troupe.core.random.UniformEnds;
 
 /**
  * Rows of independent Gumbel noise {@code g = -ln e}, {@code e = -ln(1 - u)}, each a pure function
@@ -29,11 +25,6 @@ final class GumbelRow {
 
   /** What the tokens of a passage have in common. */
   static final int PASSAGE = 0x11;
-
-  private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
-  private static final int WIDTH = LONGS.length();
-  private static final int WORD_BITS = 32;
 
   // Columns that are made at once: they stay in the nearest cache however many there are. Not more
   // calls than that: with pieces of 64 a row takes a fifth longer.
@@ -62,52 +53,9 @@ final class GumbelRow {
       int count = Math.min(PIECE, columns - from);
       int blocks = Math.ceilDiv(count, 4);
       Philox.words(seed, from / 4, index, place, (int) step, blocks, words);
-      toEnds(2 * blocks);
+      UniformEnds.ofPairs(exponential, words, 2 * blocks);
       FloatLog.minusFromEnds(exponential, 0, count);
       FloatLog.of(out, from, exponential, 0, count);
     }
-  }
-
-  /** Pairs of words that are {@code half} apart. */
-  private void toEnds(int half) {
-    for (int i = loopEnds(exponential, words, half); i < half; i++) {
-      exponential[2 * i] = end((int) words[i]);
-      exponential[2 * i + 1] = end((int) words[half + i]);
-    }
-  }
-
-  /**
-   * A word as a uniform number u in (0, 1), by its distance from the nearer end: u, or where that
-   * is more than 1/2, u - 1. With the word w as an unsigned number u is {@code (w + 1/2) / 2^32}.
-   */
-  static float end(int word) {
-    float distance = ((word ^ word >> 31) + 0.5f) * 0x1p-32f;
-    return word < 0 ? -distance : distance;
-  }
-
-  /** Ends of pairs of words that are {@code half} apart; returns how many pairs of them. */
-  private static int loopEnds(float[] out, long[] words, int half) {
-    int i = 0;
-    for (; i <= half - WIDTH; i += WIDTH) {
-      IntVector word =
-          LongVector.fromArray(LONGS, words, i)
-              .or(
-                  LongVector.fromArray(LONGS, words, half + i)
-                      .lanewise(VectorOperators.LSHL, WORD_BITS))
-              .reinterpretAsInts();
-      IntVector sign = word.lanewise(VectorOperators.ASHR, 31);
-      FloatVector distance =
-          ((FloatVector)
-                  word.lanewise(VectorOperators.XOR, sign)
-                      .convertShape(VectorOperators.I2F, FLOATS, 0))
-              .add(0.5f)
-              .mul(0x1p-32f);
-      distance
-          .reinterpretAsInts()
-          .or(sign.and(1 << 31))
-          .reinterpretAsFloats()
-          .intoArray(out, 2 * i);
-    }
-    return i;
   }
 }

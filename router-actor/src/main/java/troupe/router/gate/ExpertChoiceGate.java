@@ -78,7 +78,7 @@ final class ExpertChoiceGate implements Gate {
   }
 
   private TopSelection[] select(double[] liking_TE, int tokens, int experts) {
-    int capacity = (int) Math.clamp((long) tokens * k / experts, 1, Math.max(1, tokens));
+    int capacity = Math.clamp((long) tokens * k / experts, 1, Math.max(1, tokens));
     TopSelection[] taken_E = new TopSelection[experts];
     double[] least_E = new double[experts];
     Arrays.fill(least_E, Double.NEGATIVE_INFINITY);

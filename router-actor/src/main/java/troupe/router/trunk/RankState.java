@@ -132,7 +132,7 @@ public final class RankState implements AutoCloseable {
   /** The part of {@link #gradientSum()} that is a gradient: without what gates keep. */
   public Tensor optimizedGradientSum() {
     long count = parameters.layout().optimized() - slices.from(rank);
-    return gradientSum().slice(0, 1, (int) Math.clamp(count, 0, slices.count(rank)));
+    return gradientSum().slice(0, 1, Math.clamp(count, 0, slices.count(rank)));
   }
 
   /** The part of {@link #gradientSum()} for a segment of the slice that this rank owns. */

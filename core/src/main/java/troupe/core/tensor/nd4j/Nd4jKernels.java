@@ -74,7 +74,7 @@ final class Nd4jKernels implements Kernels {
       }
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       Nd4j.gemm(
           array(b).transpose(),
           array(a).transpose(),
@@ -96,7 +96,7 @@ final class Nd4jKernels implements Kernels {
   @Override
   public void sumRows(Tensor out_1C, Tensor x_RC) {
     if (x_RC.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         array(out_1C).addi(array(x_RC).sum(true, 0));
       }
     }
@@ -105,7 +105,7 @@ final class Nd4jKernels implements Kernels {
   @Override
   public void activationForward(Tensor out_RF, Tensor pre, Activation activation) {
     if (out_RF.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         Nd4jActivations.forward(array(out_RF), array(pre), activation);
       }
     }
@@ -114,7 +114,7 @@ final class Nd4jKernels implements Kernels {
   @Override
   public void activationBackward(Tensor dPre, Tensor dOut_RF, Tensor pre, Activation activation) {
     if (dOut_RF.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         Nd4jActivations.backward(array(dPre), array(dOut_RF), array(pre), activation);
       }
     }
@@ -124,7 +124,7 @@ final class Nd4jKernels implements Kernels {
   public void embeddingForward(
       Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq) {
     if (out_TD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         INDArray out = array(out_TD);
         out.assign(Nd4jRows.gather(array(tok_VD), tokens_T));
         out.addi(Nd4jRows.gather(array(pos_SD), positions(tokens_T.length, seq)));
@@ -136,7 +136,7 @@ final class Nd4jKernels implements Kernels {
   public void embeddingBackward(
       Tensor dTok_VD, Tensor dPos_SD, Tensor dOut_TD, int[] tokens_T, int seq) {
     if (dOut_TD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         INDArray dOut = array(dOut_TD);
         Nd4jRows.scatterAdd(array(dTok_VD), dOut, tokens_T);
         Nd4jRows.scatterAdd(array(dPos_SD), dOut, positions(tokens_T.length, seq));
@@ -156,7 +156,7 @@ final class Nd4jKernels implements Kernels {
     if (x_TD.rows() == 0) {
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray x = array(x_TD);
       INDArray mean = array(mean_T1).assign(x.mean(true, 1));
       INDArray centered = x.subColumnVector(mean);
@@ -180,7 +180,7 @@ final class Nd4jKernels implements Kernels {
     if (x_TD.rows() == 0) {
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray dOut = array(dOut_TD);
       INDArray rstd = array(rstd_T1);
       INDArray normal = array(x_TD).subColumnVector(array(mean_T1)).muliColumnVector(rstd);
@@ -203,7 +203,7 @@ final class Nd4jKernels implements Kernels {
   public void attentionForward(Tensor out_TD, Tensor saved, Tensor qkv_T3D, int batch, int heads) {
     Nd4jAttention attention = new Nd4jAttention(out_TD, saved, batch, heads);
     if (out_TD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         attention.forward(out_TD, saved, qkv_T3D);
       }
     }
@@ -220,7 +220,7 @@ final class Nd4jKernels implements Kernels {
       int heads) {
     Nd4jAttention attention = new Nd4jAttention(out_TD, saved, batch, heads);
     if (out_TD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         attention.backward(dQkv_T3D, dOut_TD, qkv_T3D, saved);
       }
     }
@@ -232,7 +232,7 @@ final class Nd4jKernels implements Kernels {
     if (logits_TV.rows() == 0) {
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray logits = array(logits_TV);
       INDArray shifted = logits.subColumnVector(logits.max(true, 1));
       INDArray exponentials = Transforms.exp(shifted, true);
@@ -250,7 +250,7 @@ final class Nd4jKernels implements Kernels {
   @Override
   public void gatherRows(Tensor out_RD, Tensor in_TD, int[] tokenOfRow_R) {
     if (out_RD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         array(out_RD).assign(Nd4jRows.gather(array(in_TD), tokenOfRow_R));
       }
     }
@@ -259,7 +259,7 @@ final class Nd4jKernels implements Kernels {
   @Override
   public void scatterAddRows(Tensor out_TD, Tensor in_RD, int[] tokenOfRow_R) {
     if (in_RD.rows() > 0) {
-      try (MemoryWorkspace scratch = Scratch.enter()) {
+      try (MemoryWorkspace _ = Scratch.enter()) {
         Nd4jRows.scatterAdd(array(out_TD), array(in_RD), tokenOfRow_R);
       }
     }
@@ -271,7 +271,7 @@ final class Nd4jKernels implements Kernels {
     if (y_RD.rows() == 0) {
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray weighted = array(y_RD).mulColumnVector(Nd4jRows.column(multiplier_R));
       if (omega_1D != null) {
         weighted.muliRowVector(array(omega_1D));
@@ -293,7 +293,7 @@ final class Nd4jKernels implements Kernels {
     if (y_RD.rows() == 0) {
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray multiplier = Nd4jRows.column(multiplier_R);
       INDArray g = Nd4jRows.gather(array(dX_TD), tokenOfRow_R);
       INDArray product = g.mul(array(y_RD));
@@ -313,7 +313,7 @@ final class Nd4jKernels implements Kernels {
       fill(out_11, 0);
       return;
     }
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray values = array(x).castTo(DataType.DOUBLE);
       array(out_11).assign(values.muli(values).sum(true, 0, 1));
     }
@@ -327,7 +327,7 @@ final class Nd4jKernels implements Kernels {
     }
     double stepSize = step.learningRate() / (1 - Math.pow(step.beta1(), step.step()));
     double rootCorrection = Math.sqrt(1 - Math.pow(step.beta2(), step.step()));
-    try (MemoryWorkspace scratch = Scratch.enter()) {
+    try (MemoryWorkspace _ = Scratch.enter()) {
       INDArray g = array(grad).mul(step.gradientScale());
       INDArray first = array(m).mul(step.beta1()).addi(g.mul(1 - step.beta1()));
       INDArray second = array(v).mul(step.beta2()).addi(g.muli(g).muli(1 - step.beta2()));
