@@ -1,2 +1,5 @@
-/** Functions of doubles over arrays, from IEEE operations alone: the same bits on any machine. */
+/**
+ * Functions of doubles and floats over arrays, from IEEE operations alone: the same bits on any
+ * machine.
+ */
 package troupe.core.math;
