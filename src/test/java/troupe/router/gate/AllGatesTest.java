@@ -1,5 +1,6 @@
 package troupe.router.gate;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -245,6 +246,86 @@ class AllGatesTest {
               plain.multiplier_S()[plainFrom + k], permuted.multiplier_S()[from + k], 1e-9, what);
         }
       }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"BALANCED", "EXPERT_CHOICE", "BASE", "SINKHORN", "SKIP", "GUMBEL_MATCHING"})
+  void shouldRouteEachTokenAsIfAlone(GateType type) {
+    long seed = 31_415 + type.ordinal();
+    Random random = new Random(seed);
+    for (int experts : new int[] {2, 3, 8, 13, 70}) {
+      // Few rivals after a mask, some, and many.
+      for (double shift : new double[] {0, 2, 9}) {
+        int tokens = 70;
+        Gate gate = gate(type, 2);
+        double[] logits_TE = random.doubles(tokens * experts, -2, 2).map(x -> x + shift).toArray();
+        GateInput input =
+            input(
+                gate,
+                logits_TE,
+                tokens,
+                experts,
+                random,
+                Capacity.DROPLESS,
+                new CounterDraws(seed, 1, 0, 0),
+                true);
+        Routing routing = gate.route(input);
+        Feedback feedback = feedback(routing, random);
+        double[] dLogits_TE = new double[logits_TE.length];
+        routing.backward(dLogits_TE, feedback);
+        for (int t = 0; t < tokens; t++) {
+          String what = "seed " + seed + " E=" + experts + " shift " + shift + " token " + t;
+          compareAlone(what, gate, input, routing, feedback, dLogits_TE, t, seed);
+        }
+      }
+    }
+  }
+
+  private static void compareAlone(
+      String what,
+      Gate gate,
+      GateInput input,
+      Routing routing,
+      Feedback feedback,
+      double[] dLogits_TE,
+      int t,
+      long seed) {
+    int from = t * input.experts();
+    int to = from + input.experts();
+    GateInput one =
+        GateInput.of(
+                Arrays.copyOfRange(input.logits_TE(), from, to),
+                1,
+                input.experts(),
+                new CounterDraws(seed, 1, 0, t),
+                true)
+            .with(input.state())
+            .withIds(new int[] {input.ids_T()[t]});
+    Routing alone = gate.route(one);
+    int slot = routing.firstSlot_T1()[t];
+    int end = routing.firstSlot_T1()[t + 1];
+    assertArrayEquals(Arrays.copyOfRange(routing.p_TE(), from, to), alone.p_TE(), what);
+    assertArrayEquals(
+        Arrays.copyOfRange(routing.wanted_S(), slot, end), alone.wanted_S(), what + " wanted");
+    assertArrayEquals(
+        Arrays.copyOfRange(routing.scale_S(), slot, end), alone.scale_S(), what + " scale");
+    assertArrayEquals(
+        Arrays.copyOfRange(routing.multiplier_S(), slot, end), alone.multiplier_S(), what);
+    double[] dLogits_E = new double[input.experts()];
+    Feedback.Losses losses = feedback.losses();
+    alone.backward(
+        dLogits_E,
+        new Feedback(
+            Arrays.copyOfRange(feedback.s_S(), slot, end),
+            new Feedback.Losses(
+                new double[] {losses.mean_T()[t]}, new double[] {losses.weight_T()[t]}, 1),
+            feedback.load_E(),
+            feedback.tokens()));
+    if (!gate.needsLosses()) {
+      assertArrayEquals(Arrays.copyOfRange(dLogits_TE, from, to), dLogits_E, what + " gradient");
     }
   }
 

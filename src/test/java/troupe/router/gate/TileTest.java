@@ -1,14 +1,18 @@
 package troupe.router.gate;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.math.Exp;
+import troupe.core.math.Log;
 
 /** A tile against one token after the other, bit for bit. */
 class TileTest {
@@ -127,6 +131,119 @@ class TileTest {
       }
     }
     return winner;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 7, 8, 13, 64})
+  void shouldStoreTheSoftmaxThatRowsHave(int experts) {
+    for (double width : new double[] {1, 500, 1e4}) {
+      Tile tile = new Tile(experts);
+      for (int tokens : new int[] {1, tile.capacity() - 3, tile.capacity()}) {
+        double[] logits_TE = logits(tokens * experts, width);
+        double[] p_TE = new double[logits_TE.length];
+        double[] expected_TE = new double[logits_TE.length];
+        tile.load(logits_TE, 0, tokens);
+        tile.findBest();
+        tile.storeSoftmax(p_TE);
+        for (int from = 0; from < logits_TE.length; from += experts) {
+          double max = logits_TE[Rows.argmaxFinite(logits_TE, from, from + experts)];
+          Rows.softmax(expected_TE, logits_TE, max, from, from + experts);
+        }
+        assertArrayEquals(expected_TE, p_TE);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 5, 8, 16, 65, 130})
+  void shouldChooseAgainAmongThoseThatAreLeft(int experts) {
+    for (double width : new double[] {1, 1e-16, 1e4}) {
+      for (MaskRule rule : RULES) {
+        Tile tile = new Tile(experts);
+        int tokens = tile.capacity() - 1;
+        double[] logits_TE = logits(tokens * experts, width);
+        tile.load(logits_TE, 0, tokens);
+        tile.findBest();
+        for (int round = 0; round < Math.min(3, experts); round++) {
+          if (round > 0) {
+            tile.findNext();
+          }
+          checkRound(tile, rule, round, logits_TE, tokens, experts);
+        }
+      }
+    }
+  }
+
+  /** One round of the tile and of each token; the chosen experts are removed from both. */
+  private static void checkRound(
+      Tile tile, MaskRule rule, int round, double[] logits_TE, int tokens, int experts) {
+    Draws draws = new CounterDraws(SEED, 1, 0, 0);
+    int stride = 2 * experts;
+    double[] p_TE = new double[tokens * stride];
+    double[] likeliest_T = new double[tile.capacity()];
+    tile.mask(rule, null);
+    tile.storeQuotients(p_TE, experts, stride - 1);
+    tile.race(draws, round);
+    tile.findLikeliest(likeliest_T);
+    for (int t = 0; t < tokens; t++) {
+      double[] logits = Arrays.copyOfRange(logits_TE, t * experts, (t + 1) * experts);
+      double max = Arrays.stream(logits).max().orElseThrow();
+      double[] weight = new double[experts];
+      double sum = 0;
+      for (int e = 0; e < experts; e++) {
+        boolean left = logits[e] > Double.NEGATIVE_INFINITY;
+        weight[e] = left && rule.keeps(logits[e], max) ? Exp.of(logits[e] - max) : 0;
+        sum += weight[e];
+      }
+      int likeliest = 0;
+      int chosen = -1;
+      double draw = 0;
+      for (int e = 0; e < experts; e++) {
+        double p = weight[e] / sum;
+        double d = draws.exponential(t, e, round);
+        assertEquals(p, p_TE[experts + t * (stride - 1) + e]);
+        likeliest = p > weight[likeliest] / sum ? e : likeliest;
+        if (p > 0 && (chosen < 0 || p * draw > weight[chosen] / sum * d)) {
+          chosen = e;
+          draw = d;
+        }
+      }
+      assertEquals(likeliest, likeliest_T[t]);
+      assertEquals(chosen, tile.chosen(t));
+      assertEquals(max, logits[tile.best(t)]);
+      tile.remove(t, chosen);
+      logits_TE[t * experts + chosen] = Double.NEGATIVE_INFINITY;
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 8, 40})
+  void shouldSampleFromThoseThatAreLeft(int experts) {
+    for (double width : new double[] {1, 1e4}) {
+      Tile tile = new Tile(experts);
+      int tokens = tile.capacity() - 2;
+      double[] logits_TE = logits(tokens * experts, width);
+      Draws draws = new CounterDraws(SEED, 1, 0, 0);
+      tile.load(logits_TE, 0, tokens);
+      tile.findBest();
+      int[] removed_T = IntStream.range(0, tokens).map(tile::best).toArray();
+      for (int t = 0; t < tokens; t++) {
+        tile.remove(t, removed_T[t]);
+      }
+      tile.sampleLeft(draws, 0);
+      for (int t = 0; t < tokens; t++) {
+        int winner = -1;
+        double highest = Double.NEGATIVE_INFINITY;
+        for (int e = 0; e < experts; e++) {
+          double score = logits_TE[t * experts + e] - Log.of(draws.exponential(t, e, 0));
+          if (e != removed_T[t] && score > highest) {
+            winner = e;
+            highest = score;
+          }
+        }
+        assertEquals(winner, tile.chosen(t));
+      }
+    }
   }
 
   @ParameterizedTest

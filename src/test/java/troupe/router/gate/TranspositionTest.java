@@ -20,7 +20,7 @@ class TranspositionTest {
         double[] columns_ET = new double[experts * stride];
         double[] back_TE = new double[rows_TE.length];
         Transposition.toColumns(columns_ET, stride, rows_TE, from, tokens, experts);
-        Transposition.toRows(back_TE, from, columns_ET, stride, factor_T, tokens, experts);
+        Transposition.toRows(back_TE, from, experts, columns_ET, stride, factor_T, tokens, experts);
         for (int t = 0; t < tokens; t++) {
           for (int e = 0; e < experts; e++) {
             int i = from + t * experts + e;

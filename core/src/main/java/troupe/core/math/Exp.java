@@ -69,6 +69,11 @@ public final class Exp {
 
   /** {@code out[i] = exp(x[i])} for i in {@code [from, to)}; may be the same array. */
   public static void of(double[] out, double[] x, int from, int to) {
+    each(out, x, loopOf(out, x, from, to), to);
+  }
+
+  /** As far as whole vectors go; returns how far that is. */
+  private static int loopOf(double[] out, double[] x, int from, int to) {
     int i = from;
     for (; i <= to - WIDTH; i += WIDTH) {
       DoubleVector argument = DoubleVector.fromArray(SPECIES, x, i);
@@ -78,7 +83,7 @@ public final class Exp {
         each(out, x, i, i + WIDTH);
       }
     }
-    each(out, x, i, to);
+    return i;
   }
 
   private static void each(double[] out, double[] x, int from, int to) {

@@ -1,60 +1,35 @@
 package troupe.router.gate;
 
-/** What the scores of a token's experts are divided by to become weights. */
+/**
+ * What the scores of a token's experts are divided by to become weights: but for {@link #ONE}, the
+ * larger of their sum and a floor, and a little more.
+ */
 enum Divisor {
   /** Nothing: weights are the scores. */
-  ONE {
-    @Override
-    double of(double sum) {
-      return 1;
-    }
-
-    @Override
-    double slope(double sum) {
-      return 0;
-    }
-  },
+  ONE(1, 0),
   /** Their sum, so that weights sum to one; scores that all underflowed give weights of zero. */
-  SUM {
-    @Override
-    double of(double sum) {
-      return Math.max(sum, Double.MIN_NORMAL);
-    }
-
-    @Override
-    double slope(double sum) {
-      return sum >= Double.MIN_NORMAL ? 1 : 0;
-    }
-  },
+  SUM(Double.MIN_NORMAL, 0),
   /** Their sum and 1e-9 (mesh-tensorflow@da90793, moe.py). */
-  PADDED_SUM {
-    @Override
-    double of(double sum) {
-      return sum + 1e-9;
-    }
-
-    @Override
-    double slope(double sum) {
-      return 1;
-    }
-  },
+  PADDED_SUM(0, 1e-9),
   /** Their sum, at least the spacing of doubles at one (torchscale@4d1e0e8, xmoe/routing.py). */
-  FLOORED_SUM {
-    @Override
-    double of(double sum) {
-      return Math.max(sum, Math.ulp(1.0));
-    }
+  FLOORED_SUM(Math.ulp(1.0), 0);
 
-    @Override
-    double slope(double sum) {
-      return sum >= Math.ulp(1.0) ? 1 : 0;
-    }
-  };
+  private final double floor;
+  private final double padding;
 
-  abstract double of(double sum);
+  Divisor(double floor, double padding) {
+    this.floor = floor;
+    this.padding = padding;
+  }
+
+  double of(double sum) {
+    return this == ONE ? 1 : Math.max(sum, floor) + padding;
+  }
 
   /** The derivative of {@link #of}. */
-  abstract double slope(double sum);
+  double slope(double sum) {
+    return this != ONE && sum >= floor ? 1 : 0;
+  }
 
   /** Whether weights of this sum do not change when all scores grow by the same factor. */
   boolean isHomogeneous(double sum) {

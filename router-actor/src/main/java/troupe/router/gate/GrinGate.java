@@ -1,8 +1,5 @@
 package troupe.router.gate;
 
-import java.util.Arrays;
-import troupe.core.math.Exp;
-
 /**
  * SparseMixer-v2, top-k, as in GRIN (arXiv 2409.12136) and Phi-3.5-MoE: k rounds of sampling from a
  * masked softmax, each without the experts chosen before. The mask of a round holds the given
@@ -41,31 +38,20 @@ final class GrinGate implements Gate {
   public Routing route(GateInput input) {
     int tokens = input.tokens();
     int experts = input.experts();
-    double[] logits_TE = input.logits_TE();
     double[] all_TE = new double[tokens * experts];
     Kept kept_TE = new Kept(tokens, experts);
     int[] wanted_S = new int[tokens * k];
     double[] scale_S = new double[tokens * k];
     double[] p_SE = new double[Math.multiplyExact(tokens * k, experts)];
-    boolean[] left_E = new boolean[experts];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
-      Rows.softmax(all_TE, logits_TE, logits_TE[best], from, from + experts);
-      Arrays.fill(left_E, true);
+    Tile tile = new Tile(experts);
+    Rounds rounds = new Rounds(input, tile, wanted_S, scale_S, p_SE);
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
+      tile.load(input.logits_TE(), from, count);
+      tile.findBest();
+      tile.storeSoftmax(all_TE);
       for (int r = 0; r < k; r++) {
-        int slot = t * k + r;
-        Round round = new Round(logits_TE, from, left_E, p_SE, slot * experts);
-        if (r == 0) {
-          round.kept(kept_TE, t);
-        }
-        int chosen = input.training() ? round.sample(input.draws(), t, r) : round.largest;
-        wanted_S[slot] = chosen;
-        scale_S[slot] =
-            input.training()
-                ? scaleRule.scale(chosen == round.likeliest(), input.draws(), t, r)
-                : 1;
-        left_E[chosen] = false;
+        rounds.route(from, count, r, r == 0 ? kept_TE : null);
       }
     }
     return routing(input, all_TE, kept_TE, wanted_S, scale_S, p_SE);
@@ -110,79 +96,54 @@ final class GrinGate implements Gate {
         new Gradient(p_SE));
   }
 
-  /** One round of one token: which experts it may take, and how likely each is. */
-  private final class Round {
-    private final double[] logits_TE;
-    private final int from;
-    private final boolean[] kept_E;
+  /** Rounds of the tokens of a tile. */
+  private final class Rounds {
+    private final GateInput input;
+    private final Tile tile;
+    private final int[] wanted_S;
+    private final double[] scale_S;
     private final double[] p_SE;
-    private final int fromP;
+    private final double[] likeliest_T;
+    private final double[] scale_T;
+    private final int[] other_R;
 
-    /** The expert with the largest logit of those left, the first on ties. */
-    final int largest;
-
-    Round(double[] logits_TE, int from, boolean[] left_E, double[] p_SE, int fromP) {
-      this.logits_TE = logits_TE;
-      this.from = from;
+    Rounds(GateInput input, Tile tile, int[] wanted_S, double[] scale_S, double[] p_SE) {
+      this.input = input;
+      this.tile = tile;
+      this.wanted_S = wanted_S;
+      this.scale_S = scale_S;
       this.p_SE = p_SE;
-      this.fromP = fromP;
-      int first = -1;
-      for (int e = 0; e < left_E.length; e++) {
-        if (left_E[e] && (first < 0 || logits_TE[from + e] > logits_TE[from + first])) {
-          first = e;
-        }
-      }
-      this.largest = first;
-      this.kept_E = new boolean[left_E.length];
-      double max = logits_TE[from + first];
-      double sum = 0;
-      for (int e = 0; e < kept_E.length; e++) {
-        if (left_E[e] && mask.keeps(logits_TE[from + e], max)) {
-          kept_E[e] = true;
-          double weight = Exp.of(logits_TE[from + e] - max);
-          p_SE[fromP + e] = weight;
-          sum += weight;
-        }
-      }
-      for (int e = 0; e < kept_E.length; e++) {
-        p_SE[fromP + e] /= sum;
-      }
+      this.likeliest_T = new double[tile.capacity()];
+      this.scale_T = new double[input.tokens()];
+      this.other_R = new int[tile.capacity()];
     }
 
-    void kept(Kept kept_TE, int token) {
-      for (int e = 0; e < kept_E.length; e++) {
-        if (kept_E[e]) {
-          kept_TE.keep(token, e);
-        }
+    void route(int from, int count, int round, Kept kept_TE) {
+      if (round > 0) {
+        tile.findNext();
       }
-    }
-
-    /** Gumbel-max over the kept experts, as the race that {@link Tile#race} is. */
-    int sample(Draws draws, int token, int round) {
-      int winner = largest;
-      double weight = 0;
-      double draw = 1;
-      for (int e = 0; e < kept_E.length; e++) {
-        if (kept_E[e]) {
-          double w = p_SE[fromP + e];
-          double d = draws.exponential(token, e, round);
-          if (w * draw > weight * d) {
-            winner = e;
-            weight = w;
-            draw = d;
-          }
-        }
+      boolean sampled = tile.mask(mask, kept_TE) && input.training();
+      int experts = input.experts();
+      tile.storeQuotients(p_SE, (from * k + round) * experts, k * experts);
+      if (sampled) {
+        tile.race(input.draws(), round);
       }
-      return winner;
-    }
-
-    /** The expert with the largest probability: the authors compare those here, not logits. */
-    int likeliest() {
-      int best = 0;
-      for (int e = 1; e < kept_E.length; e++) {
-        best = p_SE[fromP + e] > p_SE[fromP + best] ? e : best;
+      // The authors compare probabilities here, not logits.
+      tile.findLikeliest(likeliest_T);
+      int others = 0;
+      for (int t = 0; t < count; t++) {
+        int chosen = sampled ? tile.chosen(t) : tile.best(t);
+        wanted_S[(from + t) * k + round] = chosen;
+        other_R[others] = t;
+        others += chosen == likeliest_T[t] ? 0 : 1;
+        tile.remove(t, chosen);
       }
-      return best;
+      if (input.training()) {
+        scaleRule.scales(from, count, other_R, others, input.draws(), round, scale_T);
+      }
+      for (int t = from; t < from + count; t++) {
+        scale_S[t * k + round] = input.training() ? scale_T[t] : 1;
+      }
     }
   }
 
@@ -197,9 +158,9 @@ final class GrinGate implements Gate {
           int fromP = slot * experts;
           int chosen = routing.expert_S()[slot];
           double c = feedback.s_S()[slot] * p_SE[fromP + chosen];
-          for (int e = 0; e < experts; e++) {
-            dLogits_TE[from + e] += c * ((e == chosen ? 1 : 0) - p_SE[fromP + e]);
-          }
+          double own = dLogits_TE[from + chosen] + c * (1 - p_SE[fromP + chosen]);
+          Rows.subtract(dLogits_TE, from, c, p_SE, fromP, experts);
+          dLogits_TE[from + chosen] = own;
         }
       }
     }

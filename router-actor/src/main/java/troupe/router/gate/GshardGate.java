@@ -57,21 +57,31 @@ final class GshardGate implements Gate {
     int[] pair_T2 = new int[2 * tokens];
     int[] firstSlot_T1 = new int[tokens + 1];
     int[] wanted_S = new int[2 * tokens];
+    boolean sampled = input.training() && second == SecondExpert.SAMPLED;
+    Tile tile = new Tile(experts);
     int slots = 0;
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
+      tile.load(logits_TE, from, count);
+      tile.findBest();
+      tile.storeSoftmax(p_TE);
+      for (int t = 0; t < count; t++) {
+        pair_T2[2 * (from + t)] = tile.best(t);
+        tile.remove(t, tile.best(t));
+      }
+      tile.findNext();
+      if (sampled) {
+        tile.sampleLeft(input.draws(), 0);
+      }
+      for (int t = 0; t < count; t++) {
+        pair_T2[2 * (from + t) + 1] = sampled ? tile.chosen(t) : tile.best(t);
+      }
+    }
+    boolean always = !input.training() || second == SecondExpert.BEST || sampled;
     for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      int best = Rows.argmaxFinite(logits_TE, from, from + experts);
-      Rows.softmax(p_TE, logits_TE, logits_TE[best], from, from + experts);
-      TopK.select(logits_TE, from, experts, 2, pair_T2, 2 * t);
-      if (input.training() && second == SecondExpert.SAMPLED) {
-        pair_T2[2 * t + 1] = sample(logits_TE, from, experts, best - from, input.draws(), t);
-      }
       wanted_S[slots++] = pair_T2[2 * t];
-      double g1 = p_TE[from + pair_T2[2 * t]];
-      double g2 = p_TE[from + pair_T2[2 * t + 1]];
-      if (!input.training() || keepsSecond(g1, g2, input.draws(), t)) {
-        wanted_S[slots++] = pair_T2[2 * t + 1];
-      }
+      wanted_S[slots] = pair_T2[2 * t + 1];
+      slots += always || keepsSecond(p_TE, t, experts, pair_T2, input.draws()) ? 1 : 0;
       firstSlot_T1[t + 1] = slots;
     }
     wanted_S = Arrays.copyOf(wanted_S, slots);
@@ -84,33 +94,17 @@ final class GshardGate implements Gate {
     return shares.routing(input, firstSlot_T1, p_TE, wanted_S, places);
   }
 
-  private boolean keepsSecond(double g1, double g2, Draws draws, int token) {
+  private boolean keepsSecond(double[] p_TE, int t, int experts, int[] pair_T2, Draws draws) {
+    double g1 = p_TE[t * experts + pair_T2[2 * t]];
+    double g2 = p_TE[t * experts + pair_T2[2 * t + 1]];
     return switch (second) {
       case BEST, SAMPLED -> true;
-      case RANDOM -> 2 * (normalisesFirst ? share(g1, g2) : g2) > draws.coin(token, 0);
-      case THRESHOLD -> draws.coin(token, 0) < share(g1, g2) / THRESHOLD;
+      case RANDOM -> 2 * (normalisesFirst ? share(g1, g2) : g2) > draws.coin(t, 0);
+      case THRESHOLD -> draws.coin(t, 0) < share(g1, g2) / THRESHOLD;
     };
   }
 
   private static double share(double g1, double g2) {
     return g2 / Divisor.PADDED_SUM.of(g1 + g2);
-  }
-
-  /** Gumbel-max over all experts but the first choice. */
-  private static int sample(
-      double[] logits_TE, int from, int experts, int first, Draws draws, int token) {
-    int winner = -1;
-    double highest = 0;
-    for (int e = 0; e < experts; e++) {
-      if (e == first) {
-        continue;
-      }
-      double score = logits_TE[from + e] - Math.log(draws.exponential(token, e, 0));
-      if (winner < 0 || score > highest) {
-        winner = e;
-        highest = score;
-      }
-    }
-    return winner;
   }
 }

@@ -1,5 +1,6 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorMask;
@@ -18,7 +19,26 @@ interface MaskRule {
   int WIDTH = SPECIES.length();
 
   /** Keeps every expert. Gates know it by identity and store no mask. */
-  MaskRule NONE = (logit, max) -> true;
+  MaskRule NONE =
+      new MaskRule() {
+        @Override
+        public boolean keeps(double logit, double max) {
+          return true;
+        }
+
+        @Override
+        public void loopBits(
+            double[] x_ET,
+            int from,
+            int experts,
+            int stride,
+            double[] max_T,
+            int tokens,
+            long[] bits_T,
+            int at) {
+          Arrays.fill(bits_T, at, at + tokens, -1L >>> -experts);
+        }
+      };
 
   /**
    * Whether an expert with this logit is kept, {@code max} being the largest among those eligible.

@@ -15,6 +15,7 @@ final class Rivals {
   private final double[] weight_R;
   private final double[] draw_R;
   private final double[] sum_T;
+  private final double[] factor_T;
   private final int[] winner_T;
   // Few experts have as many bits of a word, a power of two: one word for several tokens.
   private final int shift;
@@ -29,6 +30,7 @@ final class Rivals {
     draw_R = new double[most + 1];
     draw_R[0] = 1;
     sum_T = new double[tokens];
+    factor_T = new double[tokens];
     winner_T = new int[tokens];
   }
 
@@ -74,30 +76,56 @@ final class Rivals {
   }
 
   /**
-   * Makes weights of logits, and writes probabilities to rows of zeros.
+   * Makes weights of logits, and their sums.
    *
    * @param x_ET logits, expert by expert
    * @param stride from one expert to the next
    * @param max_T the largest of each token
-   * @param row where the first token's row begins
    */
-  void weigh(double[] x_ET, int stride, double[] max_T, double[] p_TE, int row, int experts) {
-    Arrays.fill(sum_T, 0);
+  void weigh(double[] x_ET, int stride, double[] max_T) {
     for (int i = 0; i < size; i++) {
       int t = token_R[i];
       weight_R[i + 1] = x_ET[expert_R[i] * stride + t] - max_T[t];
     }
     Exp.of(weight_R, weight_R, 1, size + 1);
+    Arrays.fill(sum_T, 0);
     for (int i = 0; i < size; i++) {
       sum_T[token_R[i]] += weight_R[i + 1];
     }
     for (int t = 0; t < sum_T.length; t++) {
-      sum_T[t] = 1 / sum_T[t];
+      factor_T[t] = 1 / sum_T[t];
     }
+  }
+
+  /** Makes weights sum to one. */
+  void divide() {
+    for (int i = 0; i < size; i++) {
+      weight_R[i + 1] /= sum_T[token_R[i]];
+    }
+    Arrays.fill(factor_T, 1);
+  }
+
+  /**
+   * Writes probabilities to rows.
+   *
+   * @param row where the first token's begins
+   * @param stride from one row to the next
+   */
+  void store(double[] p_TE, int row, int stride) {
     for (int i = 0; i < size; i++) {
       int t = token_R[i];
-      p_TE[row + t * experts + expert_R[i]] = weight_R[i + 1] * sum_T[t];
+      p_TE[row + t * stride + expert_R[i]] = weight_R[i + 1] * factor_T[t];
     }
+  }
+
+  /** {@link Tile#findLikeliest} among these; that of other tokens stays as it is. */
+  void findLikeliest(double[] likeliest_T) {
+    Arrays.fill(winner_T, 0);
+    for (int i = 0; i < size; i++) {
+      int t = token_R[i];
+      winner_T[t] = better(weight_R[winner_T[t]] - weight_R[i + 1], i + 1, winner_T[t]);
+    }
+    storeWinners(likeliest_T);
   }
 
   /** {@link Tile#race} among these; {@code chosen_T} of other tokens stays as it is. */
@@ -112,12 +140,21 @@ final class Rivals {
       int winner = winner_T[t];
       // Negative where draw / weight is less than the winner's.
       double later = weight_R[winner] * draw_R[i + 1] - weight_R[i + 1] * draw_R[winner];
-      int sooner = (int) (Double.doubleToRawLongBits(later) >> 63);
-      winner_T[t] = winner ^ (winner ^ i + 1) & sooner;
+      winner_T[t] = better(later, i + 1, winner);
     }
+    storeWinners(chosen_T);
+  }
+
+  /** The first if a number is negative, else the second, without a branch. */
+  private static int better(double number, int first, int second) {
+    int sign = (int) (Double.doubleToRawLongBits(number) >> 63);
+    return second ^ (second ^ first) & sign;
+  }
+
+  private void storeWinners(double[] expert_T) {
     for (int i = 0; i < size; i++) {
       int t = token_R[i];
-      chosen_T[t] = expert_R[winner_T[t] - 1];
+      expert_T[t] = expert_R[winner_T[t] - 1];
     }
   }
 }

@@ -155,12 +155,17 @@ final class Rows {
 
   /** {@code d -= c p} of a row. */
   static void subtract(double[] d_TE, double c, double[] p_TE, int from, int to) {
-    int i = from;
-    for (; i <= to - WIDTH; i += WIDTH) {
-      vector(d_TE, i).sub(vector(p_TE, i).mul(c)).intoArray(d_TE, i);
+    subtract(d_TE, from, c, p_TE, from, to - from);
+  }
+
+  /** {@code d -= c p} of a row of one matrix and a row of another. */
+  static void subtract(double[] d, int atD, double c, double[] p, int atP, int experts) {
+    int i = 0;
+    for (; i <= experts - WIDTH; i += WIDTH) {
+      vector(d, atD + i).sub(vector(p, atP + i).mul(c)).intoArray(d, atD + i);
     }
-    for (; i < to; i++) {
-      d_TE[i] -= p_TE[i] * c;
+    for (; i < experts; i++) {
+      d[atD + i] -= p[atP + i] * c;
     }
   }
 

@@ -30,6 +30,9 @@ record Shares(
   /** The slots of every token that have a place, as members. */
   static Shares ofPlaced(
       Score score, Divisor divisor, double[] q_TE, int[] firstSlot_T1, Places places) {
+    if (places.placed_S() == null) {
+      return new Shares(score, divisor, 1, q_TE, firstSlot_T1, places.expert_S());
+    }
     int[] firstMember_T1 = new int[firstSlot_T1.length];
     int[] member_M = new int[places.expert_S().length];
     int members = 0;
@@ -79,44 +82,70 @@ record Shares(
   public void addGradient(double[] dLogits_TE, Routing routing, Feedback feedback) {
     int experts = routing.experts();
     int[] firstSlot_T1 = routing.firstSlot_T1();
+    int[] expert_S = routing.expert_S();
     double[] w_S = routing.multiplier_S();
     double[] g_S = feedback.s_S();
+    boolean slotsAreMembers = firstMember_T1 == firstSlot_T1 && member_M == expert_S;
     double[] dq_E = new double[experts];
+    // A bit for each expert that the token has to do with.
+    long[] bits_W = new long[Kept.words(experts)];
     for (int t = 0; t < routing.tokens(); t++) {
+      int from = t * experts;
       double sum = sum(t, experts);
       double z = divisor.of(sum);
+      double slope = divisor.slope(sum);
       double mean = 0;
       for (int slot = firstSlot_T1[t]; slot < firstSlot_T1[t + 1]; slot++) {
         mean += w_S[slot] * g_S[slot];
       }
-      Arrays.fill(dq_E, 0);
+      // Weights that do not change when all scores grow alike are a softmax over the chosen: what
+      // is left of inner then is rounding, and others must get exactly nothing.
+      boolean alone = score == Score.SIGMOID || divisor.isHomogeneous(sum);
+      if (alone && slotsAreMembers) {
+        for (int slot = firstSlot_T1[t]; slot < firstSlot_T1[t + 1]; slot++) {
+          double dq = scale * g_S[slot] - slope * mean;
+          addOwn(dLogits_TE, from + expert_S[slot], dq, z);
+        }
+        continue;
+      }
       for (int slot = firstSlot_T1[t]; slot < firstSlot_T1[t + 1]; slot++) {
-        dq_E[routing.expert_S()[slot]] += scale * g_S[slot];
+        int e = expert_S[slot];
+        dq_E[e] += scale * g_S[slot];
+        bits_W[e / Kept.BITS] |= 1L << e;
       }
       for (int m = firstMember_T1[t]; m < firstMember_T1[t + 1]; m++) {
-        dq_E[member_M[m]] -= divisor.slope(sum) * mean;
+        int e = member_M[m];
+        dq_E[e] -= slope * mean;
+        bits_W[e / Kept.BITS] |= 1L << e;
       }
-      addToLogits(dLogits_TE, t * experts, dq_E, z, divisor.isHomogeneous(sum));
+      double inner = addOwn(dLogits_TE, from, dq_E, bits_W, z);
+      if (!alone) {
+        Rows.subtract(dLogits_TE, inner, q_TE, from, from + experts);
+      }
     }
   }
 
-  private void addToLogits(
-      double[] dLogits_TE, int from, double[] dq_E, double z, boolean isHomogeneous) {
+  /** Adds {@code q dq} of those with bits, in the order of experts, and sums up. */
+  private double addOwn(double[] dLogits_TE, int from, double[] dq_E, long[] bits_W, double z) {
     double inner = 0;
-    for (int e = 0; e < dq_E.length; e++) {
-      if (dq_E[e] != 0) {
-        double q = q_TE[from + e];
-        double own = q / z * dq_E[e];
-        dLogits_TE[from + e] += score == Score.SIGMOID ? own * (1 - q) : own;
-        inner += own;
+    for (int w = 0; w < bits_W.length; w++) {
+      for (long bits = bits_W[w]; bits != 0; bits &= bits - 1) {
+        int e = w * Kept.BITS + Long.numberOfTrailingZeros(bits);
+        inner += addOwn(dLogits_TE, from + e, dq_E[e], z);
+        dq_E[e] = 0;
       }
+      bits_W[w] = 0;
     }
-    // Weights that do not change when all scores grow alike are a softmax over the chosen: what is
-    // left of inner then is rounding, and others must get exactly nothing.
-    if (score == Score.SOFTMAX && !isHomogeneous) {
-      for (int e = 0; e < dq_E.length; e++) {
-        dLogits_TE[from + e] -= q_TE[from + e] * inner;
-      }
+    return inner;
+  }
+
+  private double addOwn(double[] dLogits_TE, int at, double dq, double z) {
+    if (dq == 0) {
+      return 0;
     }
+    double q = q_TE[at];
+    double own = q / z * dq;
+    dLogits_TE[at] += score == Score.SIGMOID ? own * (1 - q) : own;
+    return own;
   }
 }

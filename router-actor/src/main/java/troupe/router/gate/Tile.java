@@ -2,11 +2,11 @@ package troupe.router.gate;
 
 import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
-import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
+import troupe.core.math.Log;
 
 /**
  * The logits of some tokens, expert by expert, and what gates make of them: a lane is a token. Rows
@@ -14,12 +14,11 @@ import troupe.core.math.Exp;
  * on how wide vectors are. Here a token's sum is over experts in order, on any machine.
  *
  * <p>Scratch of one thread, for one tile after the other: {@link #load} or {@link #loadJittered},
- * {@link #findBest}, perhaps {@link #mask}, {@link #storeProbabilities}, perhaps {@link #race}, and
- * then the results.
+ * {@link #findBest}, perhaps {@link #mask}, one that stores, perhaps {@link #race}, and then the
+ * results; for gates of several choices {@link #remove}, {@link #findNext} and so on.
  */
 final class Tile {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
   // A tile and its draws fit the first level cache for few experts, the second for a thousand. Not
   // fewer tokens than two of the widest vectors have lanes: Philox makes draws for so many.
@@ -32,17 +31,16 @@ final class Tile {
   private final int experts;
   private final int capacity;
   private final double[] x_ET;
-  private final double[] weight_ET;
-  private final double[] draw_ET;
   private final double[] max_T;
-  private final double[] inverse_T;
   private final double[] best_T;
   private final double[] chosen_T;
-  // Made with the first mask.
-  private long[] word_WT;
-  private int[] count_T;
-  private Rivals rivals;
-  private MaskRule mask;
+  private final Weights weights;
+  // Made with the first draws that no race needs.
+  private double[] draw_ET;
+  private final Rivals rivals;
+  private final Eligible eligible;
+  private boolean removed;
+  private boolean masked;
   private boolean few;
   // Whether no logit is so far below its row's largest that its weight is no normal number.
   private boolean ordinary;
@@ -56,12 +54,12 @@ final class Tile {
     int fitting = Integer.highestOneBit(Math.max(1, ELEMENTS / experts));
     capacity = Math.clamp(fitting, MIN_TOKENS, MAX_TOKENS);
     x_ET = new double[experts * capacity];
-    weight_ET = new double[experts * capacity];
-    draw_ET = new double[experts * capacity];
     max_T = new double[capacity];
-    inverse_T = new double[capacity];
     best_T = new double[capacity];
     chosen_T = new double[capacity];
+    weights = new Weights(experts, capacity);
+    rivals = new Rivals(experts, capacity, experts * capacity / FEW);
+    eligible = new Eligible(experts, capacity);
   }
 
   /** How many tokens fit. */
@@ -90,24 +88,35 @@ final class Tile {
       double[] u_TE,
       double[] used_TE) {
     begin(firstToken, tokens);
+    makeDraws();
     draws.noises(firstToken, tokens, experts, draw_ET, capacity);
     for (int i = 0; i < draw_ET.length; i++) {
       draw_ET[i] = jitter.factor(draw_ET[i]);
     }
-    Arrays.fill(inverse_T, 1);
+    Arrays.fill(max_T, 1);
     int from = firstToken * experts;
-    Transposition.toRows(u_TE, from, draw_ET, capacity, inverse_T, tokens, experts);
+    Transposition.toRows(u_TE, from, experts, draw_ET, capacity, max_T, tokens, experts);
     for (int i = from; i < from + tokens * experts; i++) {
       used_TE[i] = logits_TE[i] * u_TE[i];
     }
     Transposition.toColumns(x_ET, capacity, used_TE, from, tokens, experts);
   }
 
+  private void makeDraws() {
+    if (draw_ET == null) {
+      draw_ET = new double[experts * capacity];
+    }
+  }
+
   private void begin(int firstToken, int tokens) {
     this.firstToken = firstToken;
     this.tokens = tokens;
     lanes = Math.ceilDiv(tokens, WIDTH) * WIDTH;
-    mask = null;
+    if (removed) {
+      eligible.reset();
+    }
+    removed = false;
+    masked = false;
     few = false;
     if (tokens < capacity) {
       // Lanes without a token compute what nobody reads, of numbers that are finite.
@@ -164,113 +173,118 @@ final class Tile {
     throw new IllegalStateException("logits are finite (expected: one that is not)");
   }
 
+  /** Takes an expert away from token {@code firstToken + t}. */
+  void remove(int t, int expert) {
+    x_ET[expert * capacity + t] = Double.NEGATIVE_INFINITY;
+    eligible.remove(t, expert);
+    removed = true;
+  }
+
+  /** {@link #findBest} of the experts that are left. */
+  void findNext() {
+    loopNext();
+  }
+
+  private void loopNext() {
+    for (int t = 0; t < lanes; t += WIDTH) {
+      DoubleVector max = DoubleVector.fromArray(SPECIES, x_ET, t);
+      DoubleVector best = DoubleVector.zero(SPECIES);
+      for (int e = 1; e < experts; e++) {
+        DoubleVector x = DoubleVector.fromArray(SPECIES, x_ET, e * capacity + t);
+        VectorMask<Double> more = x.compare(VectorOperators.GT, max);
+        max = max.blend(x, more);
+        best = best.blend((double) e, more);
+      }
+      max.intoArray(max_T, t);
+      best.intoArray(best_T, t);
+    }
+  }
+
   /**
    * Keeps the experts that a rule keeps: others have no weight.
    *
-   * @param kept gets which ones these are
+   * @param kept gets which ones these are; {@code null} if nobody wants to know
    * @return whether there is a token with a choice, of more than one expert
    */
   boolean mask(MaskRule rule, Kept kept) {
-    if (rivals == null) {
-      word_WT = new long[Kept.words(experts) * capacity];
-      count_T = new int[capacity];
-      rivals = new Rivals(experts, capacity, experts * capacity / FEW);
+    int count = eligible.keep(rule, x_ET, max_T, tokens, lanes);
+    if (kept != null) {
+      eligible.store(kept, firstToken, tokens);
     }
-    mask = rule;
-    Arrays.fill(count_T, 0);
-    for (int w = 0; w < Kept.words(experts); w++) {
-      int from = w * Kept.BITS;
-      int count = Math.min(Kept.BITS, experts - from);
-      rule.loopBits(x_ET, from * capacity, count, capacity, max_T, lanes, word_WT, w * capacity);
-      count(kept, w);
-    }
-    int choices = 0;
-    for (int t = 0; t < tokens; t++) {
-      choices += count_T[t] > 1 ? count_T[t] : 0;
-    }
-    few = choices <= rivals.most();
+    masked = true;
+    few = count <= rivals.most();
     if (few) {
-      rivals.list(word_WT, count_T);
+      rivals.list(eligible.kept_WT(), eligible.count_T());
     }
-    return choices > 0;
-  }
-
-  private void count(Kept kept, int word) {
-    for (int t = 0; t < tokens; t++) {
-      long bits = word_WT[word * capacity + t];
-      kept.keep(firstToken + t, word, bits);
-      count_T[t] += Long.bitCount(bits);
-    }
+    return count > 0;
   }
 
   /**
-   * Writes {@code p = weight / sum} to rows, {@code weight = exp(logit - max)}, zero where masked.
+   * Writes {@code p = weight * (1 / sum)} to rows, {@code weight = exp(logit - max)}, zero where
+   * masked.
    *
    * @param p_TE holds zeros
    */
   void storeProbabilities(double[] p_TE) {
     int row = firstToken * experts;
     if (few) {
-      for (int t = 0; t < tokens; t++) {
-        p_TE[row + t * experts + (int) best_T[t]] = 1;
-      }
-      rivals.weigh(x_ET, capacity, max_T, p_TE, row, experts);
+      storeSingles(p_TE, row, experts);
+      rivals.weigh(x_ET, capacity, max_T);
+      rivals.store(p_TE, row, experts);
       return;
     }
-    if (!ordinary) {
-      weighOneByOne();
-    } else if (mask == null) {
-      loopWeigh();
-    } else {
-      loopWeighKept();
+    weigh();
+    weights.store(p_TE, row, experts);
+  }
+
+  private void weigh() {
+    weights.weigh(x_ET, max_T, tokens, ordinary, masked ? eligible.kept_WT() : null);
+  }
+
+  /**
+   * Writes {@code p = weight / sum} to rows and makes these the weights.
+   *
+   * @param p_TE holds zeros
+   * @param row where that of the first token begins
+   * @param stride from one row to the next
+   */
+  void storeQuotients(double[] p_TE, int row, int stride) {
+    if (few) {
+      storeSingles(p_TE, row, stride);
+      rivals.weigh(x_ET, capacity, max_T);
+      rivals.divide();
+      rivals.store(p_TE, row, stride);
+      return;
     }
-    Transposition.toRows(p_TE, row, weight_ET, capacity, inverse_T, tokens, experts);
+    weigh();
+    weights.divide();
+    weights.store(p_TE, row, stride);
   }
 
-  private void loopWeigh() {
-    for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
-      DoubleVector sum = DoubleVector.zero(SPECIES);
-      for (int at = t; at < experts * capacity; at += capacity) {
-        DoubleVector weight = Exp.ordinary(DoubleVector.fromArray(SPECIES, x_ET, at).sub(max));
-        weight.intoArray(weight_ET, at);
-        sum = sum.add(weight);
-      }
-      inverse(sum).intoArray(inverse_T, t);
-    }
-  }
-
-  private void loopWeighKept() {
-    for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
-      DoubleVector sum = DoubleVector.zero(SPECIES);
-      for (int e = 0; e < experts; e++) {
-        int at = e * capacity + t;
-        LongVector bits = LongVector.fromArray(LONGS, word_WT, e / Kept.BITS * capacity + t);
-        VectorMask<Double> kept = bits.and(1L << e).compare(VectorOperators.NE, 0).cast(SPECIES);
-        DoubleVector weight = Exp.ordinary(DoubleVector.fromArray(SPECIES, x_ET, at).sub(max));
-        weight = DoubleVector.zero(SPECIES).blend(weight, kept);
-        weight.intoArray(weight_ET, at);
-        sum = sum.add(weight);
-      }
-      inverse(sum).intoArray(inverse_T, t);
-    }
-  }
-
-  private static DoubleVector inverse(DoubleVector x) {
-    return DoubleVector.broadcast(SPECIES, 1).div(x);
-  }
-
-  private void weighOneByOne() {
+  /** What holds where there is no choice; the rest is written over it. */
+  private void storeSingles(double[] p_TE, int row, int stride) {
     for (int t = 0; t < tokens; t++) {
-      double sum = 0;
-      for (int at = t; at < experts * capacity; at += capacity) {
-        double weight =
-            mask == null || mask.keeps(x_ET[at], max_T[t]) ? Exp.of(x_ET[at] - max_T[t]) : 0;
-        weight_ET[at] = weight;
-        sum += weight;
+      p_TE[row + t * stride + best(t)] = 1;
+    }
+  }
+
+  /**
+   * Writes the softmax over all experts to rows, with the bits of {@link Rows#softmax}; before any
+   * is masked or removed.
+   */
+  void storeSoftmax(double[] p_TE) {
+    if (ordinary) {
+      weigh();
+      weights.sumByFours();
+      weights.store(p_TE, firstToken * experts, experts);
+    } else {
+      for (int t = 0; t < tokens; t++) {
+        int row = (firstToken + t) * experts;
+        for (int e = 0; e < experts; e++) {
+          p_TE[row + e] = x_ET[e * capacity + t];
+        }
+        Rows.softmax(p_TE, p_TE, max_T[t], row, row + experts);
       }
-      inverse_T[t] = 1 / sum;
     }
   }
 
@@ -283,26 +297,51 @@ final class Tile {
     if (few) {
       System.arraycopy(best_T, 0, chosen_T, 0, tokens);
       rivals.race(draws, firstToken, round, chosen_T);
-      return;
+    } else {
+      weights.race(draws, firstToken, round, chosen_T);
     }
-    draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
-    loopRace();
   }
 
-  private void loopRace() {
+  /**
+   * Finds the expert of the largest weight of each token, the first one on ties: where two logits
+   * are so close that their weights are one, not always {@link #best}.
+   *
+   * @param likeliest_T gets it
+   */
+  void findLikeliest(double[] likeliest_T) {
+    if (few) {
+      System.arraycopy(best_T, 0, likeliest_T, 0, tokens);
+      rivals.findLikeliest(likeliest_T);
+    } else {
+      weights.findLikeliest(likeliest_T);
+    }
+  }
+
+  /**
+   * Chooses the Gumbel maximum {@code argmax(logit_i - ln e_i)} of the experts that are left by
+   * {@link #findNext}: whatever their logits are, for no weight is made of them.
+   */
+  void sampleLeft(Draws draws, int round) {
+    makeDraws();
+    draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
+    for (int at = 0; at < experts * capacity; at += capacity) {
+      Log.of(draw_ET, draw_ET, at, at + tokens);
+    }
+    loopSampleLeft();
+  }
+
+  private void loopSampleLeft() {
     for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector weight = DoubleVector.zero(SPECIES);
-      DoubleVector draw = DoubleVector.broadcast(SPECIES, 1);
+      DoubleVector highest = DoubleVector.broadcast(SPECIES, Double.NEGATIVE_INFINITY);
       DoubleVector chosen = DoubleVector.zero(SPECIES);
       for (int e = 0; e < experts; e++) {
         int at = e * capacity + t;
-        DoubleVector w = DoubleVector.fromArray(SPECIES, weight_ET, at);
-        DoubleVector d = DoubleVector.fromArray(SPECIES, draw_ET, at);
-        // d / w < draw / weight, without a division.
-        VectorMask<Double> sooner = w.mul(draw).compare(VectorOperators.GT, weight.mul(d));
-        weight = weight.blend(w, sooner);
-        draw = draw.blend(d, sooner);
-        chosen = chosen.blend((double) e, sooner);
+        DoubleVector score =
+            DoubleVector.fromArray(SPECIES, x_ET, at)
+                .sub(DoubleVector.fromArray(SPECIES, draw_ET, at));
+        VectorMask<Double> more = score.compare(VectorOperators.GT, highest);
+        highest = highest.blend(score, more);
+        chosen = chosen.blend((double) e, more);
       }
       chosen.intoArray(chosen_T, t);
     }

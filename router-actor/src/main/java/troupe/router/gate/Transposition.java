@@ -72,13 +72,15 @@ final class Transposition {
   }
 
   /**
-   * {@code out_TE[to + t * experts + e] = in_ET[e * stride + t] * factor_T[t]}.
+   * {@code out_TE[to + t * rowStride + e] = in_ET[e * stride + t] * factor_T[t]}.
    *
    * @param to where the first of {@code tokens} rows begins
+   * @param rowStride from one row to the next
    */
   static void toRows(
       double[] out_TE,
       int to,
+      int rowStride,
       double[] in_ET,
       int stride,
       double[] factor_T,
@@ -86,10 +88,10 @@ final class Transposition {
       int experts) {
     int wholeTokens = BY_VECTORS ? tokens & -SIDE : 0;
     int wholeExperts = BY_VECTORS ? experts & -SIDE : 0;
-    loopRows(out_TE, to, in_ET, stride, factor_T, wholeTokens, wholeExperts, experts);
+    loopRows(out_TE, to, rowStride, in_ET, stride, factor_T, wholeTokens, wholeExperts);
     for (int t = 0; t < tokens; t++) {
       for (int e = t < wholeTokens ? wholeExperts : 0; e < experts; e++) {
-        out_TE[to + t * experts + e] = in_ET[e * stride + t] * factor_T[t];
+        out_TE[to + t * rowStride + e] = in_ET[e * stride + t] * factor_T[t];
       }
     }
   }
@@ -97,12 +99,12 @@ final class Transposition {
   private static void loopRows(
       double[] out_TE,
       int to,
+      int rowStride,
       double[] in_ET,
       int stride,
       double[] factor_T,
       int wholeTokens,
-      int wholeExperts,
-      int experts) {
+      int wholeExperts) {
     for (int t = 0; t < wholeTokens; t += SIDE) {
       DoubleVector factor = vector(factor_T, t);
       for (int e = 0; e < wholeExperts; e += SIDE) {
@@ -115,11 +117,11 @@ final class Transposition {
         DoubleVector odd0 = column1.blend(column0.rearrange(TO_EVEN), EVEN);
         DoubleVector even1 = column2.blend(column3.rearrange(TO_ODD), ODD);
         DoubleVector odd1 = column3.blend(column2.rearrange(TO_EVEN), EVEN);
-        int row = to + t * experts + e;
+        int row = to + t * rowStride + e;
         even0.blend(even1.rearrange(HALVES), UPPER).intoArray(out_TE, row);
-        odd0.blend(odd1.rearrange(HALVES), UPPER).intoArray(out_TE, row + experts);
-        even1.blend(even0.rearrange(HALVES), LOWER).intoArray(out_TE, row + 2 * experts);
-        odd1.blend(odd0.rearrange(HALVES), LOWER).intoArray(out_TE, row + 3 * experts);
+        odd0.blend(odd1.rearrange(HALVES), UPPER).intoArray(out_TE, row + rowStride);
+        even1.blend(even0.rearrange(HALVES), LOWER).intoArray(out_TE, row + 2 * rowStride);
+        odd1.blend(odd0.rearrange(HALVES), LOWER).intoArray(out_TE, row + 3 * rowStride);
       }
     }
   }
