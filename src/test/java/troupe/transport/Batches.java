@@ -3,6 +3,7 @@ package troupe.transport;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
+import troupe.Eventually;
 
 /** Batches whose rows follow from their header. */
 final class Batches {
@@ -29,6 +30,18 @@ final class Batches {
     byte[] rows = new byte[Math.toIntExact(header.payloadBytes())];
     fill(MemorySegment.ofArray(rows), header.step());
     return rows;
+  }
+
+  /** Offers until the batch is taken over; the receiver must be able to make room. */
+  static void send(Transport transport, int node, BatchHeader header, Payload payload) {
+    Eventually.await(
+        "offer of " + header,
+        () ->
+            switch (transport.offer(node, header, payload)) {
+              case ACCEPTED -> true;
+              case BACK_PRESSURED, NOT_CONNECTED -> false;
+              case CLOSED -> throw new AssertionError("closed");
+            });
   }
 
   private static void fill(MemorySegment bytes, long seed) {

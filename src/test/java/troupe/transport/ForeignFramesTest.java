@@ -12,6 +12,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import troupe.Eventually;
 
 /**
  * Writes what no transport would send where another process listens: into its shared memory, and to
@@ -53,7 +54,7 @@ class ForeignFramesTest {
 
       transport.connect(List.of(other.endpoint()));
       BatchHeader own = Batches.header(Batches.RUN_ID, EPOCH, 1, 30, 30);
-      Eventually.send(transport, NODE, own, Batches.payload(own));
+      Batches.send(transport, NODE, own, Batches.payload(own));
       Eventually.await("a batch of its own", () -> other.counter("ipc") == 1);
       assertEquals(0, other.counter("errors"));
       other.quit();

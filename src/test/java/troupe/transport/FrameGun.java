@@ -5,6 +5,7 @@ import io.aeron.ExclusivePublication;
 import java.util.SplittableRandom;
 import org.agrona.CloseHelper;
 import org.agrona.concurrent.UnsafeBuffer;
+import troupe.Eventually;
 
 /** Sends by UDP to a node what it must not take, from a transport of another run. */
 public final class FrameGun implements AutoCloseable {

@@ -8,6 +8,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import troupe.Eventually;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
@@ -159,7 +160,7 @@ final class NodeBench {
       while (true) {
         asked.take();
         BatchHeader answer = Batches.header(2, 0, 1);
-        Eventually.send(transport, SENDER, answer, new CountedPayload(0));
+        Batches.send(transport, SENDER, answer, new CountedPayload(0));
       }
     }
   }

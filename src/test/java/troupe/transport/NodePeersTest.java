@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import troupe.Eventually;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
@@ -30,7 +31,7 @@ class NodePeersTest {
 
   private void assertDelivers(NodeTransport from, int node, long step) {
     BatchHeader header = Batches.header(step, 3, 5);
-    Eventually.send(from, node, header, Batches.payload(header));
+    Batches.send(from, node, header, Batches.payload(header));
     assertEquals(header, receiver.take().header());
   }
 

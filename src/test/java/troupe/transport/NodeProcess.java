@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import troupe.Eventually;
 import troupe.transport.TransportSettings.Mode;
 
 /** A node in a JVM of its own, {@link NodeMain}, told what to do by lines. */

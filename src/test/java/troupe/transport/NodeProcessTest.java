@@ -20,6 +20,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import troupe.Eventually;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
@@ -64,7 +65,7 @@ class NodeProcessTest {
 
   private void assertEchoes(NodeTransport transport, int node, BatchHeader header) {
     CountedPayload payload = Batches.payload(header);
-    Eventually.send(transport, node, header, payload);
+    Batches.send(transport, node, header, payload);
     RecordingReceiver.Arrival arrival = receiver.take();
     assertEquals(header, arrival.header());
     byte[] arrived = arrival.payload().bytes().toArray(ValueLayout.JAVA_BYTE);
@@ -195,7 +196,7 @@ class NodeProcessTest {
       connect(transport, other);
       other.setEpoch(2);
       BatchHeader old = Batches.header(1, 0, 10); // of epoch 1, one frame
-      Eventually.send(transport, OTHER, old, Batches.payload(old));
+      Batches.send(transport, OTHER, old, Batches.payload(old));
       Eventually.await("count", () -> other.counter("foreign") == 1);
       assertEchoes(transport, OTHER, Batches.header(Batches.RUN_ID, 2, 2, 10, 10));
       assertEquals(1, other.counter("ipc"));

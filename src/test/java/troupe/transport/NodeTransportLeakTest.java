@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import troupe.Eventually;
 import troupe.transport.TransportSettings.Mode;
 
 class NodeTransportLeakTest {
@@ -43,7 +44,7 @@ class NodeTransportLeakTest {
     try (NodeTransport transport =
         NodeTransport.open(settings.with(parent, 8192, 1 << 16), receiver, TransportEvents.NONE)) {
       BatchHeader header = Batches.header(1, 3, 3);
-      Eventually.send(transport, 0, header, Batches.payload(header));
+      Batches.send(transport, 0, header, Batches.payload(header));
       assertEquals(header, receiver.take().header());
     }
   }

@@ -20,6 +20,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.Eventually;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
@@ -74,7 +75,7 @@ class NodeTransportTest {
     StallingReceiver receiver = new StallingReceiver();
     try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
       BatchHeader first = Batches.header(1000, 1, 1);
-      Eventually.send(transport, 0, first, Batches.payload(first));
+      Batches.send(transport, 0, first, Batches.payload(first));
       receiver.awaitStalled();
       List<CountedPayload> accepted = fill(transport, 0);
 
@@ -97,13 +98,13 @@ class NodeTransportTest {
         NodeTransport other = NodeTransport.open(udp(2), prompt, events)) {
       connect(sender, stalled, other);
       BatchHeader first = Batches.header(1000, 1, 1);
-      Eventually.send(sender, 1, first, Batches.payload(first));
+      Batches.send(sender, 1, first, Batches.payload(first));
       stalling.awaitStalled();
       List<CountedPayload> waiting = fill(sender, 1);
 
       for (int i = 0; i < 50; i++) {
         BatchHeader header = Batches.header(i, 50, 257);
-        Eventually.send(sender, 2, header, Batches.payload(header));
+        Batches.send(sender, 2, header, Batches.payload(header));
         assertEquals(header, prompt.take().header());
       }
       assertTrue(sender.queuedBytes(1) > 0, "still pushed back");
@@ -124,7 +125,7 @@ class NodeTransportTest {
     try (NodeTransport transport = NodeTransport.open(ipc(0), receiver, events)) {
       for (int step = 0; step < 3; step++) {
         BatchHeader header = Batches.header(step, 100, 100);
-        Eventually.send(transport, 0, header, Batches.payload(header));
+        Batches.send(transport, 0, header, Batches.payload(header));
       }
       assertEquals(0, receiver.take().header().step());
       assertEquals(2, receiver.take().header().step());
@@ -226,9 +227,9 @@ class NodeTransportTest {
       transport.setEpoch(2);
       BatchHeader old = Batches.header(1, 10, 10); // of epoch 1
       CountedPayload payload = Batches.payload(old);
-      Eventually.send(transport, 0, old, payload);
+      Batches.send(transport, 0, old, payload);
       BatchHeader current = Batches.header(Batches.RUN_ID, 2, 2, 10, 10);
-      Eventually.send(transport, 0, current, Batches.payload(current));
+      Batches.send(transport, 0, current, Batches.payload(current));
       assertEquals(current, receiver.take().header());
       assertEquals(1, payload.releases());
       assertEquals(1, events.count("undelivered 0 1 OLD_EPOCH"));
@@ -243,7 +244,7 @@ class NodeTransportTest {
         NodeTransport other = NodeTransport.open(otherRun, receiver, events)) {
       connect(sender, other);
       BatchHeader header = Batches.header(1, 0, 10);
-      Eventually.send(sender, 1, header, Batches.payload(header));
+      Batches.send(sender, 1, header, Batches.payload(header));
       Eventually.await("count", () -> other.counters().foreignFrames() == 1);
       assertEquals(0, receiver.allocated().size());
     }
@@ -255,7 +256,7 @@ class NodeTransportTest {
       BatchHeader header = Batches.header(1, 10, 10);
       CountedPayload confined =
           new CountedPayload(Arena.ofConfined().allocate(header.payloadBytes()));
-      Eventually.send(transport, 0, header, confined);
+      Batches.send(transport, 0, header, confined);
       Eventually.await("event", () -> events.count("undelivered 0 1 UNREADABLE") == 1);
       assertEquals(1, confined.releases());
     }
@@ -268,7 +269,7 @@ class NodeTransportTest {
       NodeTransport gone = NodeTransport.open(udp(1), stalling, TransportEvents.NONE);
       connect(sender, gone);
       BatchHeader first = Batches.header(1000, 1, 1);
-      Eventually.send(sender, 1, first, Batches.payload(first));
+      Batches.send(sender, 1, first, Batches.payload(first));
       stalling.awaitStalled();
       List<CountedPayload> accepted = fill(sender, 1);
       Thread closing = Thread.ofPlatform().start(gone::close);

@@ -6,6 +6,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import troupe.Eventually;
 
 /** Keeps every batch that arrives, and every payload that it allocated. */
 final class RecordingReceiver implements BatchReceiver {

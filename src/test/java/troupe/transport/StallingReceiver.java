@@ -1,6 +1,7 @@
 package troupe.transport;
 
 import java.util.concurrent.CountDownLatch;
+import troupe.Eventually;
 
 /** Takes the first batch and then stands still, as no receiver may, until it is told to go on. */
 final class StallingReceiver implements BatchReceiver {

@@ -13,6 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import troupe.Eventually;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
@@ -77,7 +78,7 @@ class TransportWaysTest {
       for (int i = 0; i < SHAPES.size(); i++) {
         BatchHeader header = Batches.header(i, SHAPES.get(i)[0], SHAPES.get(i)[1]);
         CountedPayload payload = Batches.payload(header);
-        Eventually.send(transport, NODE, header, payload);
+        Batches.send(transport, NODE, header, payload);
 
         RecordingReceiver.Arrival arrival = receiver.take();
         assertEquals(header, arrival.header());
@@ -142,7 +143,7 @@ class TransportWaysTest {
       BatchHeader header = Batches.header(thread * 1000L + i, (i * 37 + thread * 11) % 90, 801);
       CountedPayload payload = Batches.payload(header);
       sent.add(payload);
-      Eventually.send(transport, NODE, header, payload);
+      Batches.send(transport, NODE, header, payload);
     }
   }
 
@@ -167,8 +168,8 @@ class TransportWaysTest {
     RecordingReceiver receiver = new RecordingReceiver();
     BatchHeader header = Batches.header(1, 20, 30);
     try (Transport transport = way.open(receiver)) {
-      Eventually.send(transport, NODE, header, Batches.payload(header));
-      Eventually.send(transport, NODE, header, Batches.payload(header));
+      Batches.send(transport, NODE, header, Batches.payload(header));
+      Batches.send(transport, NODE, header, Batches.payload(header));
       assertEquals(header, receiver.take().header());
       assertEquals(header, receiver.take().header());
       assertEquals(0, transport.counters().duplicateFrames());

@@ -53,7 +53,7 @@ class UdpLossTest {
     try (NodeTransport transport = NodeTransport.open(settings, receiver, TransportEvents.NONE)) {
       for (int i = 0; i < 10; i++) {
         BatchHeader header = Batches.header(i, 501, 503); // 1 MB, 124 packets
-        Eventually.send(transport, 0, header, Batches.payload(header));
+        Batches.send(transport, 0, header, Batches.payload(header));
       }
       for (int i = 0; i < 10; i++) {
         RecordingReceiver.Arrival arrival = receiver.take();

@@ -2,13 +2,11 @@ package troupe.coordinator.compute;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.javadsl.Behaviors;
 import com.typesafe.config.ConfigFactory;
-import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -16,13 +14,12 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import troupe.Eventually;
 
 class ComputeThreadsTest {
   private static final int THREADS = 3;
-  private static final Duration TIMEOUT = Duration.ofSeconds(20);
 
   private final ActorSystem<Void> system =
       ActorSystem.create(
@@ -33,8 +30,11 @@ class ComputeThreadsTest {
   @AfterEach
   void stop() throws Exception {
     system.terminate();
-    system.getWhenTerminated().toCompletableFuture().get(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
-    await("compute threads end", () -> threads().isEmpty());
+    system
+        .getWhenTerminated()
+        .toCompletableFuture()
+        .get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+    Eventually.await("compute threads end", () -> threads().isEmpty());
   }
 
   private static Set<String> threads() {
@@ -44,16 +44,6 @@ class ComputeThreadsTest {
         .filter(name -> name.startsWith("compute-troupe.compute-dispatcher"))
         .forEach(names::add);
     return names;
-  }
-
-  private static void await(String what, BooleanSupplier condition) {
-    long deadlineNs = System.nanoTime() + TIMEOUT.toNanos();
-    while (!condition.getAsBoolean()) {
-      if (System.nanoTime() - deadlineNs > 0) {
-        fail("not within " + TIMEOUT + ": " + what);
-      }
-      Thread.onSpinWait();
-    }
   }
 
   @Test
@@ -66,13 +56,13 @@ class ComputeThreadsTest {
             awaitUninterrupted(all);
           });
     }
-    assertTrue(all.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS), "all at once");
+    assertTrue(all.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS), "all at once");
     assertEquals(THREADS, threads().size());
   }
 
   private static void awaitUninterrupted(CountDownLatch latch) {
     try {
-      latch.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+      latch.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -89,7 +79,7 @@ class ComputeThreadsTest {
           return pieces.incrementAndGet() % 3 == 0;
         });
     compute.execute(() -> {});
-    await("side work goes on without messages", () -> pieces.get() > 200);
+    Eventually.await("side work goes on without messages", () -> pieces.get() > 200);
     assertTrue(worker.get().getName().startsWith("compute-troupe.compute-dispatcher"));
   }
 
@@ -100,7 +90,7 @@ class ComputeThreadsTest {
     for (int i = 0; i < 10_000; i++) {
       compute.execute(done::countDown);
     }
-    assertTrue(done.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+    assertTrue(done.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
   }
 
   @Test
@@ -128,7 +118,7 @@ class ComputeThreadsTest {
             awaitUninterrupted(all);
           });
     }
-    await("side work", () -> pieces.get() > 600);
+    Eventually.await("side work", () -> pieces.get() > 600);
     assertEquals(1, most.get());
   }
 }

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import troupe.Eventually;
 import troupe.core.tensor.DType;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
@@ -84,9 +85,9 @@ final class CourierTransportTest {
                 });
         owner.scheduleWithFixedDelay(() -> courier.get().tick(), 1, 1, TimeUnit.MILLISECONDS);
         sent.get(60, TimeUnit.SECONDS);
-        Fixtures.await("all shards", () -> arrived.size() == expected.size());
-        Fixtures.await("all confirmed", () -> ask(owner, () -> courier.get().isIdle()));
-        Fixtures.await("all memory", () -> memory.heldBytes() == 0);
+        Eventually.await("all shards", () -> arrived.size() == expected.size());
+        Eventually.await("all confirmed", () -> ask(owner, () -> courier.get().isIdle()));
+        Eventually.await("all memory", () -> memory.heldBytes() == 0);
       }
       owner.shutdownNow();
     }

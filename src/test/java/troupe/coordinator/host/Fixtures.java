@@ -2,19 +2,15 @@ package troupe.coordinator.host;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Tensor;
 
 /** Configs, states and copies for tests of shards. */
 final class Fixtures {
-  private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
   /** Layer 0 dense, layer 1 with experts; three ranks, so slices differ in length. */
   private static final List<String> SMALL =
@@ -87,16 +83,5 @@ final class Fixtures {
 
   static byte[] bytes(ShardCopy copy) {
     return copy.bytes().toArray(ValueLayout.JAVA_BYTE);
-  }
-
-  /** Waits for a condition with a deadline. */
-  static void await(String what, BooleanSupplier condition) {
-    long deadlineNs = System.nanoTime() + TIMEOUT.toNanos();
-    while (!condition.getAsBoolean()) {
-      if (System.nanoTime() - deadlineNs > 0) {
-        throw new AssertionError("not within " + TIMEOUT + ": " + what);
-      }
-      LockSupport.parkNanos(200_000);
-    }
   }
 }

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import troupe.Eventually;
 import troupe.core.UserException;
 import troupe.core.checkpoint.RunLock;
 

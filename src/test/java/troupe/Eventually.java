@@ -1,4 +1,4 @@
-package troupe.coordinator.launch;
+package troupe;
 
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
@@ -6,7 +6,10 @@ import java.util.function.BooleanSupplier;
 
 /** Waits for a condition with a deadline. */
 public final class Eventually {
-  private static final Duration TIMEOUT = Duration.ofSeconds(60);
+  /** Long against anything that a test waits for, on a machine that does much else. */
+  public static final Duration TIMEOUT = Duration.ofSeconds(60);
+
+  private static final long PAUSE_NS = 200_000;
 
   private Eventually() {}
 
@@ -17,7 +20,7 @@ public final class Eventually {
       if (System.nanoTime() - deadlineNs > 0) {
         throw new AssertionError("not within " + TIMEOUT + ": " + what);
       }
-      LockSupport.parkNanos(5_000_000);
+      LockSupport.parkNanos(PAUSE_NS);
     }
   }
 }
