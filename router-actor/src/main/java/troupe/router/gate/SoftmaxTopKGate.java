@@ -27,16 +27,26 @@ final class SoftmaxTopKGate implements Gate {
   public Routing route(GateInput input) {
     int tokens = input.tokens();
     int experts = input.experts();
-    double[] logits_TE = input.logits_TE();
-    // By logits: probabilities that underflow are all alike.
-    Wishes wishes = wish(input);
-    int[] wanted_S = wishes.wanted_S();
     double[] p_TE = new double[tokens * experts];
-    for (int t = 0; t < tokens; t++) {
-      int from = t * experts;
-      Rows.softmax(p_TE, logits_TE, logits_TE[from + wanted_S[t * k]], from, from + experts);
+    int[] wanted_S = new int[tokens * k];
+    Tile tile = new Tile(experts);
+    for (int from = 0; from < tokens; from += tile.capacity()) {
+      int count = Math.min(tile.capacity(), tokens - from);
+      tile.load(input.logits_TE(), from, count);
+      tile.findBest();
+      tile.storeSoftmax(p_TE);
+      // By logits: probabilities that underflow are all alike.
+      for (int r = 0; r < k; r++) {
+        if (r > 0) {
+          tile.findNext();
+        }
+        for (int t = 0; t < count; t++) {
+          wanted_S[(from + t) * k + r] = tile.best(t);
+          tile.remove(t, tile.best(t));
+        }
+      }
     }
-    int[] firstSlot_T1 = wishes.firstSlot_T1();
+    int[] firstSlot_T1 = Routing.evenSlots(tokens, k);
     Places places = Places.of(input, firstSlot_T1, wanted_S, p_TE);
     return new Shares(Shares.Score.SOFTMAX, Divisor.SUM, 1, p_TE, firstSlot_T1, places.expert_S())
         .routing(input, firstSlot_T1, p_TE, wanted_S, places);
