@@ -26,10 +26,10 @@ class GumbelRowTest {
       new GumbelRow(9, columns).fill(noise, 5, 3, GumbelRow.TOKEN, repeat);
       assertEquals(-7, noise[columns]);
       for (int c = 0; c < columns; c++) {
-        int piece = c / 256 * 256;
-        int blocks = (Math.min(256, columns - piece) + 3) / 4;
-        int pair = (c - piece) / 2;
-        int counter = piece / 4 + pair % blocks;
+        int stretch = c / 256 * 256;
+        int blocks = (Math.min(256, columns - stretch) + 3) / 4;
+        int pair = (c - stretch) / 2;
+        int counter = stretch / 4 + pair % blocks;
         Philox.block(9, counter, repeat, 3 << 16 | GumbelRow.TOKEN << 8, 5, block, 0);
         int word = block[pair / blocks + 2 * (c % 2)];
         assertEquals(FloatLog.of(FloatLog.minusFromEnd(UniformEnds.of(word))), noise[c]);

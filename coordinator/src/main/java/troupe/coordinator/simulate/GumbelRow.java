@@ -13,11 +13,11 @@ import troupe.core.random.UniformEnds;
  * <p>Floats will do: what wins has a small e, and a small e has all the digits of a float, down to
  * the {@code 2^-33} of the 32 bits that u is drawn with.
  *
- * <p>Columns are made in pieces of 256, the last as long as it is. The counter of block b of Philox
- * is {@code (b, index, layer and purpose, step)}; a piece from column c on has blocks from {@code c
- * / 4} on. Let it have B of them: columns 2 i and 2 i + 1 of the piece are words 0 and 2 of its
- * block i for i below B, words 1 and 3 of its block {@code i - B} from there on. Purposes stay
- * below those of {@link troupe.router.gate.CounterDraws}. An instance belongs to one thread.
+ * <p>Columns are made in stretches of 256, the last as long as it is. The counter of block b of
+ * Philox is {@code (b, index, layer and purpose, step)}; a stretch from column c on has blocks from
+ * {@code c / 4} on. Let it have B of them: columns 2 i and 2 i + 1 of the stretch are words 0 and 2
+ * of its block i for i below B, words 1 and 3 of its block {@code i - B} from there on. Purposes
+ * stay below those of {@link troupe.router.gate.CounterDraws}. An instance belongs to one thread.
  */
 final class GumbelRow {
   /** A token's own noise. */
@@ -27,8 +27,8 @@ final class GumbelRow {
   static final int PASSAGE = 0x11;
 
   // Columns that are made at once: they stay in the nearest cache however many there are. Not more
-  // calls than that: with pieces of 64 a row takes a fifth longer.
-  private static final int PIECE = 256;
+  // calls than that: with stretches of 64 a row takes a fifth longer.
+  private static final int STRETCH = 256;
 
   private final long seed;
   private final int columns;
@@ -38,8 +38,8 @@ final class GumbelRow {
   GumbelRow(long seed, int columns) {
     this.seed = seed;
     this.columns = columns;
-    this.words = new long[PIECE];
-    this.exponential = new float[PIECE];
+    this.words = new long[STRETCH];
+    this.exponential = new float[STRETCH];
   }
 
   /**
@@ -49,8 +49,8 @@ final class GumbelRow {
    */
   void fill(float[] out, long step, int layer, int purpose, int index) {
     int place = layer << 16 | purpose << 8;
-    for (int from = 0; from < columns; from += PIECE) {
-      int count = Math.min(PIECE, columns - from);
+    for (int from = 0; from < columns; from += STRETCH) {
+      int count = Math.min(STRETCH, columns - from);
       int blocks = Math.ceilDiv(count, 4);
       Philox.words(seed, from / 4, index, place, (int) step, blocks, words);
       UniformEnds.ofPairs(exponential, words, 2 * blocks);

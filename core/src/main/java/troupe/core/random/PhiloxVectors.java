@@ -8,8 +8,8 @@ import troupe.core.math.Log;
 
 /**
  * Philox4x32-10 on vectors: a block a lane, a word in the lower half of a lane. Measured on two
- * cores of an EPYC with 4 lanes, shared with others: 1.4 to 1.7 ns a word, where {@link
- * Philox#block} takes 4 to 5; an exponential of a word 2 ns, where {@code Math.log} alone takes 9.
+ * cores of an EPYC with 4 lanes, shared with others: 0.9 ns a word, where {@link Philox#block}
+ * takes 4 to 5; an exponential of a word 2 ns, where {@code Math.log} alone takes 9.
  */
 final class PhiloxVectors {
   private static final VectorSpecies<Long> SPECIES = LongVector.SPECIES_PREFERRED;
