@@ -365,14 +365,14 @@ final class PlayedRun implements AutoCloseable {
   ExpertActor.Apply expectApply(int epoch, long step) {
     ExpertActor.Apply apply = null;
     for (PlayedHost host : members()) {
+      if (host.hasRank()) {
+        RouterActor.Apply ofRouters = host.expectForRouters(RouterActor.Apply.class);
+        assertEquals(step, ofRouters.hyper().step());
+      }
       if (host.hasExpert()) {
         apply = (ExpertActor.Apply) host.expect(Host.ToExperts.class).command();
         assertEquals(epoch, apply.epoch());
         assertEquals(step, apply.hyper().step());
-      }
-      if (host.hasRank()) {
-        RouterActor.Apply ofRouters = host.expectForRouters(RouterActor.Apply.class);
-        assertEquals(step, ofRouters.hyper().step());
       }
     }
     return apply;

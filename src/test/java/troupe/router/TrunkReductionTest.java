@@ -59,7 +59,7 @@ final class TrunkReductionTest {
   void shouldTakeTheGradientForTheSumWhenARankIsAlone() {
     try (Device device = Devices.open("cpu");
         RankState state = lastOf(device, 1);
-        TrunkReduction reduction = new TrunkReduction(state, STEP)) {
+        TrunkReduction reduction = new TrunkReduction(state, STEP, true)) {
       device.kernels().fill(state.gradients().flat(), 0.25);
       for (Segment segment : state.segments().of(0)) {
         reduction.accept(0, segment.number(), TensorPayload.lent(state.gradient(segment)));
@@ -98,7 +98,7 @@ final class TrunkReductionTest {
       shuffle(arrivals, random);
       long bytesAtRest = device.allocatedBytes();
       int completed = 0;
-      try (TrunkReduction reduction = new TrunkReduction(state, STEP)) {
+      try (TrunkReduction reduction = new TrunkReduction(state, STEP, true)) {
         for (Arrival arrival : arrivals) {
           boolean before = reduction.isComplete();
           boolean completes =
@@ -126,6 +126,40 @@ final class TrunkReductionTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void shouldSumNothingBeforeItIsToldTo(int ranks) {
+    try (Device device = Devices.open("cpu");
+        RankState state = lastOf(device, ranks);
+        TrunkReduction reduction = new TrunkReduction(state, STEP, false)) {
+      List<Segment> segments = state.segments().of(ranks - 1);
+      double[] ones = new double[state.slices().count(ranks - 1)];
+      Arrays.fill(ones, 1);
+      for (Segment segment : segments.subList(1, segments.size())) {
+        for (int rank = 0; rank < ranks; rank++) {
+          assertFalse(reduction.accept(rank, segment.number(), payload(state, segment, ones)));
+          assertFalse(reduction.isMissing(rank, segment.number()));
+        }
+      }
+      assertFalse(reduction.sumUp());
+      Segment late = segments.getFirst();
+      for (int rank = 0; rank < ranks; rank++) {
+        boolean last = rank == ranks - 1;
+        assertEquals(
+            last,
+            reduction.accept(rank, late.number(), payload(state, late, ones)),
+            "rank " + rank);
+      }
+      assertTrue(reduction.sumUp());
+      assertEquals(STEP, state.gradientStep());
+      if (ranks > 1) {
+        for (double element : state.gradientSum().toDoubles()) {
+          assertEquals(ranks, element);
+        }
+      }
+    }
+  }
+
   @Test
   void shouldHoldOnlyWhatCameBeforeItsTurn() {
     try (Device device = Devices.open("cpu");
@@ -135,7 +169,7 @@ final class TrunkReductionTest {
       Segment segment = state.segments().of(2).getFirst();
       long bytes = 4L * segment.count();
       long atRest = device.allocatedBytes();
-      try (TrunkReduction reduction = new TrunkReduction(state, STEP)) {
+      try (TrunkReduction reduction = new TrunkReduction(state, STEP, true)) {
         reduction.accept(0, 0, payload(state, segment, ones));
         assertEquals(atRest, device.allocatedBytes(), "summed at once");
         reduction.accept(2, 0, payload(state, segment, ones));
@@ -161,7 +195,7 @@ final class TrunkReductionTest {
       List<Segment> own = state.segments().of(1);
       assertTrue(own.size() > 1, "segments: " + own);
       long atRest = device.allocatedBytes();
-      try (TrunkReduction reduction = new TrunkReduction(state, STEP)) {
+      try (TrunkReduction reduction = new TrunkReduction(state, STEP, true)) {
         reduction.accept(-1, 0, payload(state, own.getFirst(), ones));
         reduction.accept(2, 0, payload(state, own.getFirst(), ones));
         reduction.accept(0, -1, payload(state, own.getFirst(), ones));

@@ -177,8 +177,9 @@ final class TrainingStep {
 
   /** Tells all owners what was decided; may be repeated. */
   void apply() {
-    group.tellExperts(new ExpertActor.Apply(group.epoch(), decided));
+    // Routers first: what they send to each other travels while experts have theirs to do.
     group.tellRouters(new RouterActor.Apply(group.epoch(), decided));
+    group.tellExperts(new ExpertActor.Apply(group.epoch(), decided));
   }
 
   private void applyAgain(int layer, int expert) {

@@ -41,7 +41,8 @@ import troupe.transport.Transport;
  */
 public final class ExpertActor {
   /** What an expert is told. */
-  public sealed interface Command permits Deliver, Apply, TakeSnapshot, NormKnown, RetrySend {}
+  public sealed interface Command
+      permits Deliver, Apply, TakeSnapshot, Accumulate, NormKnown, RetrySend {}
 
   /** A batch has arrived. The expert owns the rows now. */
   public record Deliver(BatchHeader header, TensorPayload rows) implements Command {}
@@ -51,6 +52,9 @@ public final class ExpertActor {
 
   /** Copy the committed state for a checkpoint. */
   public record TakeSnapshot(Snapshot snapshot) implements Command {}
+
+  /** Weight gradients that nobody waits for can be summed. */
+  record Accumulate() implements Command {}
 
   /** The device has summed the squares of a step's gradient. */
   record NormKnown(long step, Readback squaredNorm) implements Command {}
@@ -212,6 +216,7 @@ public final class ExpertActor {
       case Deliver deliver -> onDeliver(deliver.header(), deliver.rows().on(state.device()));
       case Apply apply -> onApply(apply);
       case TakeSnapshot take -> take.snapshot().take(state);
+      case Accumulate accumulate -> accumulate();
       case NormKnown known -> onNorm(known);
       case RetrySend retry -> retryIfWaiting(outbox.flush());
     }
@@ -258,7 +263,17 @@ public final class ExpertActor {
     }
     strike(header, rows, Fault.Phase.BACKWARD);
     reply(header, Phase.INPUT_GRADIENT, work.backward(header.rank(), header.microBatch(), rows));
-    if (work.accumulate()) {
+    if (state.device().isHostMemory()) {
+      accumulate();
+    } else {
+      // Behind what other experts of this device have to answer: a queue of the device has no other
+      // way to let that pass, and a rank on another device waits for it.
+      self.tell(new Accumulate());
+    }
+  }
+
+  private void accumulate() {
+    if (work != null && work.accumulate()) {
       reportGradient();
     }
   }

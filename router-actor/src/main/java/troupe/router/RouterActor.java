@@ -332,7 +332,7 @@ public final class RouterActor {
             config.train().ranks() * tokensOfRank,
             settings.draws(),
             mail.ofPass(begin.step(), trunk::gradientsFinal)),
-        () -> trunk.passEnded(pass.lossSum()));
+        () -> trunk.passEnded(pass::lossSum));
   }
 
   private void expectAnswersWithin(Duration timeout) {

@@ -1,6 +1,7 @@
 package troupe.router;
 
 import java.util.function.BiConsumer;
+import java.util.function.DoubleSupplier;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
@@ -32,7 +33,7 @@ final class TrunkExchange {
 
   private boolean allHaveBegun;
   private boolean passEnded;
-  private double lossSum;
+  private DoubleSupplier lossSum;
 
   /**
    * The trunk's part of the steps of a rank.
@@ -49,7 +50,7 @@ final class TrunkExchange {
   void begin(long step) {
     end();
     state.gradientStep(-1);
-    reduction = new TrunkReduction(state, step);
+    reduction = new TrunkReduction(state, step, state.device().isHostMemory());
     finalFrom = NOTHING;
     sentFrom = NOTHING;
     allHaveBegun = false;
@@ -100,11 +101,15 @@ final class TrunkExchange {
     }
   }
 
-  /** This rank's pass is over: all its gradients are final. */
-  void passEnded(double lossSumOfRank) {
+  /**
+   * This rank's pass is over: all its gradients are final.
+   *
+   * @param lossSumOfRank asked for once the device has come to the end of the step
+   */
+  void passEnded(DoubleSupplier lossSumOfRank) {
     lossSum = lossSumOfRank;
     passEnded = true;
-    if (reduction.isComplete()) {
+    if (reduction.sumUp()) {
       report();
     }
   }
@@ -142,7 +147,11 @@ final class TrunkExchange {
     if (reduction != null && reduction.step() == step) {
       mail.tell(
           new RouterActor.GradientReady(
-              state.incarnations().epoch(), step, state.rank(), lossSum, squaredNorm.values()[0]));
+              state.incarnations().epoch(),
+              step,
+              state.rank(),
+              lossSum.getAsDouble(),
+              squaredNorm.values()[0]));
     }
   }
 

@@ -12,6 +12,10 @@ import troupe.router.trunk.Segments.Segment;
  * Sums what all ranks found for the slice of the trunk that one rank owns: segment by segment as
  * they come, each in rank order whatever the order of arrival. What came before its turn is kept,
  * the rest is released at once.
+ *
+ * <p>A GPU works through a queue: what it is to sum while its own backward pass is under way might
+ * be of a GPU that is not that far, and all that comes after would wait for it. So it had better
+ * sum when its pass is over, see {@link #sumUp}.
  */
 final class TrunkReduction implements AutoCloseable {
   private final RankState state;
@@ -21,8 +25,14 @@ final class TrunkReduction implements AutoCloseable {
   private final TensorPayload[][] early_SR;
   private final int[] summedRanks_S;
   private int unfinished;
+  private boolean sumsOnArrival;
 
-  TrunkReduction(RankState state, long step) {
+  /**
+   * Nothing of a step's sum yet.
+   *
+   * @param sumsOnArrival whether to sum what comes at once, or not until {@link #sumUp}
+   */
+  TrunkReduction(RankState state, long step, boolean sumsOnArrival) {
     this.state = state;
     this.step = step;
     this.segments = state.segments().of(state.rank());
@@ -30,6 +40,7 @@ final class TrunkReduction implements AutoCloseable {
     this.early_SR = new TensorPayload[segments.size()][ranks];
     this.summedRanks_S = new int[segments.size()];
     this.unfinished = segments.size();
+    this.sumsOnArrival = sumsOnArrival;
   }
 
   long step() {
@@ -52,6 +63,25 @@ final class TrunkReduction implements AutoCloseable {
       return false;
     }
     early_SR[segment][rank] = rows;
+    return sumsOnArrival && add(segment);
+  }
+
+  /**
+   * Sums what has come, and from now on what comes.
+   *
+   * @return whether the gradients of all ranks are in the sum
+   */
+  boolean sumUp() {
+    if (!sumsOnArrival) {
+      sumsOnArrival = true;
+      for (int segment = 0; segment < early_SR.length; segment++) {
+        add(segment);
+      }
+    }
+    return isComplete();
+  }
+
+  private boolean add(int segment) {
     addWhoseTurnItIs(segment);
     if (summedRanks_S[segment] < ranks) {
       return false;

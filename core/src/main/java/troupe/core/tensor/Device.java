@@ -120,7 +120,7 @@ public interface Device extends AutoCloseable {
   interface Fence {}
 
   /**
-   * A copy of a tensor of another device of this process. What is asked of this device from now on
+   * A copy of a tensor of another device of this process. What is asked of this device with it
    * waits for it; the other device goes on.
    *
    * @param ready the point at which its device has computed the tensor; may be {@code null}

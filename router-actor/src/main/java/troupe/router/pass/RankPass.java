@@ -49,7 +49,6 @@ public final class RankPass implements AutoCloseable {
   private final LayerStats[] stats;
   private final double[][] load_LE;
   private int next;
-  private double lossSum;
   private boolean predicts = true;
 
   private RankPass(
@@ -151,11 +150,25 @@ public final class RankPass implements AutoCloseable {
   }
 
   /**
-   * Cross entropy summed over the tokens of all micro-batches, in nats; complete when the pass is
-   * finished.
+   * Cross entropy summed over the tokens of all micro-batches, in nats, once the pass is finished;
+   * waits for the device.
+   *
+   * @throws DivergedException if it is not finite
    */
   public double lossSum() {
-    return lossSum;
+    double sum = 0;
+    for (MicroBatch micro : micros) {
+      sum += finiteLoss(micro);
+    }
+    return sum;
+  }
+
+  private static double finiteLoss(MicroBatch micro) {
+    double loss = micro.lossSum();
+    if (!Double.isFinite(loss)) {
+      throw new DivergedException(Divergence.locate(micro) + ": loss " + loss);
+    }
+    return loss;
   }
 
   /** Whether every piece is done. */
@@ -269,11 +282,10 @@ public final class RankPass implements AutoCloseable {
     if (!predicts) {
       return;
     }
-    double loss = state.trunk().predict(micro, training ? 1.0 / totalTokens : 0);
-    if (!Double.isFinite(loss)) {
-      throw new DivergedException(Divergence.locate(micro) + ": loss " + loss);
+    state.trunk().predict(micro, training ? 1.0 / totalTokens : 0);
+    if (!training || micro.hasLosses()) {
+      finiteLoss(micro);
     }
-    lossSum += loss;
     if (training) {
       sendGradients(micro, layer);
     } else {

@@ -39,6 +39,11 @@ final class DeviceRoutedTokens implements RoutedTokens {
   }
 
   @Override
+  public int mostRows() {
+    return tokens;
+  }
+
+  @Override
   public LayerStats stats() {
     Summary summary = routed.summary();
     long[] routed_E = new long[experts];

@@ -58,6 +58,11 @@ public final class HostRoutedTokens implements RoutedTokens {
   }
 
   @Override
+  public int mostRows() {
+    return plan.rows();
+  }
+
+  @Override
   public LayerStats stats() {
     return LayerStats.of(routing, plan, gate.balancesFirstChoices());
   }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import troupe.core.data.Batch;
+import troupe.core.tensor.Readback;
 import troupe.core.tensor.Tensor;
 
 /**
@@ -22,8 +23,8 @@ public final class MicroBatch implements AutoCloseable {
   /** Gradient of the residual stream, on the way back. */
   Tensor dX_TD;
 
-  /** Cross entropy of each token in nats, once it is predicted. */
-  double[] loss_T;
+  /** Cross entropy of each token in nats, on its way to the host once it is predicted. */
+  Readback losses;
 
   Tensor finalMean_T1;
   Tensor finalRstd_T1;
@@ -68,6 +69,20 @@ public final class MicroBatch implements AutoCloseable {
   LayerActivations begin(int layer) {
     layers[layer] = new LayerActivations();
     return layers[layer];
+  }
+
+  /** Whether {@link #lossSum} would return at once. */
+  public boolean hasLosses() {
+    return losses.isDone();
+  }
+
+  /** Cross entropy in nats, summed over tokens; waits for the device. */
+  public double lossSum() {
+    double sum = 0;
+    for (double loss : losses.values()) {
+      sum += loss;
+    }
+    return sum;
   }
 
   /** Keeps a tensor until the micro-batch is closed. */

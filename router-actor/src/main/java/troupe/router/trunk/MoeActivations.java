@@ -13,12 +13,13 @@ public final class MoeActivations implements AutoCloseable {
   /** The router's input where jitter made it another tensor than the expert's, else null. */
   final TokenRouter.Jittered jittered;
 
-  /** Rows sent forward, sorted by expert; null until they are. */
+  /** Rows sent forward, sorted by expert; there may be room for more than there are. */
   Tensor sent_RD;
 
   /** Gradient rows sent back, sorted by expert; null until backward. */
   Tensor sentGradient_RD;
 
+  private boolean dispatched;
   private final Tensor[] output_E;
   private final Tensor[] inputGradient_E;
 
@@ -42,9 +43,15 @@ public final class MoeActivations implements AutoCloseable {
     return routed.offset_E1()[expert + 1] - routed.offset_E1()[expert];
   }
 
-  /** Whether {@link #rowsFor} has something to say: once the rows are sorted. */
+  /** Finds out how many rows each expert gets. */
+  void dispatched() {
+    routed.offset_E1();
+    dispatched = true;
+  }
+
+  /** Whether {@link #rowsFor} has something to say. */
   public boolean isDispatched() {
-    return sent_RD != null;
+    return dispatched;
   }
 
   /** The rows for an expert. */
@@ -79,7 +86,7 @@ public final class MoeActivations implements AutoCloseable {
     if (expert < 0
         || expert >= place_E.length
         || place_E[expert] != null
-        || sent_RD == null
+        || !dispatched
         || rows.rows() != rows(expert)
         || rows.columns() != sent_RD.columns()) {
       return false;

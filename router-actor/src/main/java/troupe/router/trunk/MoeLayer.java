@@ -16,8 +16,8 @@ import troupe.router.trace.RouterTrace;
  * experts return:
  *
  * <pre>
- *   route            logits = head(h), most often h Wr + br; experts and multipliers by the gate
- *   dispatch         rows of h sorted by expert
+ *   route            logits = head(h), most often h Wr + br; experts and multipliers by the gate; rows of h sorted by expert
+ *   dispatch         how many rows each expert gets
  *   combine          x[t] = mid[t] + multiplier * omega * f[t]                      (a dropped token passes by)
  *   combineBackward  df = multiplier * omega * g;  s = sum_d g omega f              (g: gradient of x)
  *   routeBackward    dLogits by estimator, balance loss and z-loss; dh = back through the head + rows that experts return
@@ -65,7 +65,7 @@ public final class MoeLayer {
     return router.isOnDevice();
   }
 
-  /** Chooses experts for every token. */
+  /** Chooses experts for every token, and sorts rows by expert. */
   public MoeActivations route(MicroBatch micro, int layer, Draws draws, boolean training) {
     LayerActivations saved = micro.layer(layer);
     TokenRouter.Jittered jittered = training ? router.jitter(saved.norm2_TD, draws) : null;
@@ -75,21 +75,21 @@ public final class MoeLayer {
     if (training && trace != null) {
       trace.write(logits_TE, micro.batch().tokens_T(), state, draws);
     }
-    saved.moe =
+    MoeActivations moe =
         new MoeActivations(
             router.route(logits_TE, micro.batch().tokens_T(), state, draws, training),
             jittered,
             experts);
-    return saved.moe;
+    saved.moe = moe;
+    // Before the host knows how many rows there are: a device is not to wait for it.
+    moe.sent_RD = device.allocateActivations(moe.routed.mostRows(), saved.norm2_TD.columns());
+    moe.routed.dispatch(moe.sent_RD, saved.norm2_TD);
+    return moe;
   }
 
-  /** Sorts rows by expert, waiting for the device to say how many each gets. */
+  /** Waits for the device to say how many rows each expert gets. */
   public void dispatch(MicroBatch micro, int layer) {
-    LayerActivations saved = micro.layer(layer);
-    MoeActivations moe = saved.moe;
-    int rows = moe.routed.offset_E1()[moe.experts()];
-    moe.sent_RD = device.allocateActivations(rows, saved.norm2_TD.columns());
-    moe.routed.dispatch(moe.sent_RD, saved.norm2_TD);
+    micro.layer(layer).moe.dispatched();
   }
 
   /** Adds what the experts returned to the residual stream. */
@@ -121,7 +121,9 @@ public final class MoeLayer {
     Tensor dH_TD = device.allocateActivations(micro.tokens(), saved.norm2_TD.columns());
     try (Tensor dLogits_TE = device.allocate(micro.tokens(), moe.experts())) {
       Feedback.Losses losses =
-          needsLosses ? Feedback.Losses.of(micro.loss_T, micro.batch().seq(), tokens) : null;
+          needsLosses
+              ? Feedback.Losses.of(micro.losses.values(), micro.batch().seq(), tokens)
+              : null;
       moe.routed.logitsGradient(dLogits_TE, dState, losses, load_E, tokens);
       boolean jittered = moe.jittered != null;
       Tensor input_TD = jittered ? moe.jittered.input_TD() : saved.norm2_TD;

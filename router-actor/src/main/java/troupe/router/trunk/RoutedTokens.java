@@ -17,10 +17,16 @@ public interface RoutedTokens extends AutoCloseable {
    */
   int[] offset_E1();
 
+  /** How many rows there are at most; said without waiting. */
+  int mostRows();
+
   /** What the gate did, once {@link #offset_E1} is known. */
   LayerStats stats();
 
-  /** {@code sent[r] = h[token of r]}. */
+  /**
+   * {@code sent[r] = h[token of r]}, of {@link #mostRows} rows; those behind the last are not
+   * written.
+   */
   void dispatch(Tensor sent_RD, Tensor h_TD);
 
   /**

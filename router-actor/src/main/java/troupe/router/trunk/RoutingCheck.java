@@ -91,8 +91,8 @@ public final class RoutingCheck {
         RoutedTokens routed =
             router.route(exact(device, random, TOKENS, EXPERTS), null, null, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
-      try (Tensor sent_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
-          Tensor dY_RD = device.allocateActivations(offset_E1[EXPERTS], CHANNELS);
+      try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), CHANNELS);
+          Tensor dY_RD = device.allocateActivations(routed.mostRows(), CHANNELS);
           Tensor y_RD = normal(device, random, offset_E1[EXPERTS])) {
         Tensor[] y_E = new Tensor[EXPERTS];
         for (int e = 0; e < EXPERTS; e++) {
@@ -108,9 +108,9 @@ public final class RoutingCheck {
         return new Results(
             offset_E1,
             routed.stats(),
-            sent_RD.toDoubles(),
+            sent_RD.rows(0, offset_E1[EXPERTS]).toDoubles(),
             x_TD.toDoubles(),
-            dY_RD.toDoubles(),
+            dY_RD.rows(0, offset_E1[EXPERTS]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
             dH_TD.toDoubles());

@@ -142,12 +142,12 @@ public final class Trunk {
   }
 
   /**
-   * Cross entropy of the next token, summed over tokens, in nats.
+   * Cross entropy of the next token; the host has it later, see {@link MicroBatch#lossSum}.
    *
    * @param gradientScale one over the number of tokens of the whole step, or 0 to leave backward
    *     out
    */
-  public double predict(MicroBatch micro, double gradientScale) {
+  public void predict(MicroBatch micro, double gradientScale) {
     int tokens = micro.tokens();
     finalNorm(micro);
     try (Tensor logits_TV = device.allocateActivations(tokens, model.vocab());
@@ -160,15 +160,10 @@ public final class Trunk {
           logits_TV,
           micro.batch().targets_T(),
           gradientScale);
+      micro.losses = device.read(losses_T1);
       if (backward) {
         predictBackward(micro, logits_TV);
       }
-      double sum = 0;
-      micro.loss_T = losses_T1.toDoubles();
-      for (double loss : micro.loss_T) {
-        sum += loss;
-      }
-      return sum;
     }
   }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -364,6 +365,21 @@ class CudaDeviceTest {
   }
 
   @Test
+  void shouldLaunchWhatIsPutOffOnceAllHaveCome() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device)) {
+      experts.multiply(0, 3);
+      device.fence();
+      cuda.hangs(true); // not idle, for one
+      int before = cuda.calls().size();
+      experts.multiply(0, 2);
+      assertFalse(callsSince(before).contains("cuLaunchKernel"), "two of three");
+      experts.multiply(2, 3);
+      assertEquals(1, Collections.frequency(callsSince(before), "cuLaunchKernel"));
+    }
+  }
+
+  @Test
   void shouldFreeWhatIsPutOffWhenMemoryIsUsedUp() {
     CudaDevice device = open();
     Experts experts = new Experts(device);
@@ -386,7 +402,9 @@ class CudaDeviceTest {
   void shouldSayWhenThereIsNoMemoryToDescribeProductsIn() {
     CudaDevice device = open();
     Experts experts = new Experts(device);
-    experts.multiply(0, 7);
+    cuda.hangs(true); // or they would not be put off
+    experts.multiply(0, 11);
+    cuda.hangs(false);
     experts.close();
     cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
     UserException e = assertThrows(UserException.class, device::fence);

@@ -14,6 +14,9 @@ final class Block {
   private long shadow;
   private boolean shadowCurrent;
 
+  /** The event at which the elements are here from another GPU, until something waits for it. */
+  private long arrival;
+
   /** Memory at an address, allocated for that many elements; counted as held until it is freed. */
   Block(GpuMemory memory, long address, long elements, DType type) {
     this.memory = memory;
@@ -23,7 +26,17 @@ final class Block {
     memory.holds(bytes());
   }
 
+  /** Says that the elements come from elsewhere, and are here at an event. */
+  void arrivesAt(long event) {
+    arrival = event;
+  }
+
+  /** The address, for work that is asked for next: it waits for what is on its way. */
   long address() {
+    if (arrival != 0) {
+      memory.await(arrival);
+      arrival = 0;
+    }
     return address;
   }
 
@@ -81,6 +94,11 @@ final class Block {
 
   /** Frees it once the work that was asked for so far is done with it. */
   void free() {
+    if (arrival != 0) {
+      // Nobody has touched it, so nothing of this GPU waits for the copy.
+      freeAfter(arrival);
+      return;
+    }
     letGo();
     memory.free(address);
     if (shadow != 0) {

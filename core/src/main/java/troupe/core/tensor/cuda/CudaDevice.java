@@ -183,11 +183,12 @@ public final class CudaDevice implements Device {
     CudaTensor copy = new CudaTensor(this, block, from.rows(), from.columns());
     long done =
         peerCopies.copy(
-            copy.address(),
+            block.address(),
             source.cudaDevice().gpu,
             source.address(),
             from.size() * from.dtype().bytes(),
             ready);
+    block.arrivesAt(done);
     if (last) {
       source.closeAfter(done);
     }

@@ -81,7 +81,7 @@ final class Gpu implements AutoCloseable {
       this.stream = createStream();
       this.copyStream = createStream();
       this.reclaimStream = createStream();
-      this.lanes = new Lanes(driver, stream, this::isIdle);
+      this.lanes = new Lanes(driver, stream, this::hangs, this::isIdle);
       resources.onClose(lanes::close);
       resources.onClose(waits::close);
       this.memory = new GpuMemory(this, waits, pool, stream, reclaimStream);

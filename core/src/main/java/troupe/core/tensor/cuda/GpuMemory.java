@@ -168,6 +168,12 @@ final class GpuMemory {
         e);
   }
 
+  /** Has work that is asked for next wait for an event. */
+  void await(long event) {
+    gpu.enter();
+    gpu.lanes().await(event);
+  }
+
   /** Counts what tensors hold, or hold no more. */
   void holds(long bytes) {
     heldBytes.addAndGet(bytes);

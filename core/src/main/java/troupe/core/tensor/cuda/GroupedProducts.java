@@ -30,6 +30,7 @@ final class GroupedProducts implements AutoCloseable {
 
   // As products.cu has them.
   private static final int MOST_PRODUCTS = 1024;
+  private static final int FEW_PRODUCTS = 10;
   private static final int PRODUCT_BYTES = 384;
   private static final int MAP_BYTES = Driver.TENSOR_MAP_BYTES;
   private static final int TILE = 64;
@@ -107,6 +108,10 @@ final class GroupedProducts implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment map = arena.allocate(MAP_BYTES, 64);
   private final MemorySegment scratch = arena.allocate(Driver.TENSOR_SCRATCH_BYTES, Long.BYTES);
+
+  /** Descriptions that go with a launch, without a copy before it. */
+  private final MemorySegment few = arena.allocate(FEW_PRODUCTS * PRODUCT_BYTES, 128);
+
   private final ArrayDeque<Room> used = new ArrayDeque<>();
   private final Map<Integer, List<Product>> waiting = new LinkedHashMap<>();
 
@@ -167,22 +172,33 @@ final class GroupedProducts implements AutoCloseable {
   private void launch(Kind kind, List<Product> products, long stream) {
     for (int from = 0; from < products.size(); from += MOST_PRODUCTS) {
       List<Product> some = products.subList(from, Math.min(products.size(), from + MOST_PRODUCTS));
-      Room room = room(some.size());
-      long at = 0;
-      for (Product product : some) {
-        write(room.host().asSlice(at, PRODUCT_BYTES), product);
-        at += PRODUCT_BYTES;
+      if (some.size() <= FEW_PRODUCTS) {
+        write(few, some);
+        launch(kind, 0, some.size(), stream);
+        continue;
       }
-      driver.copyToDevice(room.device(), room.host().address(), at, stream);
-      // One block a multiprocessor, in pairs.
-      launcher.launchIn(
-          stream,
-          kind.kernel,
-          Grid.line((long) gpu.multiprocessors() / CLUSTER * CLUSTER, BLOCK, SHARED),
-          room.device(),
-          some.size());
+      Room room = room(some.size());
+      write(room.host(), some);
+      driver.copyToDevice(
+          room.device(), room.host().address(), (long) some.size() * PRODUCT_BYTES, stream);
+      launch(kind, room.device(), some.size(), stream);
       driver.record(room.over(), stream);
       used.add(room);
+    }
+  }
+
+  /** Launches what is described in {@link #few}, or at an address that is not 0. */
+  private void launch(Kind kind, long many, int count, long stream) {
+    // One block a multiprocessor, in pairs.
+    Grid grid = Grid.line((long) gpu.multiprocessors() / CLUSTER * CLUSTER, BLOCK, SHARED);
+    launcher.launchIn(stream, kind.kernel, grid, few, many, count);
+  }
+
+  private void write(MemorySegment to, List<Product> products) {
+    long at = 0;
+    for (Product product : products) {
+      write(to.asSlice(at, PRODUCT_BYTES), product);
+      at += PRODUCT_BYTES;
     }
   }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import java.util.function.LongPredicate;
 import troupe.core.tensor.cuda.GroupedProducts.Product;
@@ -22,12 +23,13 @@ import troupe.core.tensor.cuda.driver.Driver;
 final class Lanes implements AutoCloseable {
   private static final int LANES = 4;
 
-  /** Keys whose products are worth a launch. */
+  /** Keys whose products are worth a launch where there are more. */
   private static final int FEW = 8;
 
   private final Driver driver;
   private final Resources resources = new Resources();
   private final long main;
+  private final BooleanSupplier hangs;
   private final LongPredicate isIdle;
   private final long[] streams = new long[LANES];
   private final long[] ends = new long[LANES];
@@ -35,11 +37,17 @@ final class Lanes implements AutoCloseable {
   private final Map<Integer, Integer> laneOf = new ConcurrentHashMap<>();
   private final List<Long> freed = new ArrayList<>();
 
+  /** Events that what comes next in a lane has to wait for; products that are put off as well. */
+  private final List<Long> awaited = new ArrayList<>();
+
   /** What does products of many keys at once; {@code null} where nothing does. */
   private GroupedProducts grouped;
 
   /** Lanes with work that the main stream has not waited for, as bits. */
   private int open;
+
+  /** Whether a key has come for the first time since products were launched last. */
+  private boolean hasNewKeys;
 
   /** Who is in a lane, and of which key. Read without the lock by {@link #isInside}. */
   private volatile Thread inside;
@@ -57,11 +65,13 @@ final class Lanes implements AutoCloseable {
   /**
    * Lanes beside a stream.
    *
+   * @param hangs whether the GPU is known to hang
    * @param isIdle whether a stream is known to be empty
    */
-  Lanes(Driver driver, long main, LongPredicate isIdle) {
+  Lanes(Driver driver, long main, BooleanSupplier hangs, LongPredicate isIdle) {
     this.driver = driver;
     this.main = main;
+    this.hangs = hangs;
     this.isIdle = isIdle;
     try {
       this.forkEvent = createEvent();
@@ -142,6 +152,26 @@ final class Lanes implements AutoCloseable {
     }
   }
 
+  /** Has what the calling thread asks for next wait for an event. */
+  synchronized void await(long event) {
+    if (!gathers()) {
+      driver.waitFor(current(), event);
+      return;
+    }
+    if (!grouped.isEmpty() && awaited.isEmpty()) {
+      // Those that wait for nothing need not begin to.
+      joined();
+    }
+    awaited.add(event);
+  }
+
+  /** A stream, behind what its work has to wait for. */
+  private long arrived(long stream) {
+    awaited.forEach(event -> driver.waitFor(stream, event));
+    awaited.clear();
+    return stream;
+  }
+
   /** Whether products of the calling thread may be put off. */
   synchronized boolean gathers() {
     return grouped != null && isInside();
@@ -160,12 +190,17 @@ final class Lanes implements AutoCloseable {
   private long lane() {
     if (grouped != null && !grouped.isEmpty()) {
       if (grouped.isOf(key)) {
-        grouped.launch(fork());
+        launch(arrived(fork()));
       } else {
         joined();
       }
     }
-    return fork();
+    return arrived(fork());
+  }
+
+  private void launch(long stream) {
+    hasNewKeys = false;
+    grouped.launch(stream);
   }
 
   private long fork() {
@@ -193,7 +228,12 @@ final class Lanes implements AutoCloseable {
 
   /** In turn, whichever keys there are: the experts of one of two GPUs may have even ones alone. */
   private int laneOf(int key) {
-    return laneOf.computeIfAbsent(key, it -> laneOf.size() % LANES);
+    return laneOf.computeIfAbsent(
+        key,
+        it -> {
+          hasNewKeys = true;
+          return laneOf.size() % LANES;
+        });
   }
 
   /** The main stream, behind all lanes and what was put off. */
@@ -205,9 +245,13 @@ final class Lanes implements AutoCloseable {
         open &= ~(1 << i);
       }
     }
+    if (!awaited.isEmpty()) {
+      forked = false;
+      arrived(main);
+    }
     if (grouped != null && !grouped.isEmpty()) {
       forked = false;
-      grouped.launch(main);
+      launch(main);
     }
     if (!freed.isEmpty()) {
       forked = false;
@@ -231,12 +275,20 @@ final class Lanes implements AutoCloseable {
   }
 
   private synchronized void leave() {
+    if (!awaited.isEmpty() && grouped.isEmpty()) {
+      lane();
+    }
     reopen();
     inside = null;
-    // Others may come, but a GPU that waits for them does nothing meanwhile.
-    if (grouped != null && grouped.keys() >= FEW && isIdle.test(main)) {
+    if (grouped != null && isWorthALaunch(grouped.keys())) {
       joined();
     }
+  }
+
+  /** Of all keys: no others will come. Of some: they may, but meanwhile the GPU does nothing. */
+  private boolean isWorthALaunch(int keys) {
+    boolean all = keys > 0 && keys >= laneOf.size() && !hasNewKeys;
+    return all ? !hangs.getAsBoolean() : keys >= FEW && isIdle.test(main);
   }
 
   private synchronized boolean enter(int to) {
@@ -244,6 +296,7 @@ final class Lanes implements AutoCloseable {
       return false;
     }
     key = to;
+    laneOf(to);
     forked = false;
     used = false;
     inside = Thread.currentThread();

@@ -49,10 +49,6 @@ final class Launcher implements AutoCloseable {
       resources.closeAfter(e);
       throw e;
     }
-    for (int i = 0; i < MOST_ARGUMENTS; i++) {
-      addresses.setAtIndex(
-          ValueLayout.JAVA_LONG, i, values.address() + i * ValueLayout.JAVA_LONG.byteSize());
-    }
   }
 
   private void load(byte[] code) {
@@ -65,7 +61,7 @@ final class Launcher implements AutoCloseable {
    * Queues a kernel.
    *
    * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Integer}, {@link Float},
-   *     {@link Double}, in the kernel's order
+   *     {@link Double}, memory of the host for structures, in the kernel's order
    */
   void launch(String kernel, Grid grid, Object... arguments) {
     gpu.queue(stream -> launchIn(stream, kernel, grid, arguments));
@@ -81,11 +77,14 @@ final class Launcher implements AutoCloseable {
       allowedShared.put(kernel, grid.shared());
     }
     for (int i = 0; i < arguments.length; i++) {
+      long value = values.address() + i * ValueLayout.JAVA_LONG.byteSize();
+      addresses.setAtIndex(ValueLayout.JAVA_LONG, i, value);
       switch (arguments[i]) {
         case Long x -> values.setAtIndex(ValueLayout.JAVA_LONG, i, x);
         case Integer x -> values.set(ValueLayout.JAVA_INT, 8L * i, x);
         case Float x -> values.set(ValueLayout.JAVA_FLOAT, 8L * i, x);
         case Double x -> values.set(ValueLayout.JAVA_DOUBLE, 8L * i, x);
+        case MemorySegment x -> addresses.setAtIndex(ValueLayout.JAVA_LONG, i, x.address());
         default ->
             throw new IllegalArgumentException(
                 kernel + ": argument " + i + " is a " + arguments[i].getClass());

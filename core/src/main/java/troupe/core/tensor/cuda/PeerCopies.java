@@ -5,8 +5,8 @@ import troupe.core.tensor.cuda.driver.Driver;
 
 /**
  * Copies from other GPUs of this process, in a stream of their own beside the work. Neither side
- * waits on the host: the copy waits for what computes its source, the work that needs it waits for
- * the copy.
+ * waits on the host: the copy waits for what computes its source, and whatever first touches the
+ * copy ({@link Block#address}) waits for that.
  */
 final class PeerCopies implements AutoCloseable {
   /**
@@ -61,9 +61,7 @@ final class PeerCopies implements AutoCloseable {
     if (bytes > 0) {
       driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
     }
-    long done = record(gpu.copyStream());
-    gpu.queue(stream -> driver.waitFor(stream, done));
-    return done;
+    return record(gpu.copyStream());
   }
 
   @Override

@@ -41,6 +41,10 @@ struct __align__(128) GroupedProduct {
   i64 unused[10];
 };
 
+// As many as a kernel's arguments have room for.
+#define FEW_PRODUCTS 10
+struct FewProducts { GroupedProduct products[FEW_PRODUCTS]; };
+
 enum Kind { PLAIN, GELU, GELU_BACKWARD, GRADIENT };
 
 // ---- Barriers in shared memory ----
@@ -279,13 +283,13 @@ DEVICE void bring_box(u32 to, const void* map, int inner, int outer, u32 barrier
 }
 
 template <bool LEFT_DOWN, bool RIGHT_DOWN>
-DEVICE void bring_all(u32 shared, const GroupedProduct* products, const int* first, int count, u32 rank) {
+DEVICE void bring_all(u32 shared, const GroupedProduct* products, bool acquires, const int* first, int count, u32 rank) {
   Walk walk = walk_begin();
   Ring ring = {0, 1};  // the first round finds all stages empty
   const GroupedProduct* acquired = nullptr;
   while (walk_next(walk, products, first, count, rank)) {
     const GroupedProduct* p = walk.product;
-    if (p != acquired) {
+    if (acquires && p != acquired) {
       map_acquire(p->left);
       map_acquire(p->right);
       acquired = p;
@@ -554,7 +558,8 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
 }
 
 template <bool LEFT_DOWN, bool RIGHT_DOWN, int KIND>
-DEVICE void grouped(const GroupedProduct* products, int count) {
+DEVICE void grouped(const FewProducts& few, const GroupedProduct* many, int count) {
+  const GroupedProduct* products = many ? many : few.products;
   extern __shared__ char memory[];
   u32 shared = (shared_address(memory) + 1023) / 1024 * 1024;
   int* first = (int*)(memory + (shared - shared_address(memory)) + FIRST_AT);
@@ -578,7 +583,7 @@ DEVICE void grouped(const GroupedProduct* products, int count) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
     int warp = threadIdx.x / WARP;
     if (threadIdx.x == 0) {
-      bring_all<LEFT_DOWN, RIGHT_DOWN>(shared, products, first, count, rank);
+      bring_all<LEFT_DOWN, RIGHT_DOWN>(shared, products, many != nullptr, first, count, rank);
     } else if (KIND == GRADIENT && warp > 0 && warp <= SUM_WARPS) {
       sum_right(shared, products, first, count, rank);
     }
@@ -591,25 +596,25 @@ DEVICE void grouped(const GroupedProduct* products, int count) {
   cluster_sync();
 }
 
-// <<<2 * clusters, 384, FIRST_AT + 4 * 1025 + 1024>>> each, on clusters of 2; count <= 1024. One block a multiprocessor.
+// <<<2 * clusters, 384, FIRST_AT + 4 * 1025 + 1024>>> each, on clusters of 2; one block a multiprocessor. `count` products,
+// of `many` in global memory, at most 1024; or, where that is null, of `few`.
 
-#define GROUPED extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(BLOCK, 1)
+#define GROUPED(name) extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(BLOCK, 1) \
+  name(const __grid_constant__ FewProducts few, const GroupedProduct* many, int count)
 
 // out = left right + bias
-GROUPED grouped_nn(const GroupedProduct* products, int count) { grouped<false, true, PLAIN>(products, count); }
+GROUPED(grouped_nn) { grouped<false, true, PLAIN>(few, many, count); }
 
 // out = left right + bias; more = gelu(out)
-GROUPED grouped_nn_gelu(const GroupedProduct* products, int count) { grouped<false, true, GELU>(products, count); }
+GROUPED(grouped_nn_gelu) { grouped<false, true, GELU>(few, many, count); }
 
 // out = left right^T
-GROUPED grouped_nt(const GroupedProduct* products, int count) { grouped<false, false, PLAIN>(products, count); }
+GROUPED(grouped_nt) { grouped<false, false, PLAIN>(few, many, count); }
 
 // out = (left right^T) * gelu'(more); out may be more
-GROUPED grouped_nt_gelu(const GroupedProduct* products, int count) {
-  grouped<false, false, GELU_BACKWARD>(products, count);
-}
+GROUPED(grouped_nt_gelu) { grouped<false, false, GELU_BACKWARD>(few, many, count); }
 
 // out (+)= left^T right, float32; rightSum (+)= sums over the rows of right
-GROUPED grouped_tn(const GroupedProduct* products, int count) { grouped<true, true, GRADIENT>(products, count); }
+GROUPED(grouped_tn) { grouped<true, true, GRADIENT>(few, many, count); }
 
 #endif

@@ -13,16 +13,18 @@ import java.util.function.LongSupplier;
  * Waits for one GPU, each with a deadline. The driver's own waits have none, so a kernel that never
  * ends would hold its thread for ever: here the driver is asked again and again whether it is done,
  * at first without a pause, then ever more rarely, so that a wait takes at most a sixty-fourth
- * longer than what it waits for.
+ * longer than what it waits for; and of a wait as long as a training step, far less: there every
+ * GPU waits for who waits.
  */
 public final class Waits implements AutoCloseable {
   private static final int SHARE = 64;
+  private static final int SHARE_OF_LONG_WAITS = 1024;
 
   /** As long as it takes to ask. */
   private static final long SHORTEST_PAUSE_NS = 500;
 
-  /** Below this a thread spins: Linux wakes one that sleeps some 50 us late. */
-  private static final long SHORTEST_SLEEP_NS = 200_000;
+  /** Up to this a thread spins: Linux wakes one that sleeps some 50 us late. */
+  private static final long LONGEST_SPIN_NS = 50_000;
 
   private static final long LONGEST_PAUSE_NS = 1_000_000;
 
@@ -50,7 +52,7 @@ public final class Waits implements AutoCloseable {
   }
 
   private static void pause(long ns) {
-    if (ns >= SHORTEST_SLEEP_NS) {
+    if (ns > LONGEST_SPIN_NS) {
       LockSupport.parkNanos(ns);
       return;
     }
@@ -122,8 +124,13 @@ public final class Waits implements AutoCloseable {
             String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
             CudaException.TIMED_OUT);
       }
-      pauseNs.accept(Math.clamp(waitedNs / SHARE, SHORTEST_PAUSE_NS, LONGEST_PAUSE_NS));
+      pauseNs.accept(pauseAfter(waitedNs));
     }
+  }
+
+  private static long pauseAfter(long waitedNs) {
+    long spin = Math.clamp(waitedNs / SHARE, SHORTEST_PAUSE_NS, LONGEST_SPIN_NS);
+    return Math.clamp(waitedNs / SHARE_OF_LONG_WAITS, spin, LONGEST_PAUSE_NS);
   }
 
   /** Frees what was made to wait by. */
