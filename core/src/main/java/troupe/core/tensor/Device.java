@@ -100,17 +100,17 @@ public interface Device extends AutoCloseable {
   }
 
   /**
-   * Copies the elements that a tensor has at a point, on whatever thread, without waiting for more.
+   * Copies the elements that a tensor has at a point, on whatever thread.
    *
-   * @param ready from {@link #fence}
+   * @param ready from {@link #fence}; {@code null} stands for now
    */
   default void send(Tensor tensor, Fence ready, MemorySegment to) {
     tensor.copyTo(to);
   }
 
   /**
-   * A point in this device's work: what was asked of it so far. {@code null} where work is done
-   * when a call returns.
+   * A point in this device's work: what was asked of it so far. {@code null} where nobody needs to
+   * know: work is done when a call returns, or no other device of the process waits for it.
    */
   default Fence fence() {
     return null;

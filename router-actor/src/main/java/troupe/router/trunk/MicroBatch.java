@@ -24,7 +24,10 @@ public final class MicroBatch implements AutoCloseable {
   Tensor dX_TD;
 
   /** Cross entropy of each token in nats, on its way to the host once it is predicted. */
-  Readback losses;
+  private Readback losses;
+
+  private double lossSum;
+  private boolean isSummed;
 
   Tensor finalMean_T1;
   Tensor finalRstd_T1;
@@ -71,18 +74,31 @@ public final class MicroBatch implements AutoCloseable {
     return layers[layer];
   }
 
+  /** Takes the cross entropy of each token in nats; summed as soon as it is here. */
+  void predicted(Readback found) {
+    losses = found;
+    found.whenDone(this::lossSum);
+  }
+
+  /** Cross entropy of each token in nats; waits for the device. */
+  double[] loss_T() {
+    return losses.values();
+  }
+
   /** Whether {@link #lossSum} would return at once. */
   public boolean hasLosses() {
     return losses.isDone();
   }
 
   /** Cross entropy in nats, summed over tokens; waits for the device. */
-  public double lossSum() {
-    double sum = 0;
-    for (double loss : losses.values()) {
-      sum += loss;
+  public synchronized double lossSum() {
+    if (!isSummed) {
+      for (double loss : losses.values()) {
+        lossSum += loss;
+      }
+      isSummed = true;
     }
-    return sum;
+    return lossSum;
   }
 
   /** Keeps a tensor until the micro-batch is closed. */

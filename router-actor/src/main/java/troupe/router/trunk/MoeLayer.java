@@ -121,9 +121,7 @@ public final class MoeLayer {
     Tensor dH_TD = device.allocateActivations(micro.tokens(), saved.norm2_TD.columns());
     try (Tensor dLogits_TE = device.allocate(micro.tokens(), moe.experts())) {
       Feedback.Losses losses =
-          needsLosses
-              ? Feedback.Losses.of(micro.losses.values(), micro.batch().seq(), tokens)
-              : null;
+          needsLosses ? Feedback.Losses.of(micro.loss_T(), micro.batch().seq(), tokens) : null;
       moe.routed.logitsGradient(dLogits_TE, dState, losses, load_E, tokens);
       boolean jittered = moe.jittered != null;
       Tensor input_TD = jittered ? moe.jittered.input_TD() : saved.norm2_TD;

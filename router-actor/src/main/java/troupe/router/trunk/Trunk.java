@@ -160,7 +160,7 @@ public final class Trunk {
           logits_TV,
           micro.batch().targets_T(),
           gradientScale);
-      micro.losses = device.read(losses_T1);
+      micro.predicted(device.read(losses_T1));
       if (backward) {
         predictBackward(micro, logits_TV);
       }

@@ -74,7 +74,7 @@ class CudaDeviceTest {
     try (Experts experts = new Experts(device);
         Tensor bias = device.zeros(1, 64)) {
       experts.multiply(0, 1);
-      device.fence();
+      device.gpu().stream();
       experts.multiply(0, 20);
       device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
     }
@@ -122,7 +122,7 @@ class CudaDeviceTest {
     try (Experts experts = new Experts(device);
         Tensor bias = device.zeros(1, 64)) {
       experts.multiply(0, 20);
-      device.fence();
+      device.gpu().stream();
       device.profiler().begin();
       device.kernels().linear(experts.out(), experts.x(), experts.w(), bias, null);
       device.profiler().end();
@@ -341,7 +341,7 @@ class CudaDeviceTest {
     experts.multiply(0, 7);
     experts.close();
     assertEquals(List.of(), callsSince(before));
-    device.fence();
+    device.gpu().stream();
     List<String> queued =
         callsSince(before).stream().filter(call -> call.matches("cuLaunch.*|cuMemFree.*")).toList();
     assertEquals(
@@ -365,11 +365,71 @@ class CudaDeviceTest {
   }
 
   @Test
+  void shouldWaitForACopyOfAnotherGpuWhereItIsFirstUsed() {
+    CudaDevice one = open();
+    CudaDevice other = open();
+    one.connect(other);
+    Tensor rows = one.allocateActivations(64, 64);
+    Tensor untouched = other.fetch(rows, one.fence(), false);
+    Tensor copy = other.fetch(rows, one.fence(), false);
+    int before = cuda.calls().size();
+    other.gpu().stream();
+    assertEquals(List.of(), callsSince(before));
+    other.kernels().fill(copy, 0);
+    assertEquals("cuStreamWaitEvent", callsSince(before).getFirst());
+    before = cuda.calls().size();
+    other.kernels().fill(copy, 0);
+    copy.close();
+    assertFalse(callsSince(before).contains("cuStreamWaitEvent"), "it is here");
+    before = cuda.calls().size();
+    untouched.close();
+    assertEquals(
+        List.of("cuStreamWaitEvent", "cuMemFreeAsync"),
+        callsSince(before).stream().filter(call -> !call.equals("cuCtxSetCurrent")).toList(),
+        "freed once it is here, though nobody waited for it");
+    one.close();
+    other.close();
+  }
+
+  @Test
+  void shouldHaveProductsThatWaitForACopyWaitTogether() {
+    CudaDevice one = open();
+    CudaDevice other = open();
+    one.connect(other);
+    Tensor rows = one.allocateActivations(64, 64);
+    try (Experts experts = new Experts(other)) {
+      experts.multiply(0, 4);
+      other.gpu().stream();
+      cuda.hangs(true); // not idle, for one
+      int before = cuda.calls().size();
+      experts.multiply(0, 1);
+      for (int expert = 1; expert < 3; expert++) {
+        Tensor copy = other.fetch(rows, null, false);
+        other.concurrently(
+            expert,
+            () -> other.kernels().matmul(experts.out(), copy, false, experts.w(), false, false));
+      }
+      assertEquals(
+          1,
+          Collections.frequency(callsSince(before), "cuLaunchKernel"),
+          "what waits for nothing is launched when something comes that does");
+      cuda.hangs(false);
+      before = cuda.calls().size();
+      other.gpu().stream();
+      assertEquals(
+          List.of("cuStreamWaitEvent", "cuStreamWaitEvent", "cuLaunchKernel"),
+          callsSince(before).stream()
+              .filter(call -> call.matches("cuLaunch.*|cuStreamWait.*"))
+              .toList());
+    }
+  }
+
+  @Test
   void shouldLaunchWhatIsPutOffOnceAllHaveCome() {
     CudaDevice device = open();
     try (Experts experts = new Experts(device)) {
       experts.multiply(0, 3);
-      device.fence();
+      device.gpu().stream();
       cuda.hangs(true); // not idle, for one
       int before = cuda.calls().size();
       experts.multiply(0, 2);
@@ -407,7 +467,7 @@ class CudaDeviceTest {
     cuda.hangs(false);
     experts.close();
     cuda.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY);
-    UserException e = assertThrows(UserException.class, device::fence);
+    UserException e = assertThrows(UserException.class, () -> device.gpu().stream());
     assertTrue(
         e.getMessage().startsWith("cuda:0: out of memory: 0.00 GiB for descriptions of "),
         e.getMessage());

@@ -45,6 +45,9 @@ public final class CudaDevice implements Device {
   private final Kernels kernels;
   private final RoutingKernels routing;
 
+  /** Whether other GPUs of this process read its tensors. */
+  private volatile boolean hasPeers;
+
   /**
    * Opens a GPU.
    *
@@ -144,6 +147,8 @@ public final class CudaDevice implements Device {
   void connect(CudaDevice peer) {
     gpu.letIn(peer.gpu);
     peer.gpu.letIn(gpu);
+    hasPeers = true;
+    peer.hasPeers = true;
   }
 
   @Override
@@ -168,12 +173,18 @@ public final class CudaDevice implements Device {
     transfers.send(
         to.asSlice(0, from.size() * from.dtype().bytes()),
         from.address(),
-        ((PeerCopies.Point) ready).event());
+        (ready instanceof PeerCopies.Point point ? point : peerCopies.point()).event());
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Of a GPU alone {@code null}, for products that are put off would have to be launched. Rows
+   * that leave it for another process wait for what was asked for until then.
+   */
   @Override
   public Fence fence() {
-    return peerCopies.point();
+    return hasPeers ? peerCopies.point() : null;
   }
 
   @Override

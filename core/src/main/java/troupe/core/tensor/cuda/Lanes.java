@@ -3,6 +3,7 @@ package troupe.core.tensor.cuda;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
@@ -26,6 +27,9 @@ final class Lanes implements AutoCloseable {
   /** Keys whose products are worth a launch where there are more. */
   private static final int FEW = 8;
 
+  /** Of those who are in no lane. */
+  private static final int NO_KEY = -1;
+
   private final Driver driver;
   private final Resources resources = new Resources();
   private final long main;
@@ -48,6 +52,12 @@ final class Lanes implements AutoCloseable {
 
   /** Whether a key has come for the first time since products were launched last. */
   private boolean hasNewKeys;
+
+  /**
+   * Who asks for work of a key while another thread is in a lane: in the main stream, but by the
+   * same kernels, for others add in another order.
+   */
+  private final Set<Thread> visitors = ConcurrentHashMap.newKeySet();
 
   /** Who is in a lane, and of which key. Read without the lock by {@link #isInside}. */
   private volatile Thread inside;
@@ -154,7 +164,7 @@ final class Lanes implements AutoCloseable {
 
   /** Has what the calling thread asks for next wait for an event. */
   synchronized void await(long event) {
-    if (!gathers()) {
+    if (grouped == null || !isInside()) {
       driver.waitFor(current(), event);
       return;
     }
@@ -172,14 +182,23 @@ final class Lanes implements AutoCloseable {
     return stream;
   }
 
-  /** Whether products of the calling thread may be put off. */
+  /** Whether products of the calling thread are done together with others. */
   synchronized boolean gathers() {
-    return grouped != null && isInside();
+    return grouped != null && (isInside() || isVisitor());
   }
 
-  /** Puts a product off. */
+  /** Puts a product off; that of a visitor is launched with all that is. */
   synchronized void gather(Product product) {
-    grouped.add(key, product);
+    if (isInside()) {
+      grouped.add(key, product);
+    } else {
+      grouped.add(NO_KEY, product);
+      joined();
+    }
+  }
+
+  private boolean isVisitor() {
+    return visitors.contains(Thread.currentThread());
   }
 
   private boolean isInside() {
@@ -264,13 +283,24 @@ final class Lanes implements AutoCloseable {
   /** Does work in the lane of a key. */
   void run(int key, Runnable work) {
     if (!enter(key)) {
-      work.run();
+      visit(work);
       return;
     }
     try {
       work.run();
     } finally {
       leave();
+    }
+  }
+
+  private void visit(Runnable work) {
+    boolean begins = !isInside() && visitors.add(Thread.currentThread());
+    try {
+      work.run();
+    } finally {
+      if (begins) {
+        visitors.remove(Thread.currentThread());
+      }
     }
   }
 
