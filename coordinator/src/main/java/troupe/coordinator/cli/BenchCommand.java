@@ -47,8 +47,8 @@ final class BenchCommand implements Runnable {
   @Command(
       name = "train",
       description = {
-        "Trains on random tokens and prints the median tokens a second of " + Train.STEPS,
-        "steps after " + Train.WARM_UP_STEPS + " steps of warm-up, and where the time goes.",
+        "Trains on random tokens and prints the median tokens a second of --steps steps after",
+        "--warmup more, and where the time goes.",
         "",
         "Then the same with gate.type=balanced, which gives every expert the same number of tokens:",
         "what is between the two is what the router's choices cost, not its work."
@@ -60,9 +60,6 @@ final class BenchCommand implements Runnable {
         "  troupe bench train configs/h200-8e.conf train.batch=64 --no-balanced"
       })
   static final class Train implements Callable<Integer> {
-    static final int WARM_UP_STEPS = 5;
-    static final int STEPS = 20;
-
     private static final String FORCED = "forced balanced";
 
     @Spec private CommandSpec spec;
@@ -76,15 +73,34 @@ final class BenchCommand implements Runnable {
         fallbackValue = "true",
         description = {
           "Also time the forced even load (default: yes);",
-          "--no-balanced saves these " + (WARM_UP_STEPS + STEPS) + " steps."
+          "--no-balanced saves these steps."
         })
     private boolean balanced;
 
+    @Option(
+        names = "--steps",
+        paramLabel = "N",
+        defaultValue = "20",
+        description = "Steps that are timed (default: ${DEFAULT-VALUE}).")
+    private int steps;
+
+    @Option(
+        names = "--warmup",
+        paramLabel = "N",
+        defaultValue = "5",
+        description = {
+          "Steps before them (default: ${DEFAULT-VALUE}), beside those of the profile. Code is",
+          "compiled for some 60 steps, which shows where a step takes less than 100 ms."
+        })
+    private int warmUp;
+
     @Override
     public Integer call() {
+      BenchDevice.atLeast("--steps", steps, 1);
+      BenchDevice.atLeast("--warmup", warmUp, 0);
       RunConfig run = config.load();
       PrintWriter out = spec.commandLine().getOut();
-      TrainBench.Result result = TrainBench.run(run, WARM_UP_STEPS, STEPS);
+      TrainBench.Result result = TrainBench.run(run, warmUp, steps);
       double[] balancedMs = balancedMs(run);
       printProfile(out, result);
       boolean forced = run.gate().type() == GateType.BALANCED;
@@ -104,7 +120,7 @@ final class BenchCommand implements Runnable {
       }
       List<String> forced = new ArrayList<>(config.overrides());
       forced.add("gate.type=balanced");
-      return TrainBench.timed(ConfigLoader.load(config.file(), forced), WARM_UP_STEPS, STEPS);
+      return TrainBench.timed(ConfigLoader.load(config.file(), forced), warmUp, steps);
     }
 
     private static void printSpeed(

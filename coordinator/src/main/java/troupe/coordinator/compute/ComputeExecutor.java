@@ -19,12 +19,14 @@ import java.util.concurrent.TimeUnit;
 public final class ComputeExecutor extends ExecutorServiceConfigurator {
   private final int size;
   private final SideWork sideWork;
+  private final long eagerNs;
 
   /** Called by Akka, which finds this class by its name in application.conf. */
   public ComputeExecutor(Config config, DispatcherPrerequisites prerequisites) {
     super(config, prerequisites);
     this.size = config.getInt("pool-size");
     this.sideWork = ComputeThreads.sideWork(prerequisites.settings());
+    this.eagerNs = config.getDuration("eager").toNanos();
   }
 
   @Override
@@ -36,7 +38,7 @@ public final class ComputeExecutor extends ExecutorServiceConfigurator {
     return new ExecutorServiceFactory() {
       @Override
       public ExecutorService createExecutorService() {
-        return new Pool(size, sideWork, named);
+        return new Pool(size, sideWork, eagerNs, named);
       }
     };
   }
@@ -44,8 +46,8 @@ public final class ComputeExecutor extends ExecutorServiceConfigurator {
   private static final class Pool extends ThreadPoolExecutor {
     private final SideWork sideWork;
 
-    Pool(int size, SideWork sideWork, ThreadFactory threads) {
-      super(size, size, 0, TimeUnit.NANOSECONDS, new ComputeQueue(sideWork), threads);
+    Pool(int size, SideWork sideWork, long eagerNs, ThreadFactory threads) {
+      super(size, size, 0, TimeUnit.NANOSECONDS, new ComputeQueue(sideWork, eagerNs), threads);
       this.sideWork = sideWork;
     }
 

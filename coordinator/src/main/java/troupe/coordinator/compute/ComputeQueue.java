@@ -7,7 +7,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * The messages that wait for a compute thread. A thread that finds none does {@link SideWork} until
  * one comes, one thread at a time: eagerly at first, then with pauses of an eighth of the time that
- * it has waited, so that they add little to it.
+ * it has waited, so that they add little to it. A thread that drives a GPU looks without a pause
+ * for much longer: the GPU waits for it, and to be woken takes as long as some of its kernels.
  */
 final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
   private static final long serialVersionUID = 1;
@@ -22,10 +23,17 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
   private static final long BYSTANDER_PAUSE_NS = 5_000_000;
 
   private final transient SideWork sideWork;
+  private final long eagerNs;
   private final transient AtomicBoolean isAtWork = new AtomicBoolean();
 
-  ComputeQueue(SideWork sideWork) {
+  /**
+   * No messages.
+   *
+   * @param eagerNs how long to look for one without a pause
+   */
+  ComputeQueue(SideWork sideWork, long eagerNs) {
     this.sideWork = sideWork;
+    this.eagerNs = eagerNs;
   }
 
   @Override
@@ -33,7 +41,8 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
     Runnable task = poll();
     while (task == null) {
       if (!sideWork.exists()) {
-        task = super.take();
+        task = spin();
+        task = task == null ? super.take() : task;
       } else if (isAtWork.compareAndSet(false, true)) {
         try {
           task = workUntilTask();
@@ -45,6 +54,22 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
       }
     }
     return task;
+  }
+
+  /** A message that comes soon, else {@code null}. */
+  private Runnable spin() throws InterruptedException {
+    long beganNs = System.nanoTime();
+    while (System.nanoTime() - beganNs < eagerNs) {
+      Runnable task = poll();
+      if (task != null) {
+        return task;
+      }
+      if (Thread.interrupted()) {
+        throw new InterruptedException();
+      }
+      Thread.onSpinWait();
+    }
+    return null;
   }
 
   private Runnable workUntilTask() throws InterruptedException {
@@ -59,7 +84,7 @@ final class ComputeQueue extends LinkedBlockingQueue<Runnable> {
         idleSinceNs = System.nanoTime();
       }
       Runnable task;
-      if (idle < SPINS + YIELDS) {
+      if (idle < SPINS + YIELDS || System.nanoTime() - idleSinceNs < eagerNs) {
         if (idle < SPINS) {
           Thread.onSpinWait();
         } else {

@@ -4,6 +4,7 @@ import akka.actor.typed.ActorSystem;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.Map;
 import java.util.WeakHashMap;
@@ -16,6 +17,10 @@ import troupe.core.tensor.DeviceGroup;
 public final class ComputeThreads {
   private static final String DISPATCHER = "troupe.compute-dispatcher";
   private static final String POOL_SIZE = DISPATCHER + ".pool-size";
+  private static final String EAGER = DISPATCHER + ".eager";
+
+  /** As long as a large step: between messages of one, a thread that drives a GPU never sleeps. */
+  private static final Duration EAGER_FOR_GPUS = Duration.ofMillis(100);
 
   /** Akka makes a pool from its settings alone: they are what a pool and its system share. */
   private static final Map<Object, SideWork> SIDE_WORK =
@@ -41,7 +46,11 @@ public final class ComputeThreads {
     if (devices.first().isHostMemory()) {
       return configure(count(configured), settings);
     }
-    Config threads = configure(1, settings);
+    // Beside them compute those who wait for GPUs to answer, and Akka.
+    boolean hasCores = Runtime.getRuntime().availableProcessors() > 2 * devices.size();
+    Duration eager = hasCores ? EAGER_FOR_GPUS : Duration.ZERO;
+    Config threads =
+        ConfigFactory.parseMap(Map.of(EAGER, eager)).withFallback(configure(1, settings));
     for (int i = 1; i < devices.size(); i++) {
       threads = threads.withValue(dispatcher(i), threads.getValue(dispatcher(0)));
     }

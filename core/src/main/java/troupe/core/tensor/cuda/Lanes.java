@@ -24,9 +24,6 @@ import troupe.core.tensor.cuda.driver.Driver;
 final class Lanes implements AutoCloseable {
   private static final int LANES = 4;
 
-  /** Keys whose products are worth a launch where there are more. */
-  private static final int FEW = 8;
-
   /** Of those who are in no lane. */
   private static final int NO_KEY = -1;
 
@@ -317,8 +314,8 @@ final class Lanes implements AutoCloseable {
 
   /** Of all keys: no others will come. Of some: they may, but meanwhile the GPU does nothing. */
   private boolean isWorthALaunch(int keys) {
-    boolean all = keys > 0 && keys >= laneOf.size() && !hasNewKeys;
-    return all ? !hangs.getAsBoolean() : keys >= FEW && isIdle.test(main);
+    boolean all = keys >= laneOf.size() && !hasNewKeys;
+    return keys > 0 && (all ? !hangs.getAsBoolean() : isIdle.test(main));
   }
 
   private synchronized boolean enter(int to) {

@@ -468,15 +468,26 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Before
   }
 }
 
-// A warp's 16 rows as float32, straight from registers: four threads fill a sector.
-DEVICE void finish_exact(Sums& sums, const GroupedProduct& p, int row, int column) {
-  int lane = threadIdx.x % WARP;
+// A warp's 16 rows as float32, straight from registers: four threads fill a sector. Where they go is read before the
+// sums are there: what describes a product is far away.
+struct Exact {
+  float* out;          // this thread's first
+  i64 further;         // eight rows further
+  int room[2];         // columns that there are from the thread's first on, in its two rows
+  bool accumulate;
+};
+DEVICE Exact exact_of(const GroupedProduct& p, int row, int column) {
+  int lane = threadIdx.x % WARP, r = row + lane / 4, c = column + lane % 4 * 2;
+  Exact exact = {(float*)p.out + (i64)r * p.columns + c, 8 * (i64)p.columns,
+                 {r < p.rows ? p.columns - c : 0, r + 8 < p.rows ? p.columns - c : 0}, p.accumulate != 0};
+  return exact;
+}
+DEVICE void finish_exact(Sums& sums, const Exact& exact) {
 #pragma unroll
   for (int i = 0; i < 2; i++) {
-    int r = row + lane / 4 + i * 8;
-    float* out = (float*)p.out + (i64)r * p.columns + column + lane % 4 * 2;
-    int room = r < p.rows ? p.columns - column - lane % 4 * 2 : 0;
-    if (p.accumulate) {
+    float* out = exact.out + i * exact.further;
+    int room = exact.room[i];
+    if (exact.accumulate) {
 #pragma unroll
       for (int part = 0; part < 32; part += 16) {
         float2 old[16];
@@ -526,6 +537,7 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
     if constexpr (KIND == PLAIN || KIND == GELU)
       if (p.bias && at < p.columns) bias = *(const float2*)(p.bias + at);
     Rows rows = rows_of(p, row + warp * 16, walk.column);
+    Exact exact = exact_of(p, row + warp * 16, walk.column);
     Before pre = {};
     u32 before = 0;
     for (int step = 0; step < walk.steps; step++) {
@@ -544,7 +556,7 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
     products_wait<0>();
     hold(sums);
     if (walk.steps > 0) release(shared, before);
-    if constexpr (KIND == GRADIENT) finish_exact(sums, p, row + warp * 16, walk.column);
+    if constexpr (KIND == GRADIENT) finish_exact(sums, exact);
     else {
       u32 vector = shared + VECTORS_AT + group * TILE_COLUMNS * 4;
       if constexpr (KIND != GELU_BACKWARD) {
