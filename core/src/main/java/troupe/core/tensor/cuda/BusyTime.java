@@ -64,4 +64,9 @@ public record BusyTime(long spanNs, long busyNs, long copiesNs, Map<String, Long
   public double idle() {
     return spanNs == 0 ? 0 : (double) idleNs() / spanNs;
   }
+
+  /** Share of the stretch in which nothing ran, or copies alone. */
+  public double outsideKernels() {
+    return spanNs == 0 ? 0 : (double) (idleNs() + copiesNs) / spanNs;
+  }
 }
