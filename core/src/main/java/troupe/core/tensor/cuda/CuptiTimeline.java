@@ -60,14 +60,21 @@ public final class CuptiTimeline implements AutoCloseable {
   }
 
   /** Begins what is reported. Work goes on. */
-  public synchronized void begin() {
-    activities.clear();
-    fromNs = cupti.nowNs();
+  public void begin() {
+    // Not while a lock is held that CUPTI's threads wait for.
+    long now = cupti.nowNs();
+    synchronized (this) {
+      activities.clear();
+      fromNs = now;
+    }
   }
 
   /** Ends what is reported. Work goes on. */
-  public synchronized void cut() {
-    toNs = cupti.nowNs();
+  public void cut() {
+    long now = cupti.nowNs();
+    synchronized (this) {
+      toNs = now;
+    }
   }
 
   /**
