@@ -1,18 +1,18 @@
 package troupe.coordinator.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
-import troupe.core.tensor.KernelProfiler;
 
 @Timeout(120)
 class TrainBenchTest {
@@ -25,15 +25,26 @@ class TrainBenchTest {
 
   @Test
   void shouldSayWhereTheTimeGoes() {
-    TrainBench.Result result = TrainBench.run(config(), 1, 3);
+    TrainBench.Result result =
+        TrainBench.run(
+            new TrainBench.Plan(config(), Optional.of(config("gate.type=balanced")), 1, 3, false));
     assertEquals(3, result.stepMs().length);
+    assertEquals(3, result.balancedMs().length);
     assertEquals(8 * 16, result.tokensPerStep());
     assertTrue(result.tokensPerSecond() > 0);
-    assertTrue(result.kernelMs().containsKey("attentionForward"), result.kernelMs()::toString);
-    assertFalse(result.ownClock());
-    assertEquals(2 * result.profiledStepMs(), result.capacityMs());
-    assertEquals(0, result.idle());
-    assertTrue(result.outsideKernels() > 0 && result.outsideKernels() < 1);
+    StepProfile profile = result.profile();
+    assertTrue(profile.kernelMs().containsKey("attentionForward"), profile.kernelMs()::toString);
+    assertEquals(StepProfile.Clock.THREADS, profile.clock());
+    assertEquals(2 * profile.stepMs(), profile.capacityMs());
+    assertEquals(0, profile.idle());
+    assertTrue(profile.outsideKernels() > 0 && profile.outsideKernels() < 1);
+  }
+
+  @Test
+  void shouldRefuseToRecordWhatIsNoGpu() {
+    TrainBench.Plan plan = new TrainBench.Plan(config(), Optional.empty(), 1, 3, true);
+    UserException e = assertThrows(UserException.class, () -> TrainBench.run(plan));
+    assertEquals("profile: device cpu (expected: a GPU)", e.getMessage());
   }
 
   @Test
@@ -41,21 +52,5 @@ class TrainBenchTest {
     double[] stepMs = TrainBench.timed(config("gate.type=balanced"), 1, 3);
     assertEquals(3, stepMs.length);
     assertTrue(Arrays.stream(stepMs).allMatch(ms -> ms > 0));
-  }
-
-  @Test
-  void shouldCountIdleTimeAsOutsideOfKernels() {
-    TrainBench.Result result =
-        new TrainBench.Result(
-            new double[] {10},
-            1,
-            1,
-            2,
-            true,
-            Map.of("a", 5.0, "b", 2.0, KernelProfiler.IDLE, 2.0),
-            10);
-    assertEquals(0.3, result.outsideKernels(), 1e-12);
-    assertEquals(0.2, result.idle(), 1e-12);
-    assertEquals(10, result.capacityMs());
   }
 }

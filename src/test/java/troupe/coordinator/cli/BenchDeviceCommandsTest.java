@@ -11,11 +11,18 @@ import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import troupe.coordinator.bench.MoeLayerBench;
+import troupe.coordinator.bench.StepProfile;
+import troupe.coordinator.bench.TrainBench;
+import troupe.core.config.ConfigLoader;
+import troupe.core.config.RunConfig;
+import troupe.core.tensor.cuda.GpuRecording;
+import troupe.core.tensor.cuda.driver.GpuActivity;
 
 /** The verbs of bench that measure a device, on the processor and at small sizes. */
 @Timeout(120)
@@ -81,6 +88,57 @@ class BenchDeviceCommandsTest {
     assertTrue(out.toString().contains("\nreal router "), out::toString);
     assertTrue(out.toString().contains("\nforced balanced "), out::toString);
     assertTrue(out.toString().contains("share of 1 threads"), out::toString);
+  }
+
+  @Test
+  void shouldRefuseATimelineOfWhatIsNoGpu() {
+    String config = Path.of("..", "configs", "golden.conf").toString();
+    int code = execute("bench", "train", config, "device=cpu", "--timeline", "target/t.json");
+    assertEquals(2, code);
+    assertTrue(err.toString().contains("device cpu (expected: a GPU)"), err::toString);
+    assertEquals(2, execute("bench", "train", config, "--timeline", "absent/t.json"));
+    assertTrue(err.toString().contains("HINT: mkdir -p "), err::toString);
+  }
+
+  @Test
+  void shouldReportWhenGpusWereIdle() {
+    GpuRecording recording =
+        new GpuRecording(
+            List.of(
+                new GpuActivity(GpuActivity.Kind.KERNEL, "gate", 0, 7, 0, 40_000_000, 0),
+                new GpuActivity(GpuActivity.Kind.KERNEL, "adamw", 0, 8, 50_000_000, 95_000_000, 0),
+                new GpuActivity(GpuActivity.Kind.KERNEL, "gate", 1, 7, 0, 80_000_000, 0),
+                new GpuActivity(
+                    GpuActivity.Kind.PEER_COPY, "copy", 1, 9, 80_000_000, 90_000_000, 8)),
+            0,
+            100_000_000,
+            3);
+    TrainBench.Result result =
+        new TrainBench.Result(
+            new double[] {9},
+            new double[0],
+            1000,
+            1,
+            2,
+            StepProfile.of(recording, 10, 10),
+            Optional.empty());
+    RunConfig run = ConfigLoader.load(Path.of("..", "configs", "golden.conf"), List.of());
+    new BenchTrainReport(new PrintWriter(out), run, result).print();
+    JsonObject json = json();
+    assertEquals("cupti", json.get("profiler").getAsString());
+    assertEquals(0.15, json.get("idle").getAsDouble());
+    assertEquals("[0.15,0.1]", json.get("idle_by_gpu").toString());
+    assertEquals("[0.15,0.2]", json.get("outside_kernels_by_gpu").toString());
+    assertEquals(0.175, json.get("outside_kernels").getAsDouble());
+    assertEquals(12, json.getAsJsonObject("kernel_ms").get("gate").getAsDouble());
+    assertEquals(3, json.get("lost_activities").getAsLong());
+    for (String line :
+        List.of(
+            "gate                               12.00    60.0 %",
+            "  of which idle                     1.50    15.0 %   nothing ran: 1.00 before adamw",
+            "step                               10.00   median of the profiled steps; 9.00 of")) {
+      assertTrue(out.toString().contains(line), out::toString);
+    }
   }
 
   @Test

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import troupe.core.UserException;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
 
@@ -73,6 +74,34 @@ public final class CudaDevices {
       throw e;
     }
     return List.copyOf(devices);
+  }
+
+  /**
+   * Looks for what {@link #record} needs.
+   *
+   * @param folders as in {@link #open}
+   * @throws UserException saying what is missing
+   */
+  public static synchronized void requireRecorder(String folders) {
+    load(folders);
+    try {
+      libraries.activities();
+    } catch (CudaException e) {
+      throw new UserException("profile: " + e.line(), CudaLibraries.Library.CUPTI.howToGet(), e);
+    }
+  }
+
+  /**
+   * Starts to record what GPUs do.
+   *
+   * @param devices opened here, all that are at work
+   * @throws UserException if the library is missing, or this process cannot be profiled
+   */
+  public static synchronized CuptiTimeline record(List<Device> devices, String folders) {
+    requireRecorder(folders);
+    return new CuptiTimeline(
+        libraries.activities(),
+        devices.stream().map(device -> ((CudaDevice) device).gpu()).toList());
   }
 
   private static CudaDevice open(int index, Duration patience) {

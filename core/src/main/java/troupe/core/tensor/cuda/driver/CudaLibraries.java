@@ -29,7 +29,9 @@ public final class CudaLibraries {
     NVRTC("libnvrtc.so", List.of("13", "12"), "pip install nvidia-cuda-nvrtc, or a CUDA toolkit"),
     /** Matrix products. */
     CUBLAS_LT(
-        "libcublasLt.so", List.of("13", "12"), "pip install nvidia-cublas, or a CUDA toolkit");
+        "libcublasLt.so", List.of("13", "12"), "pip install nvidia-cublas, or a CUDA toolkit"),
+    /** Records what GPUs do; nothing but a profile needs it. */
+    CUPTI("libcupti.so", List.of("13", "12"), "pip install nvidia-cuda-cupti, or a CUDA toolkit");
 
     private final String file;
     private final List<String> versions;
@@ -59,6 +61,9 @@ public final class CudaLibraries {
   /** The newest major version that the driver knows; every one until it was asked. */
   private int driverMajor = Integer.MAX_VALUE;
 
+  /** Of a process there is one. */
+  private Cupti activities;
+
   /**
    * Libraries for this machine; none is loaded yet.
    *
@@ -83,6 +88,7 @@ public final class CudaLibraries {
     for (Path toolkit : toolkits) {
       folders.add(toolkit.resolve("lib64"));
       folders.add(toolkit.resolve("targets/x86_64-linux/lib"));
+      folders.add(toolkit.resolve("extras/CUPTI/lib64"));
     }
     for (Path packages : pythonPackages(environment)) {
       for (Path nvidia : matching(packages.resolve("nvidia"), "*")) {
@@ -240,6 +246,14 @@ public final class CudaLibraries {
   /** Loads cuBLASLt and asks for its version, such as {@code 13.1.0}, without a GPU. */
   public String matrixProductsVersion() {
     return BlasLt.version(load(Library.CUBLAS_LT));
+  }
+
+  /** Loads the recorder of what GPUs do, once; it attaches when it is started. */
+  public Cupti activities() {
+    if (activities == null) {
+      activities = new Cupti(load(Library.CUPTI));
+    }
+    return activities;
   }
 
   /** Loads cuBLASLt for the current context. */
