@@ -34,7 +34,7 @@ public final class Segments {
   static final int LONGEST = 262_144;
 
   /** So many pieces of a large trunk overlap as well as more of them would, for fewer messages. */
-  static final int PIECES = 64;
+  static final int PIECES = 16;
 
   private final List<List<Segment>> ofOwner = new ArrayList<>();
 
