@@ -57,7 +57,8 @@ class GpuWaitsTest {
     all.add(
         libraries
             .compiler()
-            .compile("spin.cu", SPIN, List.of("--gpu-architecture=sm_" + capability)));
+            .compile("spin.cu", SPIN, List.of("--gpu-architecture=sm_" + capability))
+            .code());
     return all;
   }
 

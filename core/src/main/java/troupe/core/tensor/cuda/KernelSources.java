@@ -20,7 +20,8 @@ import troupe.core.tensor.cuda.driver.Nvrtc;
  * a hash of source, options and version: the second start takes milliseconds.
  */
 final class KernelSources {
-  private static final List<String> FILES = List.of("dense", "routing", "attention", "products");
+  /** Each makes a module. */
+  static final List<String> FILES = List.of("dense", "routing", "attention", "products");
 
   private static final Logger LOG = LoggerFactory.getLogger(KernelSources.class);
 
@@ -32,17 +33,25 @@ final class KernelSources {
    * @param capability ten times the compute capability
    */
   static List<byte[]> compile(Nvrtc compiler, int capability) {
-    String prelude = source("prelude") + source("activations");
-    // Only the "a" variants know Hopper's and Blackwell's own instructions.
-    String architecture = "sm_" + capability + (capability >= 90 && capability < 120 ? "a" : "");
-    List<String> options =
-        List.of("--gpu-architecture=" + architecture, "--std=c++17", "--diag-suppress=177");
+    List<String> options = options(capability);
     return FILES.parallelStream()
-        .map(file -> compile(compiler, file + ".cu", prelude + source(file), options))
+        .map(file -> compile(compiler, file + ".cu", source(file), options))
         .toList();
   }
 
-  private static String source(String file) {
+  /** What a GPU is compiled for with. */
+  static List<String> options(int capability) {
+    // Only the "a" variants know Hopper's and Blackwell's own instructions.
+    String architecture = "sm_" + capability + (capability >= 90 && capability < 120 ? "a" : "");
+    return List.of("--gpu-architecture=" + architecture, "--std=c++17", "--diag-suppress=177");
+  }
+
+  /** One of {@link #FILES} with what it needs of others before it. */
+  static String source(String file) {
+    return text("prelude") + text("activations") + text(file);
+  }
+
+  private static String text(String file) {
     try (InputStream in = KernelSources.class.getResourceAsStream(file + ".cu")) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
@@ -59,9 +68,12 @@ final class KernelSources {
     } catch (IOException e) {
       LOG.debug("{} not read, compiling anew: {}", cached, e.toString());
     }
-    byte[] code = compiler.compile(name, source, options);
-    keep(cached, code);
-    return code;
+    Nvrtc.Compiled compiled = compiler.compile(name, source, options);
+    if (!compiled.messages().isEmpty()) {
+      LOG.warn("{} by NVRTC {}: {}", name, compiler.version(), compiled.messages());
+    }
+    keep(cached, compiled.code());
+    return compiled.code();
   }
 
   private static Path cacheFolder() {

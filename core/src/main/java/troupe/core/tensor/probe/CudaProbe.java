@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import troupe.core.UserException;
@@ -86,8 +87,7 @@ public final class CudaProbe implements AutoCloseable {
    * @throws UserException if it is missing
    */
   public static Library compiler(String folders) {
-    CudaLibraries libraries = new CudaLibraries(folders);
-    return library(libraries, CudaLibraries.Library.NVRTC, libraries.compiler().version());
+    return find(folders, CudaLibraries.Library.NVRTC, found -> found.compiler().version());
   }
 
   /**
@@ -97,13 +97,20 @@ public final class CudaProbe implements AutoCloseable {
    * @throws UserException if it is missing
    */
   public static Library matrixProducts(String folders) {
-    CudaLibraries libraries = new CudaLibraries(folders);
-    return library(libraries, CudaLibraries.Library.CUBLAS_LT, libraries.matrixProductsVersion());
+    return find(folders, CudaLibraries.Library.CUBLAS_LT, CudaLibraries::matrixProductsVersion);
   }
 
-  private static Library library(
-      CudaLibraries libraries, CudaLibraries.Library library, String version) {
-    return new Library(version, libraries.fileOf(library).toString());
+  /** What a run would load; without a driver, or without what it serves, the newest there is. */
+  private static Library find(
+      String folders, CudaLibraries.Library library, Function<CudaLibraries, String> version) {
+    CudaLibraries served = new CudaLibraries(folders);
+    try {
+      served.driver();
+      return new Library(version.apply(served), served.fileOf(library).toString());
+    } catch (UserException | CudaException e) {
+      CudaLibraries any = new CudaLibraries(folders);
+      return new Library(version.apply(any), any.fileOf(library).toString());
+    }
   }
 
   /** The newest CUDA version that the driver serves, such as 13000 for 13.0. */

@@ -526,7 +526,8 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
       continue;
     }
     Sums sums;
-    if (walk.steps == 0) {
+    // A compiler of CUDA 12 has each wgmma wait for the one before, unless sums are set on every way to the loop.
+    if (walk.steps == 0 || __CUDACC_VER_MAJOR__ < 13) {
 #pragma unroll
       for (int n = 0; n < 32; n++)
 #pragma unroll

@@ -5,6 +5,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -15,7 +16,8 @@ import troupe.core.UserException;
 /**
  * Finds NVIDIA's libraries, in this order: folders that {@code cuda.lib} names, {@code
  * LD_LIBRARY_PATH}, a CUDA toolkit, the packages that pip installs for Python, wherever else the
- * system looks. CUDA 13 is preferred to 12, unless the driver is of 12.
+ * system looks. CUDA 13 is preferred to 12, unless the driver is of 12; what is in the folders of
+ * {@code cuda.lib} is preferred to either elsewhere.
  */
 public final class CudaLibraries {
   /** A library that a cuda device needs, or can use. */
@@ -26,10 +28,15 @@ public final class CudaLibraries {
         List.of("1"),
         "the NVIDIA driver (Debian: nvidia-driver; nvidia-smi has to work)"),
     /** Compiles kernels. */
-    NVRTC("libnvrtc.so", List.of("13", "12"), "pip install nvidia-cuda-nvrtc, or a CUDA toolkit"),
+    NVRTC(
+        "libnvrtc.so",
+        List.of("13", "12"),
+        "pip install nvidia-cuda-nvrtc (nvidia-cuda-nvrtc-cu12 for CUDA 12), or a CUDA toolkit"),
     /** Matrix products. */
     CUBLAS_LT(
-        "libcublasLt.so", List.of("13", "12"), "pip install nvidia-cublas, or a CUDA toolkit"),
+        "libcublasLt.so",
+        List.of("13", "12"),
+        "pip install nvidia-cublas (nvidia-cublas-cu12 for CUDA 12), or a CUDA toolkit"),
     /** Records what GPUs do; nothing but a profile needs it. */
     CUPTI("libcupti.so", List.of("13", "12"), "pip install nvidia-cuda-cupti, or a CUDA toolkit");
 
@@ -54,6 +61,7 @@ public final class CudaLibraries {
     }
   }
 
+  private final List<Path> named;
   private final List<Path> folders;
   private final Map<Library, Path> found = new LinkedHashMap<>();
   private final Map<Library, NativeLibrary> loaded = new LinkedHashMap<>();
@@ -70,13 +78,12 @@ public final class CudaLibraries {
    * @param extra folders to look in first, separated by colons; may be empty
    */
   public CudaLibraries(String extra) {
-    this.folders = List.copyOf(folders(extra, System.getenv()));
+    this.named = split(extra);
+    this.folders = List.copyOf(folders(System.getenv()));
   }
 
-  private static Set<Path> folders(String extra, Map<String, String> environment) {
-    Set<Path> folders = new LinkedHashSet<>();
-    addAll(folders, extra);
-    addAll(folders, environment.get("LD_LIBRARY_PATH"));
+  private static Set<Path> folders(Map<String, String> environment) {
+    Set<Path> folders = new LinkedHashSet<>(split(environment.getOrDefault("LD_LIBRARY_PATH", "")));
     List<Path> toolkits = new ArrayList<>();
     for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
       if (environment.get(variable) != null) {
@@ -98,14 +105,11 @@ public final class CudaLibraries {
     return folders;
   }
 
-  private static void addAll(Set<Path> folders, String path) {
-    if (path != null) {
-      for (String folder : path.split(":")) {
-        if (!folder.isBlank()) {
-          folders.add(Path.of(folder));
-        }
-      }
-    }
+  private static List<Path> split(String path) {
+    return Arrays.stream(path.split(":"))
+        .filter(folder -> !folder.isBlank())
+        .map(Path::of)
+        .toList();
   }
 
   /**
@@ -184,7 +188,7 @@ public final class CudaLibraries {
         "device cuda: "
             + library.file
             + " not found (expected: version "
-            + String.join(" or ", library.versions)
+            + String.join(" or ", wanted(library))
             + ")",
         library.howToGet + "; cuda.lib=FOLDER if it is somewhere else");
   }
@@ -212,18 +216,31 @@ public final class CudaLibraries {
             .toList();
   }
 
-  private List<Path> candidates(Library library) {
+  /** What there should be; a driver that serves none of it is another mistake. */
+  private List<String> wanted(Library library) {
+    List<String> served = versions(library);
+    return served.isEmpty() ? library.versions : served;
+  }
+
+  /** Where a library may be, best first: a bare name stands for where the system looks. */
+  List<Path> candidates(Library library) {
+    List<String> names =
+        versions(library).stream().map(version -> library.file + "." + version).toList();
     List<Path> candidates = new ArrayList<>();
-    for (String version : versions(library)) {
-      String name = library.file + "." + version;
-      for (Path folder : folders) {
-        if (Files.exists(folder.resolve(name))) {
-          candidates.add(folder.resolve(name).toAbsolutePath());
-        }
-      }
+    names.forEach(name -> addAll(candidates, named, name));
+    for (String name : names) {
+      addAll(candidates, folders, name);
       candidates.add(Path.of(name));
     }
     return candidates;
+  }
+
+  private static void addAll(List<Path> candidates, List<Path> folders, String name) {
+    for (Path folder : folders) {
+      if (Files.exists(folder.resolve(name))) {
+        candidates.add(folder.resolve(name).toAbsolutePath());
+      }
+    }
   }
 
   /** The file that a loaded library came from; a bare name if the system found it. */

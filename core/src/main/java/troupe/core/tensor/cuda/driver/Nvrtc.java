@@ -22,6 +22,14 @@ public final class Nvrtc {
   private final MethodHandle getLogSize;
   private final MethodHandle getLog;
 
+  /**
+   * What became of a source.
+   *
+   * @param code machine code
+   * @param messages the compiler's remarks, such as those on speed; empty if it has none
+   */
+  public record Compiled(byte[] code, String messages) {}
+
   Nvrtc(Functions library) {
     version = library.function("nvrtcVersion", LONG, LONG);
     createProgram = library.function("nvrtcCreateProgram", LONG, LONG, LONG, INT, LONG, LONG);
@@ -50,7 +58,7 @@ public final class Nvrtc {
    * @param options as on the command line of {@code nvcc}; {@code --gpu-architecture=sm_90a} is one
    * @throws CudaException with the compiler's messages
    */
-  public byte[] compile(String name, String source, List<String> options) {
+  public Compiled compile(String name, String source, List<String> options) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment place = arena.allocate(ValueLayout.JAVA_LONG);
       MemorySegment text = arena.allocateFrom(source);
@@ -78,7 +86,7 @@ public final class Nvrtc {
             "nvrtcGetCUBINSize", () -> (int) getCubinSize.invokeExact(program, place.address()));
         MemorySegment code = arena.allocate(place.get(ValueLayout.JAVA_LONG, 0));
         CALLS.run("nvrtcGetCUBIN", () -> (int) getCubin.invokeExact(program, code.address()));
-        return code.toArray(ValueLayout.JAVA_BYTE);
+        return new Compiled(code.toArray(ValueLayout.JAVA_BYTE), log(arena, program).strip());
       } finally {
         place.set(ValueLayout.JAVA_LONG, 0, program);
         CALLS.run("nvrtcDestroyProgram", () -> (int) destroyProgram.invokeExact(place.address()));
