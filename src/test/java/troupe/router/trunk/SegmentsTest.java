@@ -64,7 +64,7 @@ final class SegmentsTest {
     Slices slices = new Slices(layout.size(), config.train().ranks());
     Map<String, Integer> finalAfter = TrunkParameters.finalAfter(config);
     Segments segments = Segments.of(config);
-    long longest = Math.max(Segments.LONGEST, layout.size() / Segments.PIECES);
+    long longest = Segments.longest(layout.size());
     for (int owner = 0; owner < slices.ranks(); owner++) {
       long next = slices.from(owner);
       int number = 0;

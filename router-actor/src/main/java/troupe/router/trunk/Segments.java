@@ -91,8 +91,14 @@ public final class Segments {
           cut(
               owner,
               joined(joined(slice, Piece::isFinalWith), Piece::goesWith),
-              Math.max(LONGEST, layout.size() / PIECES)));
+              longest(layout.size())));
     }
+  }
+
+  /** The elements of a segment at most, in a trunk of so many. */
+  static long longest(long elements) {
+    // A multiple of what parts are aligned to, or one may be a little longer.
+    return Math.max(LONGEST, elements / PIECES / Slices.ALIGNMENT * Slices.ALIGNMENT);
   }
 
   /** The parameters in the order of the buffer, each with the padding behind it. */

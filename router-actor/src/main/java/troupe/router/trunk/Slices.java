@@ -7,7 +7,7 @@ package troupe.router.trunk;
  */
 public record Slices(long size, int ranks) {
   /** Elements that a cut is a multiple of: 64 bytes of float32. */
-  private static final int ALIGNMENT = 16;
+  static final int ALIGNMENT = 16;
 
   /** Checks that every rank gets something. */
   public Slices {

@@ -283,7 +283,7 @@ class CudaDeviceTest {
     List<String> before = cuda.open();
     device.close();
     assertTrue(cuda.open().containsAll(before), cuda.open().toString());
-    assertFalse(cuda.calls().contains("cuLaunchKernel"), "what is put off");
+    assertFalse(cuda.calls().contains("cuLaunchKernelEx"), "what is put off");
   }
 
   @Test
@@ -322,12 +322,12 @@ class CudaDeviceTest {
     device.launcher().launch("softmax", Grid.line(1, 32));
     Readback read = device.read(device.allocate(1, 1));
     CountDownLatch room = new CountDownLatch(1);
-    cuda.hold("cuLaunchKernel", room);
+    cuda.hold("cuLaunchKernelEx", room);
     cuda.hangs(true);
     int before = cuda.calls().size();
     Thread launches =
         Thread.ofPlatform().start(() -> device.launcher().launch("layer_norm", Grid.line(1, 32)));
-    while (!callsSince(before).contains("cuLaunchKernel")) {
+    while (!callsSince(before).contains("cuLaunchKernelEx")) {
       Thread.onSpinWait();
     }
     DeviceException e = assertThrows(DeviceException.class, read::values);
@@ -349,7 +349,7 @@ class CudaDeviceTest {
     List<String> queued =
         callsSince(before).stream().filter(call -> call.matches("cuLaunch.*|cuMemFree.*")).toList();
     assertEquals(
-        List.of("cuLaunchKernel", "cuMemFreeAsync", "cuMemFreeAsync", "cuMemFreeAsync"), queued);
+        List.of("cuLaunchKernelEx", "cuMemFreeAsync", "cuMemFreeAsync", "cuMemFreeAsync"), queued);
   }
 
   @Test
@@ -358,11 +358,11 @@ class CudaDeviceTest {
     try (Experts experts = new Experts(device)) {
       int before = cuda.calls().size();
       experts.multiply(0, 1);
-      assertTrue(callsSince(before).contains("cuLaunchKernel"), "idle");
+      assertTrue(callsSince(before).contains("cuLaunchKernelEx"), "idle");
       cuda.hangs(true);
       before = cuda.calls().size();
       experts.multiply(1, 40);
-      assertFalse(callsSince(before).contains("cuLaunchKernel"), "busy");
+      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "busy");
     }
   }
 
@@ -413,13 +413,13 @@ class CudaDeviceTest {
       }
       assertEquals(
           1,
-          Collections.frequency(callsSince(before), "cuLaunchKernel"),
+          Collections.frequency(callsSince(before), "cuLaunchKernelEx"),
           "what waits for nothing is launched when something comes that does");
       cuda.hangs(false);
       before = cuda.calls().size();
       other.gpu().stream();
       assertEquals(
-          List.of("cuStreamWaitEvent", "cuStreamWaitEvent", "cuLaunchKernel"),
+          List.of("cuStreamWaitEvent", "cuStreamWaitEvent", "cuLaunchKernelEx"),
           callsSince(before).stream()
               .filter(call -> call.matches("cuLaunch.*|cuStreamWait.*"))
               .toList());
@@ -435,9 +435,9 @@ class CudaDeviceTest {
       cuda.hangs(true); // not idle, for one
       int before = cuda.calls().size();
       experts.multiply(0, 2);
-      assertFalse(callsSince(before).contains("cuLaunchKernel"), "two of three");
+      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "two of three");
       experts.multiply(2, 3);
-      assertEquals(1, Collections.frequency(callsSince(before), "cuLaunchKernel"));
+      assertEquals(1, Collections.frequency(callsSince(before), "cuLaunchKernelEx"));
     }
   }
 
@@ -458,7 +458,7 @@ class CudaDeviceTest {
             .distinct()
             .toList();
     assertEquals(
-        List.of("cuMemAllocFromPoolAsync", "cuLaunchKernel", "cuMemFreeAsync", "cuMemPoolTrimTo"),
+        List.of("cuMemAllocFromPoolAsync", "cuLaunchKernelEx", "cuMemFreeAsync", "cuMemPoolTrimTo"),
         calls);
   }
 

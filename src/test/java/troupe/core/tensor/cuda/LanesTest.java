@@ -48,7 +48,7 @@ class LanesTest {
   /** Has a thread be in a lane, about to queue a kernel there, and returns what lets it go on. */
   private CountDownLatch holdALaunch() {
     CountDownLatch room = new CountDownLatch(1);
-    cuda.hold("cuLaunchKernel", room);
+    cuda.hold("cuLaunchKernelEx", room);
     return room;
   }
 
@@ -79,7 +79,7 @@ class LanesTest {
                           launched.countDown();
                           await(asked);
                         }));
-    awaitCall("cuLaunchKernel", opened);
+    awaitCall("cuLaunchKernelEx", opened);
     // The lane is joined as it is: without the kernel.
     device.gpu().stream();
     room.countDown();
@@ -122,7 +122,7 @@ class LanesTest {
                           await(untimed);
                           launch(device);
                         }));
-    awaitCall("cuLaunchKernel", opened);
+    awaitCall("cuLaunchKernelEx", opened);
     device.profiler().begin();
     room.countDown();
     await(launched);

@@ -19,6 +19,7 @@ import troupe.core.tensor.cuda.driver.Driver;
 final class Launcher implements AutoCloseable {
   private static final int MOST_ARGUMENTS = 40;
   private static final int REMEMBERED = 8;
+  private static final int HOPPER = 90;
   private static final int SHARED_WITHOUT_ASKING = 48 << 10;
 
   private final Gpu gpu;
@@ -30,6 +31,11 @@ final class Launcher implements AutoCloseable {
   private final Map<String, Integer> allowedShared = new HashMap<>();
   private final Arena arena = Arena.ofShared();
   private final MemorySegment values = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
+  private final MemorySegment scratch = arena.allocate(Driver.LAUNCH_SCRATCH_BYTES, Long.BYTES);
+
+  /** Whether a kernel is placed while the one before it ends. */
+  private final boolean early;
+
   private final MemorySegment addresses = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS);
 
   /** Read without the lock: who launches may wait for ever for a GPU that hangs. */
@@ -40,6 +46,8 @@ final class Launcher implements AutoCloseable {
     this.gpu = gpu;
     this.timeline = timeline;
     this.driver = gpu.driver();
+    // Kernels wait by themselves, see prelude.cu.
+    this.early = gpu.capability() >= HOPPER && !Boolean.getBoolean("troupe.cuda.unoverlapped");
     gpu.enter();
     gpu.explainBy(this::failed);
     resources.onClose(arena::close);
@@ -103,7 +111,9 @@ final class Launcher implements AutoCloseable {
                   grid.block(),
                   grid.shared(),
                   stream,
-                  addresses.address()));
+                  addresses.address(),
+                  early,
+                  scratch));
     } catch (CudaException e) {
       throw failed(e);
     }

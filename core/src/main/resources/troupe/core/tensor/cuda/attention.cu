@@ -626,22 +626,26 @@ DEVICE void deltas(float* delta, const bf16* dOut, const bf16* out, int batch, i
 // <<<N * ceil(seq / 128), 256, 81920>>>, MAX_DYNAMIC_SHARED must be raised
 extern "C" __global__ void __launch_bounds__(256, 2)
 attention_forward_64(bf16* out, float* lse, const bf16* qkv, int batch, int seq, int heads) {
+  after_previous();
   forward<64, 2, 4>(out, lse, qkv, seq, heads);
 }
 // <<<N * ceil(seq / 128), 256, 98304>>>, MAX_DYNAMIC_SHARED must be raised
 extern "C" __global__ void __launch_bounds__(256, 2)
 attention_forward_128(bf16* out, float* lse, const bf16* qkv, int batch, int seq, int heads) {
+  after_previous();
   forward<128, 2, 2>(out, lse, qkv, seq, heads);
 }
 
 // <<<ceil(N * seq / 32), 256, 0>>>
 extern "C" __global__ void __launch_bounds__(256)
 attention_delta_64(float* delta, const bf16* dOut, const bf16* out, int batch, int seq, int heads) {
+  after_previous();
   deltas<64>(delta, dOut, out, batch, seq, heads);
 }
 // <<<ceil(N * seq / 16), 256, 0>>>
 extern "C" __global__ void __launch_bounds__(256)
 attention_delta_128(float* delta, const bf16* dOut, const bf16* out, int batch, int seq, int heads) {
+  after_previous();
   deltas<128>(delta, dOut, out, batch, seq, heads);
 }
 
@@ -651,12 +655,14 @@ attention_delta_128(float* delta, const bf16* dOut, const bf16* out, int batch, 
 extern "C" __global__ void __launch_bounds__(128, 3)
 attention_backward_keys_64(bf16* dQkv, const bf16* dOut, const bf16* qkv, const float* lse, const float* delta,
                            int batch, int seq, int heads) {
+  after_previous();
   backward_keys<64, 3>(dQkv, dOut, qkv, lse, delta, seq, heads);
 }
 // <<<N * ceil(seq / 64), 128, 99328>>>, MAX_DYNAMIC_SHARED must be raised
 extern "C" __global__ void __launch_bounds__(128, 2)
 attention_backward_keys_128(bf16* dQkv, const bf16* dOut, const bf16* qkv, const float* lse, const float* delta,
                             int batch, int seq, int heads) {
+  after_previous();
   backward_keys<128, 2>(dQkv, dOut, qkv, lse, delta, seq, heads);
 }
 
@@ -664,11 +670,13 @@ attention_backward_keys_128(bf16* dQkv, const bf16* dOut, const bf16* qkv, const
 extern "C" __global__ void __launch_bounds__(256, 2)
 attention_backward_queries_64(bf16* dQkv, const bf16* dOut, const bf16* qkv, const float* lse, const float* delta,
                               int batch, int seq, int heads) {
+  after_previous();
   backward_queries<64, 2, 4>(dQkv, dOut, qkv, lse, delta, seq, heads);
 }
 // <<<N * ceil(seq / 64), 128, 98304>>>, MAX_DYNAMIC_SHARED must be raised
 extern "C" __global__ void __launch_bounds__(128, 2)
 attention_backward_queries_128(bf16* dQkv, const bf16* dOut, const bf16* qkv, const float* lse, const float* delta,
                                int batch, int seq, int heads) {
+  after_previous();
   backward_queries<128, 1, 2>(dQkv, dOut, qkv, lse, delta, seq, heads);
 }

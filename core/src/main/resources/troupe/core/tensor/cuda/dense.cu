@@ -229,48 +229,56 @@ DEVICE void map(X* out, const X* a, const X* b, i64 n, F f) {
 }
 
 // <<<ceil(n / 4096), 256>>>
-extern "C" __global__ void __launch_bounds__(256) fill_f32(float* x, i64 n, float v) { fill(x, n, v); }
+extern "C" __global__ void __launch_bounds__(256) fill_f32(float* x, i64 n, float v) { after_previous(); fill(x, n, v); }
 
 // <<<ceil(n / 8192), 256>>>
-extern "C" __global__ void __launch_bounds__(256) fill_bf16(bf16* x, i64 n, float v) { fill(x, n, v); }
+extern "C" __global__ void __launch_bounds__(256) fill_bf16(bf16* x, i64 n, float v) { after_previous(); fill(x, n, v); }
 
 // <<<ceil(n / 4096), 256>>>
 extern "C" __global__ void __launch_bounds__(256) cast_f32_bf16(bf16* out, const float* in, i64 n) {
+  after_previous();
   map(out, in, n, [](float x) { return x; });
 }
 
 // <<<ceil(n / 4096), 256>>>
 extern "C" __global__ void __launch_bounds__(256) cast_bf16_f32(float* out, const bf16* in, i64 n) {
+  after_previous();
   map(out, in, n, [](float x) { return x; });
 }
 
 // <<<ceil(n / 8192), 256>>>
 extern "C" __global__ void __launch_bounds__(256) add_bf16(bf16* out, const bf16* in, i64 n) {
+  after_previous();
   map(out, out, in, n, [](float x, float y) { return x + y; });
 }
 
 // <<<ceil(n / 4096), 256>>>
 extern "C" __global__ void __launch_bounds__(256) add_f32(float* out, const float* in, i64 n) {
+  after_previous();
   map(out, out, in, n, [](float x, float y) { return x + y; });
 }
 
 // <<<ceil(n / 8192), 256>>>; out may be a or b
 extern "C" __global__ void __launch_bounds__(256) multiply_bf16(bf16* out, const bf16* a, const bf16* b, i64 n) {
+  after_previous();
   map(out, a, b, n, [](float x, float y) { return x * y; });
 }
 
 // <<<ceil(n / 4096), 256>>>; out may be a or b
 extern "C" __global__ void __launch_bounds__(256) multiply_f32(float* out, const float* a, const float* b, i64 n) {
+  after_previous();
   map(out, a, b, n, [](float x, float y) { return x * y; });
 }
 
 // <<<ceil(n / 8192), 256>>>
 extern "C" __global__ void __launch_bounds__(256) scale_bf16(bf16* x, i64 n, float factor) {
+  after_previous();
   map(x, x, n, [=](float y) { return y * factor; });
 }
 
 // <<<ceil(n / 4096), 256>>>
 extern "C" __global__ void __launch_bounds__(256) scale_f32(float* x, i64 n, float factor) {
+  after_previous();
   map(x, x, n, [=](float y) { return y * factor; });
 }
 
@@ -294,6 +302,7 @@ DEVICE void add_bias(X* x, const float* bias, int rows, int columns) {
 // <<<(ceil(columns / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 add_bias_bf16(bf16* x, const float* bias, int rows, int columns) {
+  after_previous();
   if (fits<8>(columns, x) && fits<8>(columns, bias)) add_bias<8>(x, bias, rows, columns);
   else add_bias<1>(x, bias, rows, columns);
 }
@@ -301,6 +310,7 @@ add_bias_bf16(bf16* x, const float* bias, int rows, int columns) {
 // <<<(ceil(columns / 128), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 add_bias_f32(float* x, const float* bias, int rows, int columns) {
+  after_previous();
   if (fits<4>(columns, x, bias)) add_bias<4>(x, bias, rows, columns);
   else add_bias<1>(x, bias, rows, columns);
 }
@@ -327,6 +337,7 @@ DEVICE void sum_rows(float* partial, const X* x, int rows, int columns, int part
 // multiprocessors, and enough rows in each that the partial sums are a small part of the traffic.
 extern "C" __global__ void __launch_bounds__(256)
 sum_rows_bf16(float* partial, const bf16* x, int rows, int columns, int parts) {
+  after_previous();
   if (fits<8>(columns, x)) sum_rows<8>(partial, x, rows, columns, parts);
   else sum_rows<1>(partial, x, rows, columns, parts);
 }
@@ -335,6 +346,7 @@ sum_rows_bf16(float* partial, const bf16* x, int rows, int columns, int parts) {
 // Good: parts = min(ceil(rows / 64), ceil(1056 / ceil(columns / 128))), as above.
 extern "C" __global__ void __launch_bounds__(256)
 sum_rows_f32(float* partial, const float* x, int rows, int columns, int parts) {
+  after_previous();
   if (fits<4>(columns, x)) sum_rows<4>(partial, x, rows, columns, parts);
   else sum_rows<1>(partial, x, rows, columns, parts);
 }
@@ -343,6 +355,7 @@ sum_rows_f32(float* partial, const float* x, int rows, int columns, int parts) {
 // for a column would wait for hundreds of loads, one after the other.
 extern "C" __global__ void __launch_bounds__(1024)
 sum_parts(float* out, const float* partial, int parts, int columns, int accumulate) {
+  after_previous();
   __shared__ __align__(16) float scratch[1024];
   FOR_STRIPS(1, columns) {
     int c = strip_column<1>(strip);
@@ -412,18 +425,21 @@ DEVICE void act_forward(bf16* out, bf16* pre, const float* bias, int rows, int f
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 act_forward_gelu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+  after_previous();
   act_forward<Gelu>(out, pre, bias, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 act_forward_relu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+  after_previous();
   act_forward<Relu>(out, pre, bias, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 act_forward_swiglu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+  after_previous();
   act_forward<Swiglu>(out, pre, bias, rows, ff);
 }
 
@@ -488,18 +504,21 @@ DEVICE void act_backward(
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_gelu(
     bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+  after_previous();
   act_backward<Gelu>(dPre, dOut, pre, partial, rows, ff, parts);
 }
 
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_relu(
     bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+  after_previous();
   act_backward<Relu>(dPre, dOut, pre, partial, rows, ff, parts);
 }
 
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_swiglu(
     bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+  after_previous();
   act_backward<Swiglu>(dPre, dOut, pre, partial, rows, ff, parts);
 }
 
@@ -531,6 +550,7 @@ DEVICE void embedding_forward_of(
 // <<<ceil(rows / 8), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256) embedding_forward(
     bf16* out, const int* tokens, const float* tok, const float* pos, int rows, int d, int seq) {
+  after_previous();
   if (fits<4>(d, out) && fits<4>(d, tok, pos)) embedding_forward_of<4>(out, tokens, tok, pos, rows, d, seq);
   else embedding_forward_of<1>(out, tokens, tok, pos, rows, d, seq);
 }
@@ -572,6 +592,7 @@ DEVICE void embedding_backward_tokens_of(
 // twice. Up to 32 rows are added in order; more go by sixteen warps, each in order, and then over the warps.
 extern "C" __global__ void __launch_bounds__(512) embedding_backward_tokens(
     float* dTok, const bf16* dOut, const int* uniqueToken, const int* start, const int* order, int unique, int d) {
+  after_previous();
   if (fits<4>(d, dOut) && fits<4>(d, dTok)) {
     embedding_backward_tokens_of<4>(dTok, dOut, uniqueToken, start, order, unique, d);
   } else {
@@ -595,6 +616,7 @@ DEVICE void embedding_backward_positions_of(float* dPos, const bf16* dOut, int b
 // <<<(ceil(seq / 8), min(ceil(d / 128), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 embedding_backward_positions(float* dPos, const bf16* dOut, int batch, int seq, int d) {
+  after_previous();
   if (fits<4>(d, dOut) && fits<4>(d, dPos)) embedding_backward_positions_of<4>(dPos, dOut, batch, seq, d);
   else embedding_backward_positions_of<1>(dPos, dOut, batch, seq, d);
 }
@@ -612,6 +634,7 @@ DEVICE void gather_rows_of(bf16* out, const bf16* in, const int* rowOf, int rows
 // <<<ceil(rows / 8), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
 gather_rows_bf16(bf16* out, const bf16* in, const int* rowOf, int rows, int d) {
+  after_previous();
   if (fits<8>(d, out, in)) gather_rows_of<8>(out, in, rowOf, rows, d);
   else gather_rows_of<1>(out, in, rowOf, rows, d);
 }
@@ -655,6 +678,7 @@ DEVICE void add_segments(
 // <<<ceil(targets / 8), 256>>>; any grid; start has targets + 1 entries; target has no row twice
 extern "C" __global__ void __launch_bounds__(256) scatter_add_rows_bf16(
     bf16* out, const bf16* in, const int* order, const int* start, const int* target, int targets, int d) {
+  after_previous();
   add_segments(out, in, [](int) { return 1.f; }, nullptr, order, start, target, targets, d);
 }
 
@@ -662,6 +686,7 @@ extern "C" __global__ void __launch_bounds__(256) scatter_add_rows_bf16(
 extern "C" __global__ void __launch_bounds__(256) combine_forward(
     bf16* x, const bf16* y, const float* multiplier, const float* omega, const int* order, const int* start,
     const int* target, int targets, int d) {
+  after_previous();
   add_segments(x, y, [=](int row) { return multiplier[row]; }, omega, order, start, target, targets, d);
 }
 
@@ -816,6 +841,7 @@ DEVICE void layer_norm_forward_any(
 extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 5) layer_norm_forward(
     bf16* out, float* mean, float* rstd, const bf16* x, const float* gain, const float* bias, int rows, int d,
     float epsilon) {
+  after_previous();
   bool wide = fits<8>(d, out, x) && fits<8>(d, gain, bias);
   if (wide && d <= TEAM_WIDTH) layer_norm_forward_team<2>(out, mean, rstd, x, gain, bias, rows, d, epsilon);
   else if (wide && d <= 2 * TEAM_WIDTH) layer_norm_forward_team<4>(out, mean, rstd, x, gain, bias, rows, d, epsilon);
@@ -909,6 +935,7 @@ DEVICE void layer_norm_backward_any(
 extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 3) layer_norm_backward(
     bf16* dX, float* partial, const bf16* dOut, const bf16* x, const float* mean, const float* rstd,
     const float* gain, int rows, int d, int parts) {
+  after_previous();
   __shared__ __align__(16) float columns[TEAM_WIDTH / 2];
   bool wide = fits<8>(d, dX, dOut, x) && fits<8>(d, gain, partial);
   Share share = share_of(rows, blockIdx.x, parts);
@@ -996,6 +1023,7 @@ DEVICE void combine_backward_any(
 extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 4) combine_backward(
     bf16* dY, float* s, float* partial, const bf16* dX, const bf16* y, const int* tokenOfRow,
     const float* multiplier, const float* omega, int rows, int d, int parts) {
+  after_previous();
   __shared__ __align__(16) float columns[TEAM_WIDTH / 2];
   bool wide = fits<8>(d, dY, dX, y) && fits<8>(d, partial, omega);
   Share share = share_of(rows, blockIdx.x, parts);
@@ -1085,6 +1113,7 @@ DEVICE void cross_entropy_row(
 // 48 KiB; the kernel itself has 256 bytes), so that the logits are read once; else 0, and they are read twice.
 extern "C" __global__ void __launch_bounds__(ENTROPY_BLOCK) cross_entropy(
     float* losses, bf16* dLogits, const bf16* logits, const int* targets, int rows, int vocab, float scale) {
+  after_previous();
   extern __shared__ uint4 keptLogits[];
   bf16* shared = (bf16*)keptLogits;
   if (fits<8>(vocab, dLogits, logits)) {
@@ -1120,14 +1149,15 @@ DEVICE void sum_squares(double* partial, const X* x, i64 n) {
 
 // <<<parts, 256>>>. Good: parts = min(ceil(n / 16384), 1056).
 extern "C" __global__ void __launch_bounds__(256)
-sum_squares_f32(double* partial, const float* x, i64 n, int parts) { sum_squares(partial, x, n); }
+sum_squares_f32(double* partial, const float* x, i64 n, int parts) { after_previous(); sum_squares(partial, x, n); }
 
 // <<<parts, 256>>>. Good: parts = min(ceil(n / 16384), 1056).
 extern "C" __global__ void __launch_bounds__(256)
-sum_squares_bf16(double* partial, const bf16* x, i64 n, int parts) { sum_squares(partial, x, n); }
+sum_squares_bf16(double* partial, const bf16* x, i64 n, int parts) { after_previous(); sum_squares(partial, x, n); }
 
 // <<<1, 256>>>
 extern "C" __global__ void __launch_bounds__(256) sum_squares_end(float* out, const double* partial, int parts) {
+  after_previous();
   __shared__ double scratch[WARP];
   double sum = 0;
   for (int p = threadIdx.x; p < parts; p += blockDim.x) sum += partial[p];
@@ -1167,6 +1197,7 @@ DEVICE void adamw_of(float* param, float* m, float* v, const float* grad, bf16* 
 extern "C" __global__ void __launch_bounds__(256) adamw(
     float* param, float* m, float* v, const float* grad, bf16* shadow, i64 n, float gradientScale, float beta1,
     float beta2, float decay, float stepSize, float inverseRootCorrection2, float epsilon) {
+  after_previous();
   AdamW step = {gradientScale, beta1, beta2, decay, stepSize, inverseRootCorrection2, epsilon};
   i64 wide = fits<4>(0, param, m, v, grad) && fits<4>(0, shadow) ? n - n % 4 : 0;
   adamw_of<4>(param, m, v, grad, shadow, 0, wide, step);
@@ -1197,6 +1228,7 @@ DEVICE void split3(bf16* out, const float* in, int rows, int columns) {
 
 // <<<(ceil(columns / 128), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256) split3_f32(bf16* out, const float* in, int rows, int columns) {
+  after_previous();
   if (fits<4>(columns, out) && fits<4>(columns, in)) split3<4>(out, in, rows, columns);
   else split3<1>(out, in, rows, columns);
 }
@@ -1230,6 +1262,7 @@ DEVICE void add_thirds_of(float* out, const float* in, const float* bias, int ro
 // <<<(ceil(columns / 128), min(ceil(rows / 32), 65535)), 256>>>; any grid; bias may be null
 extern "C" __global__ void __launch_bounds__(256)
 add_thirds(float* out, const float* in, const float* bias, int rows, int columns) {
+  after_previous();
   if (fits<4>(columns, out, in, bias)) add_thirds_of<4>(out, in, bias, rows, columns);
   else add_thirds_of<1>(out, in, bias, rows, columns);
 }
@@ -1241,6 +1274,7 @@ add_thirds(float* out, const float* in, const float* bias, int rows, int columns
 // <<<ceil(rows * parts * heads * padded / 256), 256>>>
 extern "C" __global__ void __launch_bounds__(256) pad_heads(
     bf16* wide, const bf16* narrow, i64 rows, int parts, int heads, int size, int padded, float first) {
+  after_previous();
   i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows * parts * heads * padded) return;
   int channel = (int)(i % padded);
@@ -1253,6 +1287,7 @@ extern "C" __global__ void __launch_bounds__(256) pad_heads(
 // <<<ceil(rows * parts * heads * size / 256), 256>>>
 extern "C" __global__ void __launch_bounds__(256) cut_heads(
     bf16* narrow, const bf16* wide, i64 rows, int parts, int heads, int size, int padded, float first) {
+  after_previous();
   i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows * parts * heads * size) return;
   i64 head = i / size;

@@ -17,6 +17,15 @@ typedef u16 bf16;
 #define FULL 0xffffffffu
 #define DEVICE static __device__ __forceinline__
 
+// Since Hopper a kernel's blocks are placed while those of the kernel before it in the stream end, which hides what a
+// launch takes. So every kernel begins with this: what others write it may read behind it, what others read, write.
+DEVICE void after_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 DEVICE float to_float(bf16 x) { return __uint_as_float((u32)x << 16); }
 DEVICE float to_float(float x) { return x; }
 

@@ -584,12 +584,14 @@ DEVICE void grouped(const FewProducts& few, const GroupedProduct* many, int coun
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
+  if (many) after_previous();
   for (int i = threadIdx.x; i < count; i += BLOCK) first[i + 1] = pairs_of(products[i]);
   __syncthreads();
   if (threadIdx.x == 0) {
     first[0] = 0;
     for (int i = 0; i < count; i++) first[i + 1] += first[i];
   }
+  after_previous();
   __syncthreads();
   cluster_sync();
   if (threadIdx.x < GROUP) {

@@ -182,6 +182,7 @@ extern "C" __global__ void __launch_bounds__(256)
     route(int* expert_T, float* multiplier_T, float* scale_T, float* p_TE, unsigned char* kept_TE, float* used_TE,
           float* jitter_TE, u64* bad, const float* logits_TE, int tokens, int experts, int kind, int maskRule,
           int scaleRule, double epsilon, int training, u64 seed, u32 step, u32 layer, u64 firstToken) {
+  after_previous();
   Draws draws = {seed, step, layer, firstToken};
   int lanes = lanes_of(experts);
   int lane = threadIdx.x % lanes;
@@ -296,6 +297,7 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void __launch_bounds__(256)
     forced(int* expert_T, float* multiplier_T, float* scale_T, float* p_TE, unsigned char* kept_TE, float* used_TE,
            float* jitter_TE, const float* logits_TE, int tokens, int experts) {
+  after_previous();
   u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= (u64)tokens * experts) return;
   p_TE[i] = 1.0f / experts;
@@ -356,6 +358,7 @@ DEVICE int count_warp(int* count_E, int expert) {
 // <<<ceil(tiles / 4), 128, 16 * E>>>
 extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
     count_tiles(int* tileCount, const int* expert_T, int tokens, int experts, int tokensPerTile, int tiles) {
+  after_previous();
   extern __shared__ int counters[];
   int lane = threadIdx.x % WARP;
   int tile = blockIdx.x * TILE_WARPS + threadIdx.x / WARP;
@@ -374,6 +377,7 @@ extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
 // <<<E, 256, 0>>> Turns an expert's counts into how many tokens came to it in the tiles before.
 extern "C" __global__ void __launch_bounds__(256)
     scan_tiles(int* tileCount, int* routed_E, int experts, int tiles) {
+  after_previous();
   __shared__ int scratch[WARP];
   int expert = blockIdx.x;
   int routed = 0;
@@ -397,6 +401,7 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
     place(int* tokenOfRow_R, int* rowOfToken_T, int* offset_E1, const int* tileCount, const int* routed_E,
           const int* expert_T, int tokens, int experts, int tokensPerTile, int tiles, int capacity, int shuffled) {
+  after_previous();
   extern __shared__ int counters[];
   __shared__ int scratch[WARP];
   int* offset_E = counters + TILE_WARPS * experts;
@@ -453,6 +458,7 @@ extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
 extern "C" __global__ void __launch_bounds__(1024)
     keep_by_priority(int* tokenOfRow_R, int* rowOfToken_T, const int* sorted_T, const int* routed_E,
                      const int* offset_E1, int capacity, u64 seed, u32 step, u32 layer, u64 firstToken) {
+  after_previous();
   __shared__ int histogram[DIGITS];
   __shared__ int scratch[WARP];
   __shared__ int chosenDigit, chosenBefore, chosenCount;
@@ -557,6 +563,7 @@ DEVICE double log_sum_exp(const float* logits_E, int experts, int lane, int lane
 extern "C" __global__ void __launch_bounds__(STATS_WARPS * WARP)
     stats_parts(double* part, const float* p_TE, const float* used_TE, const unsigned char* kept_TE, int tokens,
                 int experts) {
+  after_previous();
   extern __shared__ double sums[];
   __shared__ double scratch[WARP];
   int lanes = lanes_of(experts);
@@ -626,6 +633,7 @@ extern "C" __global__ void __launch_bounds__(STATS_WARPS * WARP)
 extern "C" __global__ void __launch_bounds__(256)
     stats_total(double* sumP_E, double* sumZ, int* alive, float* badLogit, const double* part, int parts, int experts,
                 const u64* bad, const float* logits_TE) {
+  after_previous();
   int lane = threadIdx.x % WARP;
   int column = blockIdx.x * (256 / WARP) + threadIdx.x / WARP;
   if (blockIdx.x == 0 && threadIdx.x == 0) *badLogit = *bad == ~0ull ? 0 : logits_TE[*bad];
@@ -721,6 +729,7 @@ DEVICE void add_row(bf16* x, const bf16* mid, const bf16* y, float m, const floa
 // <<<ceil(maxRows / 8), 256, 0>>> maxRows is what the launch is for (T, say), *rows what there is.
 extern "C" __global__ void __launch_bounds__(ROW_WARPS * WARP)
     gather(bf16* sent_RD, const bf16* h_TD, const int* tokenOfRow_R, const int* rows, int maxRows, int d) {
+  after_previous();
   int row = row_of_warp();
   if (row >= min(maxRows, *rows)) return;
   copy_row(sent_RD + (u64)row * d, h_TD + (u64)tokenOfRow_R[row] * d, d);
@@ -730,6 +739,7 @@ extern "C" __global__ void __launch_bounds__(ROW_WARPS * WARP)
 extern "C" __global__ void __launch_bounds__(ROW_WARPS * WARP)
     combine_layer(bf16* x_TD, const bf16* mid_TD, const bf16* const* y_E, const int* offset_E1, const int* rowOfToken_T,
             const int* expert_T, const float* multiplier_T, const float* omega, int tokens, int d) {
+  after_previous();
   int token = row_of_warp();
   if (token >= tokens) return;
   int row = rowOfToken_T[token];
@@ -747,6 +757,7 @@ extern "C" __global__ void __launch_bounds__(ROW_WARPS * WARP)
 extern "C" __global__ void __launch_bounds__(ROW_WARPS * WARP)
     dispatch_backward(bf16* dH_TD, const bf16* const* dIn_E, const int* offset_E1, const int* rowOfToken_T,
                       const int* expert_T, int tokens, int d) {
+  after_previous();
   int token = row_of_warp();
   if (token >= tokens) return;
   int row = rowOfToken_T[token];
@@ -885,6 +896,7 @@ extern "C" __global__ void __launch_bounds__(512)
     combine_layer_backward(bf16* dY_RD, float* s_T, float* partial, const bf16* dX_TD, const bf16* const* y_E,
                      const int* offset_E1, const int* tokenOfRow_R, const int* rowOfToken_T, const int* expert_T,
                      const float* multiplier_T, const float* omega, int tokens, int experts, int d, int parts) {
+  after_previous();
   __shared__ Staged staged;
   for (int token = blockIdx.x * blockDim.x + threadIdx.x; token < tokens; token += gridDim.x * blockDim.x) {
     if (rowOfToken_T[token] < 0) s_T[token] = 0;
@@ -919,6 +931,7 @@ extern "C" __global__ void __launch_bounds__(256)
     logits_gradient(float* dLogits_TE, const float* p_TE, const float* used_TE, const float* jitter_TE,
                     const int* expert_T, const float* s_T, const double* load_E, int tokens, int experts, double kappa,
                     double balanceFactor, double zFactor) {
+  after_previous();
   int lanes = lanes_of(experts);
   int lane = threadIdx.x % lanes;
   int stride = lanes * QUAD;
@@ -978,6 +991,7 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void __launch_bounds__(256)
     input_jitter(bf16* out_TD, bf16* factor_TD, const bf16* h_TD, int tokens, int d, double epsilon, u64 seed,
                  u32 step, u32 layer, u64 firstToken) {
+  after_previous();
   Draws draws = {seed, step, layer, firstToken};
   int pieces = (d + VECTOR - 1) / VECTOR;
   u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;

@@ -40,6 +40,13 @@ public final class Driver {
   /** Bytes that {@link #encodeTensorMap} needs for itself. */
   public static final int TENSOR_SCRATCH_BYTES = 5 * Long.BYTES;
 
+  private static final int LAUNCH_CONFIG_BYTES = 56;
+  private static final int LAUNCH_ATTRIBUTE_BYTES = 72;
+
+  /** Bytes that {@link #launch} needs for itself. */
+  public static final int LAUNCH_SCRATCH_BYTES = LAUNCH_CONFIG_BYTES + LAUNCH_ATTRIBUTE_BYTES;
+
+  private static final int PROGRAMMATIC_STREAM_SERIALIZATION = 6;
   private static final int TENSOR_BF16 = 9;
   private static final int SWIZZLE_128_BYTES = 3;
   private static final int PROMOTE_256_BYTES = 3;
@@ -146,9 +153,7 @@ public final class Driver {
     moduleGetFunction = library.function("cuModuleGetFunction", LONG, LONG, LONG);
     moduleUnload = library.function("cuModuleUnload", LONG);
     funcSetAttribute = library.function("cuFuncSetAttribute", LONG, INT, INT);
-    launchKernel =
-        library.function(
-            "cuLaunchKernel", LONG, INT, INT, INT, INT, INT, INT, INT, LONG, LONG, LONG);
+    launchKernel = library.function("cuLaunchKernelEx", LONG, LONG, LONG, LONG);
     memAlloc = library.function("cuMemAlloc_v2", LONG, LONG);
     memFree = library.function("cuMemFree_v2", LONG);
     tensorMapEncodeTiled =
@@ -517,8 +522,12 @@ public final class Driver {
   /**
    * Queues a kernel.
    *
-   * @param sharedBytes dynamic shared memory of a block
-   * @param parameters address of an array of the arguments' addresses
+   * @param name what a failure calls it
+   * @param block threads of a block
+   * @param parameters address of the addresses of its arguments
+   * @param early whether its blocks may be placed before the kernel that it comes after in the
+   *     stream has ended: it has to wait for that itself, {@code griddepcontrol.wait}
+   * @param scratch {@link #LAUNCH_SCRATCH_BYTES}, for this call
    */
   public void launch(
       String name,
@@ -528,12 +537,23 @@ public final class Driver {
       int block,
       int sharedBytes,
       long stream,
-      long parameters) {
+      long parameters,
+      boolean early,
+      MemorySegment scratch) {
+    // CUlaunchConfig, and one CUlaunchAttribute behind it.
+    scratch.set(ValueLayout.JAVA_INT, 0, gridX);
+    scratch.set(ValueLayout.JAVA_INT, 4, gridY);
+    scratch.set(ValueLayout.JAVA_INT, 8, 1);
+    scratch.set(ValueLayout.JAVA_INT, 12, block);
+    scratch.set(ValueLayout.JAVA_INT, 16, 1);
+    scratch.set(ValueLayout.JAVA_INT, 20, 1);
+    scratch.set(ValueLayout.JAVA_INT, 24, sharedBytes);
+    scratch.set(ValueLayout.JAVA_LONG, 32, stream);
+    scratch.set(ValueLayout.JAVA_LONG, 40, scratch.address() + LAUNCH_CONFIG_BYTES);
+    scratch.set(ValueLayout.JAVA_INT, 48, early ? 1 : 0);
+    scratch.set(ValueLayout.JAVA_INT, LAUNCH_CONFIG_BYTES, PROGRAMMATIC_STREAM_SERIALIZATION);
+    scratch.set(ValueLayout.JAVA_INT, LAUNCH_CONFIG_BYTES + 8, 1);
     calls.run(
-        name,
-        () ->
-            (int)
-                launchKernel.invokeExact(
-                    function, gridX, gridY, 1, block, 1, 1, sharedBytes, stream, parameters, 0L));
+        name, () -> (int) launchKernel.invokeExact(scratch.address(), function, parameters, 0L));
   }
 }
