@@ -60,6 +60,39 @@ class ComputeThreadsTest {
     assertEquals(THREADS, threads().size());
   }
 
+  @Test
+  void shouldNotSleepWhereAGpuWaits() throws Exception {
+    ActorSystem<Void> eager =
+        ActorSystem.create(
+            Behaviors.empty(),
+            "eager",
+            ConfigFactory.parseString("troupe.compute-dispatcher.eager = 1 h")
+                .withFallback(ComputeThreads.configure(1, ConfigFactory.load())));
+    Executor threads =
+        eager.dispatchers().lookup(DispatcherSelector.fromConfig("troupe.compute-dispatcher"));
+    AtomicReference<Thread> thread = new AtomicReference<>();
+    CountDownLatch first = new CountDownLatch(1);
+    threads.execute(
+        () -> {
+          thread.set(Thread.currentThread());
+          first.countDown();
+        });
+    assertTrue(first.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+    for (int i = 0; i < 20; i++) {
+      TimeUnit.MILLISECONDS.sleep(1);
+      assertEquals(Thread.State.RUNNABLE, thread.get().getState());
+    }
+    CountDownLatch second = new CountDownLatch(1);
+    threads.execute(second::countDown);
+    assertTrue(second.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+    eager.terminate();
+    eager
+        .getWhenTerminated()
+        .toCompletableFuture()
+        .get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+    Eventually.await("it ends", () -> !thread.get().isAlive());
+  }
+
   private static void awaitUninterrupted(CountDownLatch latch) {
     try {
       latch.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
