@@ -189,7 +189,7 @@ final class SimulateCommandTest {
         "simulate.factors=[-1] | simulate.factors: -1.0 (expected: >= 0",
         "simulate.routers=[swich] | simulate.routers: \"swich\" (expected: one of switch",
         "simulate.routers=[dense] | a gate refuses: capacity_factor: 1.0 (expected: 0",
-        "simulate.steps=0 | simulate.steps: 0 (expected: >= 1 without simulate.trace)",
+        "simulate.steps=-1 | simulate.steps: -1 (expected: >= 0",
         "simulate.correlation=2 | simulate.correlation: 2.0 (expected: from 0 to 1)",
         "simulate.cluster.lanes=0 | simulate.cluster.lanes: 0 (expected: >= 1)",
         "simulate.cluster.node=2 | simulate.cluster.node: unknown key (nearest known: simulate.cluster.nodes)",

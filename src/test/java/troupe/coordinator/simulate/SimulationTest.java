@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
@@ -66,6 +67,22 @@ class SimulationTest {
     assertEquals(one, SimulationJson.of(Simulations.run(3, config)));
     assertEquals(one, SimulationJson.of(Simulations.run(8, config)));
     assertNotEquals(one, SimulationJson.of(Simulations.run(1, Simulations.config("seed=1"))));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0, 65536, 8, 8",
+    "0, 131072, 64, 8",
+    "0, 500000, 1024, 2",
+    "0, 1000000, 1024, 1",
+    "0, 131072, 65536, 1",
+    "5, 1000000, 1024, 5"
+  })
+  void shouldDrawFewerOfLargeStepsUnlessAsked(int asked, int tokens, int experts, int drawn) {
+    RunConfig config =
+        Simulations.config(
+            "simulate.steps=" + asked, "simulate.tokens=" + tokens, "experts.count=" + experts);
+    assertEquals(drawn, DrawnTokens.steps(config));
   }
 
   @ParameterizedTest

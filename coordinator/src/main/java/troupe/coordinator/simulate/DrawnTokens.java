@@ -25,6 +25,13 @@ final class DrawnTokens implements Tokens {
   private static final int MOST_LOGITS = 1 << 23;
 
   private static final int MOST_TOKENS = 1 << 14;
+
+  /** Enough to see drift and spread. */
+  private static final int STEPS_UNASKED = 8;
+
+  /** Some ten seconds of two cores: whoever wants more of them says so. */
+  private static final long LOGITS_UNASKED = 1L << 30;
+
   private static final int SHARES = 0x12;
   private static final int IDS = 0x13;
 
@@ -59,13 +66,20 @@ final class DrawnTokens implements Tokens {
     }
     Popularity popularity =
         new Popularity(config.seed(), experts, simulate.zipf(), simulate.drift());
-    this.logWeight_SE = new double[simulate.steps()][];
+    this.logWeight_SE = new double[steps(config)][];
     for (int step = 0; step < logWeight_SE.length; step++) {
       popularity.advance(step);
       boolean same = step > 0 && simulate.drift() == 0;
       logWeight_SE[step] = same ? logWeight_SE[0] : popularity.logWeight_E();
     }
     this.scratch = ThreadLocal.withInitial(() -> new Scratch(config.seed(), experts));
+  }
+
+  /** Steps that are drawn. */
+  static int steps(RunConfig config) {
+    int asked = config.simulate().steps();
+    long logits = (long) config.simulate().tokens() * config.experts().count();
+    return asked > 0 ? asked : (int) Math.clamp(LOGITS_UNASKED / logits, 1, STEPS_UNASKED);
   }
 
   /** Tokens that are routed together. */
@@ -102,7 +116,7 @@ final class DrawnTokens implements Tokens {
 
   @Override
   public List<Long> steps() {
-    return LongStream.range(0, simulate.steps()).boxed().toList();
+    return LongStream.range(0, logWeight_SE.length).boxed().toList();
   }
 
   @Override

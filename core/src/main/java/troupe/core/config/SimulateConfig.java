@@ -6,7 +6,8 @@ import java.util.List;
  * What {@code troupe simulate} asks.
  *
  * @param tokens of a step over all ranks
- * @param steps steps; of a trace at most so many, 0 = all it has
+ * @param steps steps; of a trace at most so many. 0 = all that a trace has; of drawn tokens a few,
+ *     the fewer the larger a step is
  * @param ranks routers that share the tokens; 0 = one for each lane of each device
  * @param group tokens that are routed together, of which capacity is a share; 0 = the tokens of a
  *     rank, within bounds
@@ -39,8 +40,7 @@ public record SimulateConfig(
     Expect expect =
         new Expect("simulate")
             .that(tokens >= 1, "tokens", tokens, ">= 1")
-            .that(steps >= 0, "steps", steps, ">= 0; 0 = as many as the trace has")
-            .that(steps >= 1 || !trace.isBlank(), "steps", steps, ">= 1 without simulate.trace")
+            .that(steps >= 0, "steps", steps, ">= 0; 0 = all of a trace, a few of drawn tokens")
             .that(ranks >= 0, "ranks", ranks, ">= 0; 0 = one for each lane of each device")
             .that(group >= 0, "group", group, ">= 0; 0 = the tokens of a rank")
             .that(zipf >= 0, "zipf", zipf, ">= 0; 0 = all experts alike")
