@@ -526,6 +526,29 @@ class CudaDeviceTest {
   }
 
   @Test
+  void shouldFreeIndicesWhenALaunchFails() {
+    CudaDevice device = open();
+    Tensor rows = device.allocateActivations(2, 8);
+    Tensor sums = device.allocate(2, 8);
+    Tensor losses = device.allocate(2, 1);
+    int[] index = {1, 0};
+    List<Runnable> kernels =
+        List.of(
+            () -> device.kernels().embeddingForward(rows, index, sums, sums, 2),
+            () -> device.kernels().embeddingBackward(sums, sums, rows, index, 2),
+            () -> device.kernels().gatherRows(rows, rows, index),
+            () -> device.kernels().scatterAddRows(rows, rows, index),
+            () -> device.kernels().combineForward(rows, rows, index, new double[2], null),
+            () -> device.kernels().crossEntropy(losses, rows, rows, index, 1));
+    cuda.fail("cuLaunchKernelEx", 1);
+    for (Runnable kernel : kernels) {
+      List<String> before = cuda.open();
+      assertThrows(CudaException.class, kernel::run);
+      assertEquals(before, cuda.open());
+    }
+  }
+
+  @Test
   void shouldNotTakeAContextThatIsLostForMemoryThatIsUsedUp() {
     CudaDevice device = open();
     Tensor tensor = device.allocate(1, 1);

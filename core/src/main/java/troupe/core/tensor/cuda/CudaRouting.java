@@ -94,79 +94,78 @@ final class CudaRouting implements RoutingKernels {
     int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(tokens, 1024), 32) * 32);
     int tiles = Math.max(1, Math.ceilDiv(tokens, tile));
     boolean drawn = room.shuffled() && room.rows() < tokens;
-    long counts = device.memory().allocate(4L * tiles * experts);
-    long sorted = drawn ? device.memory().allocate(4L * Math.max(1, tokens)) : 0;
     long routed_E = routed.summary + routed.layout.routed();
-    launcher.launch(
-        "count_tiles",
-        Grid.line(Math.ceilDiv(tiles, 4), 128, 16 * experts),
-        counts,
-        routed.expert_T,
-        tokens,
-        experts,
-        tile,
-        tiles);
-    launcher.launch("scan_tiles", Grid.line(experts, 256), counts, routed_E, experts, tiles);
-    launcher.launch(
-        "place",
-        Grid.line(Math.ceilDiv(tiles, 4), 128, 20 * experts),
-        drawn ? sorted : routed.tokenOfRow_R,
-        routed.rowOfToken_T,
-        routed.offset_E1(),
-        counts,
-        routed_E,
-        routed.expert_T,
-        tokens,
-        experts,
-        tile,
-        tiles,
-        room.rows(),
-        drawn ? 1 : 0);
-    device.memory().free(counts);
-    if (drawn) {
+    try (Scratch counts = device.memory().scratch(4L * tiles * experts);
+        Scratch sorted = drawn ? device.memory().scratch(4L * Math.max(1, tokens)) : null) {
       launcher.launch(
-          "keep_by_priority",
-          Grid.line(experts, 1024),
-          routed.tokenOfRow_R,
+          "count_tiles",
+          Grid.line(Math.ceilDiv(tiles, 4), 128, 16 * experts),
+          counts,
+          routed.expert_T,
+          tokens,
+          experts,
+          tile,
+          tiles);
+      launcher.launch("scan_tiles", Grid.line(experts, 256), counts, routed_E, experts, tiles);
+      launcher.launch(
+          "place",
+          Grid.line(Math.ceilDiv(tiles, 4), 128, 20 * experts),
+          drawn ? sorted.address() : routed.tokenOfRow_R,
           routed.rowOfToken_T,
-          sorted,
-          routed_E,
           routed.offset_E1(),
+          counts,
+          routed_E,
+          routed.expert_T,
+          tokens,
+          experts,
+          tile,
+          tiles,
           room.rows(),
-          draws.seed(),
-          (int) draws.step(),
-          draws.layer(),
-          draws.firstToken());
-      device.memory().free(sorted);
+          drawn ? 1 : 0);
+      if (drawn) {
+        launcher.launch(
+            "keep_by_priority",
+            Grid.line(experts, 1024),
+            routed.tokenOfRow_R,
+            routed.rowOfToken_T,
+            sorted,
+            routed_E,
+            routed.offset_E1(),
+            room.rows(),
+            draws.seed(),
+            (int) draws.step(),
+            draws.layer(),
+            draws.firstToken());
+      }
     }
   }
 
   private void sum(CudaRouted routed) {
     int experts = routed.experts;
     int parts = Math.clamp(Math.ceilDiv(routed.tokens, 64), 1, 512);
-    long partial = device.memory().allocate(8L * parts * (experts + 2));
-    launcher.launch(
-        "stats_parts",
-        Grid.line(parts, 128, 32 * experts),
-        partial,
-        routed.p_TE,
-        routed.logitsUsed(),
-        routed.kept_TE,
-        routed.tokens,
-        experts);
-    launcher.launch(
-        "stats_total",
-        Grid.line(Math.ceilDiv(experts + 2, 8), 256),
-        routed.summary + SummaryLayout.SUM_P,
-        routed.summary + SummaryLayout.SUM_Z,
-        routed.summary + routed.layout.alive(),
-        routed.summary + routed.layout.badLogit(),
-        partial,
-        parts,
-        experts,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address());
-    device.memory().free(partial);
+    try (Scratch partial = device.memory().scratch(8L * parts * (experts + 2))) {
+      launcher.launch(
+          "stats_parts",
+          Grid.line(parts, 128, 32 * experts),
+          partial,
+          routed.p_TE,
+          routed.logitsUsed(),
+          routed.kept_TE,
+          routed.tokens,
+          experts);
+      launcher.launch(
+          "stats_total",
+          Grid.line(Math.ceilDiv(experts + 2, 8), 256),
+          routed.summary + SummaryLayout.SUM_P,
+          routed.summary + SummaryLayout.SUM_Z,
+          routed.summary + routed.layout.alive(),
+          routed.summary + routed.layout.badLogit(),
+          partial,
+          parts,
+          experts,
+          routed.summary + SummaryLayout.BAD,
+          CudaTensor.of(routed.logits_TE).address());
+    }
   }
 
   @Override
@@ -208,7 +207,7 @@ final class CudaRouting implements RoutingKernels {
   }
 
   /** The addresses of the rows of each expert, on the device. */
-  private long addresses(Tensor[] rows_E, int d) {
+  private Scratch addresses(Tensor[] rows_E, int d) {
     long[] addresses = new long[rows_E.length];
     for (int e = 0; e < addresses.length; e++) {
       if (rows_E[e].rows() > 0) {
@@ -224,21 +223,21 @@ final class CudaRouting implements RoutingKernels {
     CudaRouted from = (CudaRouted) routed;
     int d = x_TD.columns();
     if (from.tokens > 0) {
-      long y = addresses(y_E, d);
-      launcher.launch(
-          "combine_layer",
-          Grid.line(Math.ceilDiv(from.tokens, 8), 256),
-          CudaTensor.of(x_TD).addressToWrite(),
-          CudaTensor.of(mid_TD).address(),
-          y,
-          from.offset_E1(),
-          from.rowOfToken_T,
-          from.expert_T,
-          from.multiplier_T,
-          in(omega_1D),
-          from.tokens,
-          d);
-      device.memory().free(y);
+      try (Scratch y = addresses(y_E, d)) {
+        launcher.launch(
+            "combine_layer",
+            Grid.line(Math.ceilDiv(from.tokens, 8), 256),
+            CudaTensor.of(x_TD).addressToWrite(),
+            CudaTensor.of(mid_TD).address(),
+            y,
+            from.offset_E1(),
+            from.rowOfToken_T,
+            from.expert_T,
+            from.multiplier_T,
+            in(omega_1D),
+            from.tokens,
+            d);
+      }
     }
   }
 
@@ -257,8 +256,8 @@ final class CudaRouting implements RoutingKernels {
             Math.min(
                 Math.ceilDiv(from.tokens, 16),
                 device.gpu().multiprocessors() * Math.max(1, 704 / threads)));
-    long y = addresses(y_E, d);
-    try (Tensor partial = omega_1D == null ? null : device.allocate(parts, d)) {
+    try (Scratch y = addresses(y_E, d);
+        Tensor partial = omega_1D == null ? null : device.allocate(parts, d)) {
       launcher.launch(
           "combine_layer_backward",
           Grid.line(parts, threads),
@@ -281,7 +280,6 @@ final class CudaRouting implements RoutingKernels {
         RowSums.add(device, dOmega_1D, in(partial), parts, d, true);
       }
     }
-    device.memory().free(y);
   }
 
   @Override
@@ -291,23 +289,23 @@ final class CudaRouting implements RoutingKernels {
     if (from.tokens == 0) {
       return;
     }
-    long load = device.transfers().uploadDoubles(load_E);
-    launcher.launch(
-        "logits_gradient",
-        Grid.line(Math.ceilDiv((long) from.tokens * lanes(from.experts), 256), 256),
-        CudaTensor.of(dLogits_TE).addressToWrite(),
-        from.p_TE,
-        zFactor == 0 ? 0L : from.logitsUsed(),
-        from.jitter_TE,
-        from.expert_T,
-        from.s_T,
-        load,
-        from.tokens,
-        from.experts,
-        from.training ? from.gate.gradientFactor() : 1.0,
-        balanceFactor,
-        zFactor);
-    device.memory().free(load);
+    try (Scratch load = device.transfers().uploadDoubles(load_E)) {
+      launcher.launch(
+          "logits_gradient",
+          Grid.line(Math.ceilDiv((long) from.tokens * lanes(from.experts), 256), 256),
+          CudaTensor.of(dLogits_TE).addressToWrite(),
+          from.p_TE,
+          zFactor == 0 ? 0L : from.logitsUsed(),
+          from.jitter_TE,
+          from.expert_T,
+          from.s_T,
+          load,
+          from.tokens,
+          from.experts,
+          from.training ? from.gate.gradientFactor() : 1.0,
+          balanceFactor,
+          zFactor);
+    }
   }
 
   @Override
@@ -315,18 +313,18 @@ final class CudaRouting implements RoutingKernels {
     CudaRouted from = (CudaRouted) routed;
     int d = dH_TD.columns();
     if (from.tokens > 0) {
-      long dIn = addresses(dIn_E, d);
-      launcher.launch(
-          "dispatch_backward",
-          Grid.line(Math.ceilDiv(from.tokens, 8), 256),
-          CudaTensor.of(dH_TD).addressToWrite(),
-          dIn,
-          from.offset_E1(),
-          from.rowOfToken_T,
-          from.expert_T,
-          from.tokens,
-          d);
-      device.memory().free(dIn);
+      try (Scratch dIn = addresses(dIn_E, d)) {
+        launcher.launch(
+            "dispatch_backward",
+            Grid.line(Math.ceilDiv(from.tokens, 8), 256),
+            CudaTensor.of(dH_TD).addressToWrite(),
+            dIn,
+            from.offset_E1(),
+            from.rowOfToken_T,
+            from.expert_T,
+            from.tokens,
+            d);
+      }
     }
   }
 }

@@ -50,6 +50,11 @@ final class GpuMemory {
     return allocate(bytes, stream(), () -> "scratch");
   }
 
+  /** The same, to be closed once the work is asked for. */
+  Scratch scratch(long bytes) {
+    return new Scratch(this, allocate(bytes));
+  }
+
   /**
    * Memory for what comes next in one of this GPU's streams.
    *

@@ -13,18 +13,18 @@ interface IndexedRowKernels extends KernelPart {
       Tensor out_TD, int[] tokens_T, Tensor tok_VD, Tensor pos_SD, int seq) {
     bf16("out_TD", out_TD);
     if (tokens_T.length > 0) {
-      long tokens = device().transfers().upload(tokens_T);
-      launch(
-          "embedding_forward",
-          Grid.line(Math.ceilDiv(tokens_T.length, 8), 256),
-          out(out_TD),
-          tokens,
-          in(tok_VD),
-          in(pos_SD),
-          tokens_T.length,
-          out_TD.columns(),
-          seq);
-      device().memory().free(tokens);
+      try (Scratch tokens = device().transfers().upload(tokens_T)) {
+        launch(
+            "embedding_forward",
+            Grid.line(Math.ceilDiv(tokens_T.length, 8), 256),
+            out(out_TD),
+            tokens,
+            in(tok_VD),
+            in(pos_SD),
+            tokens_T.length,
+            out_TD.columns(),
+            seq);
+      }
     }
   }
 
@@ -72,16 +72,16 @@ interface IndexedRowKernels extends KernelPart {
     bf16("out_RD", out_RD);
     bf16("in_TD", in_TD);
     if (tokenOfRow_R.length > 0) {
-      long rowOf = device().transfers().upload(tokenOfRow_R);
-      launch(
-          "gather_rows_bf16",
-          Grid.line(Math.ceilDiv(tokenOfRow_R.length, 8), 256),
-          out(out_RD),
-          in(in_TD),
-          rowOf,
-          tokenOfRow_R.length,
-          in_TD.columns());
-      device().memory().free(rowOf);
+      try (Scratch rowOf = device().transfers().upload(tokenOfRow_R)) {
+        launch(
+            "gather_rows_bf16",
+            Grid.line(Math.ceilDiv(tokenOfRow_R.length, 8), 256),
+            out(out_RD),
+            in(in_TD),
+            rowOf,
+            tokenOfRow_R.length,
+            in_TD.columns());
+      }
     }
   }
 
@@ -111,8 +111,8 @@ interface IndexedRowKernels extends KernelPart {
     bf16("x_TD", x_TD);
     bf16("y_RD", y_RD);
     if (tokenOfRow_R.length > 0) {
-      long multiplier = device().transfers().uploadFloats(multiplier_R);
-      try (RowGroups groups = new RowGroups(device(), tokenOfRow_R, x_TD.rows())) {
+      try (Scratch multiplier = device().transfers().uploadFloats(multiplier_R);
+          RowGroups groups = new RowGroups(device(), tokenOfRow_R, x_TD.rows())) {
         launch(
             "combine_forward",
             Grid.line(Math.ceilDiv(groups.count(), 8), 256),
@@ -126,7 +126,6 @@ interface IndexedRowKernels extends KernelPart {
             groups.count(),
             x_TD.columns());
       }
-      device().memory().free(multiplier);
     }
   }
 
@@ -148,9 +147,9 @@ interface IndexedRowKernels extends KernelPart {
       return;
     }
     int parts = Math.min(Math.ceilDiv(rows, 16), 528);
-    long tokenOfRow = device().transfers().upload(tokenOfRow_R);
-    long multiplier = device().transfers().uploadFloats(multiplier_R);
-    try (Tensor partial = omega_1D == null ? null : device().allocate(parts, d)) {
+    try (Scratch tokenOfRow = device().transfers().upload(tokenOfRow_R);
+        Scratch multiplier = device().transfers().uploadFloats(multiplier_R);
+        Tensor partial = omega_1D == null ? null : device().allocate(parts, d)) {
       launch(
           "combine_backward",
           Grid.line(parts, 256),
@@ -169,7 +168,5 @@ interface IndexedRowKernels extends KernelPart {
         RowSums.add(device(), dOmega_1D, in(partial), parts, d, true);
       }
     }
-    device().memory().free(tokenOfRow);
-    device().memory().free(multiplier);
   }
 }

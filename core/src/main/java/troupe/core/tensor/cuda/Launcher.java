@@ -68,8 +68,9 @@ final class Launcher implements AutoCloseable {
   /**
    * Queues a kernel.
    *
-   * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Integer}, {@link Float},
-   *     {@link Double}, memory of the host for structures, in the kernel's order
+   * @param arguments {@link Long} for addresses and 64-bit numbers, {@link Scratch}, {@link
+   *     Integer}, {@link Float}, {@link Double}, memory of the host for structures, in the kernel's
+   *     order
    */
   void launch(String kernel, Grid grid, Object... arguments) {
     gpu.queue(stream -> launchIn(stream, kernel, grid, arguments));
@@ -89,6 +90,7 @@ final class Launcher implements AutoCloseable {
       addresses.setAtIndex(ValueLayout.JAVA_LONG, i, value);
       switch (arguments[i]) {
         case Long x -> values.setAtIndex(ValueLayout.JAVA_LONG, i, x);
+        case Scratch x -> values.setAtIndex(ValueLayout.JAVA_LONG, i, x.address());
         case Integer x -> values.set(ValueLayout.JAVA_INT, 8L * i, x);
         case Float x -> values.set(ValueLayout.JAVA_FLOAT, 8L * i, x);
         case Double x -> values.set(ValueLayout.JAVA_DOUBLE, 8L * i, x);

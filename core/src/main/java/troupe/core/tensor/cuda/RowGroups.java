@@ -7,11 +7,10 @@ import java.util.stream.IntStream;
  * Indices grouped by value, each group in order, on the device: who adds to one row goes by turns.
  */
 final class RowGroups implements AutoCloseable {
-  private final CudaDevice device;
   private final int count;
-  private final long target;
-  private final long start;
-  private final long order;
+
+  /** The value of each group; where each begins in the indices, and their number; the indices. */
+  private final Scratch all;
 
   /**
    * Groups of indices.
@@ -20,25 +19,22 @@ final class RowGroups implements AutoCloseable {
    * @param bound more than any value
    */
   RowGroups(CudaDevice device, int[] values, int bound) {
-    this.device = device;
     int[] next = new int[bound + 1];
     for (int value : values) {
       next[value + 1]++;
     }
     int[] targets = IntStream.range(0, bound).filter(value -> next[value + 1] > 0).toArray();
-    int[] starts = new int[targets.length + 1];
-    for (int i = 0; i < targets.length; i++) {
-      starts[i + 1] = starts[i] + next[targets[i] + 1];
+    this.count = targets.length;
+    int sorted = 2 * count + 1;
+    int[] indices = Arrays.copyOf(targets, sorted + values.length);
+    for (int i = 0; i < count; i++) {
+      indices[count + i + 1] = indices[count + i] + next[targets[i] + 1];
     }
     Arrays.parallelPrefix(next, Integer::sum);
-    int[] sorted = new int[values.length];
     for (int i = 0; i < values.length; i++) {
-      sorted[next[values[i]]++] = i;
+      indices[sorted + next[values[i]]++] = i;
     }
-    this.count = targets.length;
-    this.target = device.transfers().upload(targets);
-    this.start = device.transfers().upload(starts);
-    this.order = device.transfers().upload(sorted);
+    this.all = device.transfers().upload(indices);
   }
 
   /** Number of groups. */
@@ -48,23 +44,21 @@ final class RowGroups implements AutoCloseable {
 
   /** Address of the value of each group. */
   long target() {
-    return target;
+    return all.address();
   }
 
   /** Address of where each group begins in {@link #order}, and of the number of indices. */
   long start() {
-    return start;
+    return target() + (long) count * Integer.BYTES;
   }
 
   /** Address of the indices, group by group. */
   long order() {
-    return order;
+    return start() + (count + 1L) * Integer.BYTES;
   }
 
   @Override
   public void close() {
-    device.memory().free(target);
-    device.memory().free(start);
-    device.memory().free(order);
+    all.close();
   }
 }

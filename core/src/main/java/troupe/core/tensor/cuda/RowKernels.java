@@ -160,17 +160,17 @@ interface RowKernels extends KernelPart {
     }
     int vocab = logits_TV.columns();
     int row = Math.ceilDiv(2 * vocab, 16) * 16;
-    long targets = device().transfers().upload(targets_T);
-    launch(
-        "cross_entropy",
-        Grid.line(targets_T.length, 512, row <= device().gpu().sharedBytes() - 1024 ? row : 0),
-        out(losses_T1),
-        out(dLogits_TV),
-        in(logits_TV),
-        targets,
-        targets_T.length,
-        vocab,
-        (float) scale);
-    device().memory().free(targets);
+    try (Scratch targets = device().transfers().upload(targets_T)) {
+      launch(
+          "cross_entropy",
+          Grid.line(targets_T.length, 512, row <= device().gpu().sharedBytes() - 1024 ? row : 0),
+          out(losses_T1),
+          out(dLogits_TV),
+          in(logits_TV),
+          targets,
+          targets_T.length,
+          vocab,
+          (float) scale);
+    }
   }
 }

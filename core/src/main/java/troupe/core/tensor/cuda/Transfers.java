@@ -116,18 +116,18 @@ final class Transfers implements AutoCloseable {
     return place;
   }
 
-  /** A copy of these on the device, until the stream comes to {@link GpuMemory#free}. */
-  long upload(int[] values) {
+  /** A copy of these on the device. */
+  Scratch upload(int[] values) {
     return upload(MemorySegment.ofArray(values));
   }
 
   /** The same for addresses. */
-  long upload(long[] values) {
+  Scratch upload(long[] values) {
     return upload(MemorySegment.ofArray(values));
   }
 
   /** The same, rounded to float32. */
-  long uploadFloats(double[] values) {
+  Scratch uploadFloats(double[] values) {
     float[] rounded = new float[values.length];
     for (int i = 0; i < values.length; i++) {
       rounded[i] = (float) values[i];
@@ -136,15 +136,20 @@ final class Transfers implements AutoCloseable {
   }
 
   /** The same, exact. */
-  long uploadDoubles(double[] values) {
+  Scratch uploadDoubles(double[] values) {
     return upload(MemorySegment.ofArray(values));
   }
 
-  private long upload(MemorySegment values) {
-    long address =
-        gpu.memory().allocate(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
-    toDevice(address, values);
-    return address;
+  private Scratch upload(MemorySegment values) {
+    Scratch copy =
+        gpu.memory().scratch(Math.max(ValueLayout.JAVA_LONG.byteSize(), values.byteSize()));
+    try {
+      toDevice(copy.address(), values);
+    } catch (RuntimeException e) {
+      copy.close();
+      throw e;
+    }
+    return copy;
   }
 
   /** Copies to memory that was allocated for the copy stream, and waits for that alone. */
