@@ -11,6 +11,8 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -83,6 +85,19 @@ class CudaDeviceTest {
         cuda.open().toString());
     device.close();
     assertEquals(List.of("cuMemAllocFromPoolAsync"), cuda.open(), "the tensor that is not closed");
+  }
+
+  @Test
+  void shouldMakeAContextThatIsOpenedAgainThatOfEveryThread() throws Exception {
+    try (ExecutorService other = Executors.newSingleThreadExecutor()) {
+      for (int time = 0; time < 2; time++) {
+        CudaDevice device = open();
+        int before = cuda.calls().size();
+        other.submit(() -> device.allocate(1, 1).close()).get();
+        assertEquals("cuCtxSetCurrent", callsSince(before).getFirst());
+        device.close();
+      }
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package troupe.core.tensor.cuda;
 
 import java.time.Duration;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
@@ -12,7 +13,12 @@ import troupe.core.tensor.cuda.driver.Waits;
 
 /** One GPU of this process: its context, the streams of its work, and waits for it. */
 final class Gpu implements AutoCloseable {
-  /** The context of the calling thread, as the driver has it. */
+  private static final AtomicLong OPENED = new AtomicLong();
+
+  /**
+   * Whose context the calling thread has: the {@link #number} of a GPU. A context may be where one
+   * was that is closed, and which the driver still has for the thread.
+   */
   private static final ThreadLocal<Long> CURRENT = ThreadLocal.withInitial(() -> 0L);
 
   private static final String HANGS =
@@ -23,6 +29,7 @@ final class Gpu implements AutoCloseable {
   private final Duration patience;
   private final Waits waits;
   private final Resources resources = new Resources();
+  private final long number = OPENED.incrementAndGet();
   private final int index;
   private final int handle;
   private final long context;
@@ -167,9 +174,9 @@ final class Gpu implements AutoCloseable {
 
   /** Makes this GPU that of the calling thread. */
   void enter() {
-    if (CURRENT.get() != context) {
+    if (CURRENT.get() != number) {
       driver.setCurrent(context);
-      CURRENT.set(context);
+      CURRENT.set(number);
     }
   }
 
