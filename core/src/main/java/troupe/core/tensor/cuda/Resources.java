@@ -7,16 +7,23 @@ import java.util.Deque;
  * What was acquired one after the other, to be given back the other way round. One that cannot be
  * given back keeps none of the others.
  */
-final class Resources implements AutoCloseable {
+public final class Resources implements AutoCloseable {
   private final Deque<Runnable> releases = new ArrayDeque<>();
 
+  /** Nothing yet. */
+  public Resources() {}
+
   /** Has something happen on closing, before all that was said so far. */
-  void onClose(Runnable release) {
+  public void onClose(Runnable release) {
     releases.push(release);
   }
 
-  /** Closes what was acquired so far, as a constructor does that cannot go on. */
-  void closeAfter(Throwable failure) {
+  /**
+   * Closes what was acquired so far, as a constructor does that cannot go on.
+   *
+   * @param failure gets what goes wrong then as well
+   */
+  public void closeAfter(Throwable failure) {
     try {
       close();
     } catch (RuntimeException e) {
@@ -24,6 +31,11 @@ final class Resources implements AutoCloseable {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * @throws RuntimeException the first that a release threw, once all have been tried
+   */
   @Override
   public void close() {
     RuntimeException first = null;

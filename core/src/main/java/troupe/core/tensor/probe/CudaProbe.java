@@ -1,7 +1,6 @@
 package troupe.core.tensor.probe;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -14,6 +13,7 @@ import troupe.core.UserException;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.cuda.CudaDevice;
 import troupe.core.tensor.cuda.CudaDevices;
+import troupe.core.tensor.cuda.Resources;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.CudaLibraries;
 import troupe.core.tensor.cuda.driver.Driver;
@@ -43,8 +43,12 @@ public final class CudaProbe implements AutoCloseable {
    * @throws CudaException if the driver finds no GPU that it can use
    */
   public CudaProbe(String folders) {
+    this(folders, new CudaLibraries(folders).driver());
+  }
+
+  CudaProbe(String folders, Driver driver) {
     this.folders = folders;
-    this.driver = new CudaLibraries(folders).driver();
+    this.driver = driver;
   }
 
   /**
@@ -156,16 +160,11 @@ public final class CudaProbe implements AutoCloseable {
     try (Lane lane = new Lane(index)) {
       long one = lane.allocate();
       long other = lane.allocate();
-      MemorySegment host = driver.allocateHost(COPY_BYTES);
-      try {
-        return new Rates(
-            2 * lane.rate(() -> driver.copy(other, one, COPY_BYTES, lane.stream)),
-            lane.rate(() -> driver.copyToDevice(one, host.address(), COPY_BYTES, lane.stream)),
-            lane.rate(() -> driver.copyToHost(host.address(), one, COPY_BYTES, lane.stream)));
-      } finally {
-        lane.await();
-        driver.freeHost(host);
-      }
+      long host = lane.allocateHost();
+      return new Rates(
+          2 * lane.rate(() -> driver.copy(other, one, COPY_BYTES, lane.stream)),
+          lane.rate(() -> driver.copyToDevice(one, host, COPY_BYTES, lane.stream)),
+          lane.rate(() -> driver.copyToHost(host, one, COPY_BYTES, lane.stream)));
     }
   }
 
@@ -235,16 +234,30 @@ public final class CudaProbe implements AutoCloseable {
     private final long begin;
     private final long end;
     private final Waits waits = new Waits(driver, CudaDevices.PATIENCE);
-    private final List<Long> blocks = new ArrayList<>();
+    private final Resources resources = new Resources();
 
     Lane(int index) {
       device = driver.device(index);
       context = context(index);
       enter();
-      stream = driver.createStream();
-      pool = driver.createPool(device);
-      begin = driver.createEvent(true);
-      end = driver.createEvent(true);
+      try {
+        stream = driver.createStream();
+        resources.onClose(() -> driver.destroyStream(stream));
+        pool = driver.createPool(device);
+        resources.onClose(() -> driver.destroyPool(pool));
+        begin = createEvent();
+        end = createEvent();
+        resources.onClose(waits::close);
+      } catch (RuntimeException e) {
+        resources.closeAfter(e);
+        throw e;
+      }
+    }
+
+    private long createEvent() {
+      long event = driver.createEvent(true);
+      resources.onClose(() -> driver.destroyEvent(event));
+      return event;
     }
 
     private void enter() {
@@ -267,8 +280,16 @@ public final class CudaProbe implements AutoCloseable {
     long allocate() {
       enter();
       long block = driver.allocate(COPY_BYTES, pool, stream);
-      blocks.add(block);
+      resources.onClose(() -> driver.free(block, stream));
       return block;
+    }
+
+    /** Address of as much pinned memory of the host. */
+    long allocateHost() {
+      enter();
+      MemorySegment host = driver.allocateHost(COPY_BYTES);
+      resources.onClose(() -> driver.freeHost(host));
+      return host.address();
     }
 
     /** The median rate of copies in this stream, in GB/s. */
@@ -287,16 +308,18 @@ public final class CudaProbe implements AutoCloseable {
       return COPY_BYTES / (millis[RUNS / 2] * 1e6);
     }
 
+    /** {@inheritDoc} Of a GPU that hangs nothing is freed: the driver would wait for it. */
     @Override
     public void close() {
-      enter();
-      blocks.forEach(block -> driver.free(block, stream));
-      await();
-      waits.close();
-      driver.destroyPool(pool);
-      driver.destroyEvent(begin);
-      driver.destroyEvent(end);
-      driver.destroyStream(stream);
+      try {
+        await();
+      } catch (CudaException e) {
+        if (!e.isLost()) {
+          resources.closeAfter(e);
+        }
+        throw e;
+      }
+      resources.close();
     }
   }
 }
