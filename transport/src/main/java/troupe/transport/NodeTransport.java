@@ -208,6 +208,7 @@ public final class NodeTransport implements Transport {
     if (peer == null || !peer.isConnected()) {
       return Offer.NOT_CONNECTED;
     }
+    prepare(payload);
     Offer offer = peer.queue().offer(batch);
     return switch (offer) {
       case ACCEPTED -> {
@@ -224,6 +225,15 @@ public final class NodeTransport implements Transport {
       case CLOSED -> closed ? offer : Offer.NOT_CONNECTED;
       case NOT_CONNECTED -> offer;
     };
+  }
+
+  private static void prepare(Payload payload) {
+    try {
+      payload.prepare();
+    } catch (RuntimeException e) {
+      // Whoever offers need not know: the rows may be those of a step that is over, sent again.
+      return;
+    }
   }
 
   @Override

@@ -44,7 +44,10 @@ final class PeerSender {
   private long lastConnectedNs;
 
   private Outbound batch;
+
+  /** Of the batch; null while they are on their way from a device. */
   private MemorySegment rows;
+
   private BatchId id;
   private long sentBytes;
 
@@ -85,7 +88,8 @@ final class PeerSender {
   }
 
   /**
-   * Sends at most {@code frameLimit} frames, none without a connection. Returns the work done.
+   * Sends at most {@code frameLimit} frames, none without a connection. Waits for no rows: a batch
+   * whose rows are on their way keeps its place. Returns the work done.
    *
    * @param epoch asked for each batch after it was taken from the queue: whoever began an epoch
    *     before offering it is heard
@@ -95,7 +99,7 @@ final class PeerSender {
       return 0;
     }
     int frames = 0;
-    while (frames < frameLimit && hasBatch(epoch)) {
+    while (frames < frameLimit && hasRows(epoch)) {
       long position = sendChunk();
       if (position < 0) {
         onRefusal(position);
@@ -188,28 +192,34 @@ final class PeerSender {
     sentBytes = 0;
   }
 
-  private boolean hasBatch(IntSupplier epoch) {
-    while (batch == null) {
-      batch = peer.queue().poll();
+  private boolean hasRows(IntSupplier epoch) {
+    while (rows == null) {
       if (batch == null) {
+        batch = peer.queue().poll();
+      }
+      if (batch == null || !begin(epoch.getAsInt())) {
         return false;
       }
-      begin(epoch.getAsInt());
     }
     return true;
   }
 
-  private void begin(int epoch) {
+  /** Begins the batch or gives it up; returns false if its rows are not here yet. */
+  private boolean begin(int epoch) {
     if (batch.header().epoch() < epoch) {
       giveUp(Undelivered.OLD_EPOCH);
-      return;
+      return true;
     }
-    restartBatch();
     try {
+      if (!batch.payload().isReady()) {
+        return false;
+      }
+      restartBatch();
       rows = batch.payload().bytes();
     } catch (RuntimeException e) {
       giveUpUnreadable(e);
     }
+    return true;
   }
 
   private long sendChunk() {
