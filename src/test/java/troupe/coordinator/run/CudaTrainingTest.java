@@ -80,6 +80,18 @@ final class CudaTrainingTest {
   }
 
   @Test
+  void shouldNotDependOnTheWaySegmentsOfTheTrunkTravel() throws Exception {
+    RunConfig inProcess = Runs.wide("device=\"cuda:0\"");
+    RunConfig byFrames = Runs.wide("device=\"cuda:0\"", "transport.mode=ipc");
+    assertEquals(train(inProcess), train(byFrames));
+  }
+
+  @Test
+  void shouldGiveTheSameBitsOnAllGpusThatSendEachOtherFrames() throws Exception {
+    assertEquals(train(tiny()), train(tiny("device=cuda", "transport.mode=ipc")));
+  }
+
+  @Test
   void shouldStayCloseToTheReference() throws Exception {
     List<Double> exact = train(Runs.tiny("device=reference")).losses();
     List<Double> found = train(tiny()).losses();

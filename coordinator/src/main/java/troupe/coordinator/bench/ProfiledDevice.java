@@ -13,6 +13,7 @@ import troupe.core.tensor.KernelProfiler;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Readback;
 import troupe.core.tensor.RoutingKernels;
+import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 
 /** A device that times its kernels. Times are of the calling thread, summed over threads. */
@@ -107,6 +108,16 @@ final class ProfiledDevice implements Device, KernelProfiler {
   @Override
   public RoutingKernels routing() {
     return device.routing();
+  }
+
+  @Override
+  public Staged receive(long bytes) {
+    return device.receive(bytes);
+  }
+
+  @Override
+  public Tensor copyIn(int rows, int columns, boolean activations, Staged from) {
+    return device.copyIn(rows, columns, activations, from);
   }
 
   @Override

@@ -1,13 +1,13 @@
 package troupe.coordinator.host;
 
 import akka.actor.typed.ActorRef;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.Staged;
 import troupe.expert.ExpertActor;
 import troupe.expert.network.TensorPayload;
 import troupe.router.RouterActor;
@@ -72,7 +72,10 @@ public final class NodeReceiver implements BatchReceiver {
 
   private Payload place(BatchHeader header) {
     if (!device.isHostMemory()) {
-      return new HostRows(Arena.ofAuto().allocate(header.payloadBytes(), Double.BYTES));
+      Owner<?> owner = owner(actors, header);
+      return owner == null
+          ? null
+          : new StagedRows(owner.device(), owner.device().receive(header.payloadBytes()));
     }
     return TensorPayload.given(
         isActivations(header)
@@ -87,21 +90,26 @@ public final class NodeReceiver implements BatchReceiver {
     };
   }
 
-  /** Rows that have come to the host and have yet to go to its device. */
-  private record HostRows(MemorySegment bytes) implements Payload {
+  /** Rows that come to the host, on their way to the device of whom they are for. */
+  private record StagedRows(Device device, Staged staged) implements Payload {
+    @Override
+    public MemorySegment bytes() {
+      return staged.bytes();
+    }
+
     @Override
     public void release() {
-      // The collector's.
+      staged.close();
     }
   }
 
   /** What has come, on the device. */
-  private TensorPayload rows(BatchHeader header, Payload payload) {
-    if (payload instanceof TensorPayload rows) {
-      return rows;
-    }
-    return TensorPayload.given(
-        device.receive(header.rows(), header.columns(), isActivations(header), payload.bytes()));
+  private static TensorPayload rows(BatchHeader header, Payload payload) {
+    return payload instanceof StagedRows rows
+        ? TensorPayload.arrived(
+            rows.device()
+                .copyIn(header.rows(), header.columns(), isActivations(header), rows.staged()))
+        : (TensorPayload) payload;
   }
 
   private boolean fits(BatchHeader header) {
@@ -141,15 +149,19 @@ public final class NodeReceiver implements BatchReceiver {
     return new ExpertId(header.layer(), header.expert());
   }
 
+  /** Whom a batch is for, or {@code null} if it is for nobody here. */
+  private static Owner<?> owner(Actors among, BatchHeader header) {
+    return switch (header.phase()) {
+      case FORWARD, BACKWARD, EVALUATE -> among.experts().get(expert(header));
+      case OUTPUT, INPUT_GRADIENT -> among.routers().get(header.rank());
+      case TRUNK_GRADIENT, TRUNK_PARAMETERS -> among.routers().get(header.expert());
+      case REPLICA, RESTORE, CHECKPOINT -> null;
+    };
+  }
+
   @Override
   public boolean isForAnotherDevice(BatchHeader header, Payload payload) {
-    Owner<?> owner =
-        switch (header.phase()) {
-          case FORWARD, BACKWARD, EVALUATE -> actors.experts().get(expert(header));
-          case OUTPUT, INPUT_GRADIENT -> actors.routers().get(header.rank());
-          case TRUNK_GRADIENT, TRUNK_PARAMETERS -> actors.routers().get(header.expert());
-          case REPLICA, RESTORE, CHECKPOINT -> null;
-        };
+    Owner<?> owner = owner(actors, header);
     return owner != null
         && payload instanceof TensorPayload rows
         && rows.tensor().device() != owner.device();
@@ -160,17 +172,15 @@ public final class NodeReceiver implements BatchReceiver {
     Actors now = actors;
     switch (header.phase()) {
       case FORWARD, BACKWARD, EVALUATE -> {
-        TensorPayload rows = rows(header, payload);
         Owner<ExpertActor.Command> expert = now.experts().get(expert(header));
         if (expert == null) {
-          rows.release();
+          payload.release();
         } else {
-          expert.actor().tell(new ExpertActor.Deliver(header, rows));
+          expert.actor().tell(new ExpertActor.Deliver(header, rows(header, payload)));
         }
       }
-      case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, rows(header, payload));
-      case TRUNK_GRADIENT, TRUNK_PARAMETERS ->
-          toRouter(now, header.expert(), header, rows(header, payload));
+      case OUTPUT, INPUT_GRADIENT -> toRouter(now, header.rank(), header, payload);
+      case TRUNK_GRADIENT, TRUNK_PARAMETERS -> toRouter(now, header.expert(), header, payload);
       case REPLICA, RESTORE, CHECKPOINT -> {
         if (shards == null) {
           payload.release();
@@ -181,12 +191,12 @@ public final class NodeReceiver implements BatchReceiver {
     }
   }
 
-  private static void toRouter(Actors now, int rank, BatchHeader header, TensorPayload rows) {
+  private static void toRouter(Actors now, int rank, BatchHeader header, Payload payload) {
     Owner<RouterActor.Command> router = now.routers().get(rank);
     if (router == null) {
-      rows.release();
+      payload.release();
     } else {
-      router.actor().tell(new RouterActor.Deliver(header, rows));
+      router.actor().tell(new RouterActor.Deliver(header, rows(header, payload)));
     }
   }
 }

@@ -1,7 +1,5 @@
 package troupe.core.tensor;
 
-import java.lang.foreign.MemorySegment;
-
 /**
  * Something that holds tensors and runs kernels on them. Devices are safe to use from several
  * threads at once; a tensor is not.
@@ -89,23 +87,41 @@ public interface Device extends AutoCloseable {
   }
 
   /**
-   * A tensor with elements that have come from elsewhere, ready for use by whoever is handed it.
+   * Begins to copy a tensor to memory of the host, for another process. Nobody waits: not the
+   * device's work, nor the caller.
    *
-   * @param activations whether it is of type {@link #activationType}, else of {@link #dtype}
+   * @param ready from {@link #fence}; {@code null} stands for now
+   * @param last whether the tensor is not needed any more: it may be closed once it is copied
+   * @throws UnsupportedOperationException where {@link #isHostMemory}
    */
-  default Tensor receive(int rows, int columns, boolean activations, MemorySegment from) {
-    Tensor tensor = activations ? allocateActivations(rows, columns) : allocate(rows, columns);
-    tensor.copyFrom(from);
-    return tensor;
+  default Staged copyOut(Tensor tensor, Fence ready, boolean last) {
+    throw inHostMemory();
   }
 
   /**
-   * Copies the elements that a tensor has at a point, on whatever thread.
+   * Memory of the host for elements that come from another process.
    *
-   * @param ready from {@link #fence}; {@code null} stands for now
+   * @throws UnsupportedOperationException where {@link #isHostMemory}
    */
-  default void send(Tensor tensor, Fence ready, MemorySegment to) {
-    tensor.copyTo(to);
+  default Staged receive(long bytes) {
+    throw inHostMemory();
+  }
+
+  /**
+   * A tensor with the elements that have come. What is asked of the device with it waits for them,
+   * not the caller.
+   *
+   * @param activations whether it is of type {@link #activationType}, else of {@link #dtype}
+   * @param from of this device's {@link #receive}; closed by this
+   * @throws UnsupportedOperationException where {@link #isHostMemory}
+   */
+  default Tensor copyIn(int rows, int columns, boolean activations, Staged from) {
+    throw inHostMemory();
+  }
+
+  private UnsupportedOperationException inHostMemory() {
+    return new UnsupportedOperationException(
+        name() + ": tensors are in memory of the host (expected: of a device)");
   }
 
   /**

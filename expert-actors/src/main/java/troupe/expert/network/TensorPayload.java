@@ -1,35 +1,43 @@
 package troupe.expert.network;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.Device;
+import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 import troupe.transport.Payload;
 
 /**
- * A tensor on its way between actors. Where the transport asks for its bytes, and they are in a
- * GPU's memory, they are copied to the host, once.
+ * A tensor on its way between actors. Where a transport wants its bytes, and they are in a GPU's
+ * memory, they are copied to the host, once and while the GPU goes on.
  */
 public final class TensorPayload implements Payload {
   private final Tensor tensor;
   private final boolean lent;
   private final Device.Fence ready;
-  private MemorySegment copied;
 
-  private TensorPayload(Tensor tensor, boolean lent) {
+  /** The copy on the host; null until somebody wants it. */
+  private Staged staged;
+
+  private TensorPayload(Tensor tensor, boolean lent, Device.Fence ready) {
     this.tensor = tensor;
     this.lent = lent;
-    this.ready = tensor.device().fence();
+    this.ready = ready;
   }
 
   /** Rows that the sender keeps; the receiver only reads them, until the step is committed. */
   public static TensorPayload lent(Tensor tensor) {
-    return new TensorPayload(tensor, true);
+    return new TensorPayload(tensor, true, tensor.device().fence());
   }
 
   /** Rows that become the receiver's. */
   public static TensorPayload given(Tensor tensor) {
-    return new TensorPayload(tensor, false);
+    return new TensorPayload(tensor, false, tensor.device().fence());
+  }
+
+  /** Rows that have come from elsewhere, to the device of the receiver, whose they are. */
+  public static TensorPayload arrived(Tensor tensor) {
+    // What has to wait for them does so by itself: no point in the work of the device is needed.
+    return new TensorPayload(tensor, false, null);
   }
 
   /** The rows. */
@@ -49,19 +57,26 @@ public final class TensorPayload implements Payload {
    * These rows on the receiver's device: themselves, or a copy from another device of the process.
    */
   public TensorPayload on(Device device) {
-    return tensor.device() == device ? this : given(device.fetch(tensor, ready, !lent));
+    return tensor.device() == device ? this : arrived(device.fetch(tensor, ready, !lent));
+  }
+
+  @Override
+  public synchronized void prepare() {
+    if (staged == null && !tensor.device().isHostMemory()) {
+      staged = tensor.device().copyOut(tensor, ready, !lent);
+    }
+  }
+
+  @Override
+  public synchronized boolean isReady() {
+    prepare();
+    return staged == null || staged.isDone();
   }
 
   @Override
   public synchronized MemorySegment bytes() {
-    if (tensor.device().isHostMemory()) {
-      return tensor.bytes();
-    }
-    if (copied == null) {
-      copied = Arena.ofAuto().allocate(byteSize(), Double.BYTES);
-      tensor.device().send(tensor, ready, copied);
-    }
-    return copied;
+    prepare();
+    return staged == null ? tensor.bytes() : staged.bytes();
   }
 
   @Override
@@ -70,7 +85,11 @@ public final class TensorPayload implements Payload {
   }
 
   @Override
-  public void release() {
+  public synchronized void release() {
+    if (staged != null) {
+      staged.close();
+      staged = null;
+    }
     if (!lent) {
       tensor.close();
     }

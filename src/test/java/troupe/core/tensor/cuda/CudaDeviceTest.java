@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.tensor.DeviceException;
 import troupe.core.tensor.Readback;
+import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.FakeCuda;
@@ -166,16 +167,19 @@ class CudaDeviceTest {
         tensor.copyFrom(host);
       }
     },
-    SEND {
+    COPY_OUT {
       @Override
       void on(CudaDevice device, Tensor tensor, MemorySegment host) {
-        device.send(tensor, device.fence(), host);
+        device.copyOut(tensor, device.fence(), false).bytes();
       }
     },
-    RECEIVE {
+    QUESTION {
       @Override
       void on(CudaDevice device, Tensor tensor, MemorySegment host) {
-        device.receive(tensor.rows(), tensor.columns(), false, host);
+        Staged staged = device.copyOut(tensor, device.fence(), false);
+        while (!staged.isDone()) {
+          Thread.onSpinWait();
+        }
       }
     },
     PROFILE {

@@ -14,8 +14,14 @@ final class Block {
   private long shadow;
   private boolean shadowCurrent;
 
-  /** The event at which the elements are here from another GPU, until something waits for it. */
+  /** The event at which the elements are here from elsewhere, until something waits for it. */
   private long arrival;
+
+  /**
+   * The event until which copies to other processes read it. They are made in one stream, so it is
+   * that of the last. Others than the owner's thread may begin one.
+   */
+  private volatile long read;
 
   /** Memory at an address, allocated for that many elements; counted as held until it is freed. */
   Block(GpuMemory memory, long address, long elements, DType type) {
@@ -31,11 +37,25 @@ final class Block {
     arrival = event;
   }
 
+  /** Says that a copy to another process reads it until an event. */
+  void readUntil(long event) {
+    read = event;
+  }
+
   /** The address, for work that is asked for next: it waits for what is on its way. */
   long address() {
     if (arrival != 0) {
       memory.await(arrival);
       arrival = 0;
+    }
+    return address;
+  }
+
+  /** The address, for a copy in another stream: that waits for what is on its way. */
+  long address(Gpu copier, long stream) {
+    if (arrival != 0) {
+      copier.enter();
+      copier.driver().waitFor(stream, arrival);
     }
     return address;
   }
@@ -100,6 +120,9 @@ final class Block {
       return;
     }
     letGo();
+    if (read != 0) {
+      memory.awaitToFree(read);
+    }
     memory.free(address);
     if (shadow != 0) {
       memory.free(shadow);

@@ -1,6 +1,5 @@
 package troupe.core.tensor.cuda;
 
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.IntFunction;
@@ -16,6 +15,7 @@ import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Readback;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
+import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.driver.BlasLt;
 import troupe.core.tensor.cuda.driver.CudaException;
@@ -38,6 +38,8 @@ public final class CudaDevice implements Device {
   private final Gpu gpu;
   private final Transfers transfers;
   private final PeerCopies peerCopies;
+  private final PinnedCopies outgoing;
+  private final PinnedCopies incoming;
   private final Readbacks readbacks;
   private final GpuTimeline timeline;
   private final Launcher launcher;
@@ -70,6 +72,10 @@ public final class CudaDevice implements Device {
       resources.onClose(transfers::close);
       this.peerCopies = new PeerCopies(gpu);
       resources.onClose(peerCopies::close);
+      this.outgoing = new PinnedCopies(gpu, gpu.toHostStream(), "rows for other processes");
+      resources.onClose(outgoing::close);
+      this.incoming = new PinnedCopies(gpu, gpu.fromHostStream(), "rows of other processes");
+      resources.onClose(incoming::close);
       this.readbacks = new Readbacks(gpu);
       resources.onClose(readbacks::close);
       this.timeline = new GpuTimeline(gpu);
@@ -158,22 +164,24 @@ public final class CudaDevice implements Device {
   }
 
   @Override
-  public Tensor receive(int rows, int columns, boolean activations, MemorySegment from) {
-    DType type = activations ? DType.BF16 : DType.F32;
-    MemorySegment elements = from.asSlice(0, (long) rows * columns * type.bytes());
-    Block block = block(rows, columns, type, gpu.copyStream());
-    CudaTensor tensor = new CudaTensor(this, block, rows, columns);
-    transfers.receive(tensor.address(), elements);
-    return tensor;
+  public Staged copyOut(Tensor tensor, Fence ready, boolean last) {
+    PeerCopies.Point point = ready instanceof PeerCopies.Point its ? its : peerCopies.point();
+    return new OutgoingCopy(gpu, outgoing, transfers, CudaTensor.of(tensor), point.event(), last);
   }
 
   @Override
-  public void send(Tensor tensor, Fence ready, MemorySegment to) {
-    CudaTensor from = CudaTensor.of(tensor);
-    transfers.send(
-        to.asSlice(0, from.size() * from.dtype().bytes()),
-        from.address(),
-        (ready instanceof PeerCopies.Point point ? point : peerCopies.point()).event());
+  public Staged receive(long bytes) {
+    return new IncomingCopy(incoming, bytes);
+  }
+
+  @Override
+  public Tensor copyIn(int rows, int columns, boolean activations, Staged from) {
+    try (from) {
+      DType type = activations ? DType.BF16 : DType.F32;
+      Block block = block(rows, columns, type, gpu.fromHostStream());
+      ((IncomingCopy) from).copyTo(block, transfers);
+      return new CudaTensor(this, block, rows, columns);
+    }
   }
 
   /**
@@ -196,8 +204,8 @@ public final class CudaDevice implements Device {
         peerCopies.copy(
             block.address(),
             source.cudaDevice().gpu,
-            source.address(),
-            from.size() * from.dtype().bytes(),
+            source.address(gpu, gpu.copyStream()),
+            source.byteSize(),
             ready);
     block.arrivesAt(done);
     if (last) {

@@ -36,6 +36,11 @@ final class CudaTensor extends MemoryTensor<Block> {
     return memory().address() + offset() * type.bytes();
   }
 
+  /** The same for a copy that a GPU makes in a stream which is neither the main one nor a lane. */
+  long address(Gpu copier, long stream) {
+    return memory().address(copier, stream) + offset() * type.bytes();
+  }
+
   /** The address of the first element, about to be written. */
   long addressToWrite() {
     memory().written();
@@ -66,7 +71,7 @@ final class CudaTensor extends MemoryTensor<Block> {
     return type;
   }
 
-  private long byteSize() {
+  long byteSize() {
     return size() * type.bytes();
   }
 

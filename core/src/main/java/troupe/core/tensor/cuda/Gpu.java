@@ -36,6 +36,8 @@ final class Gpu implements AutoCloseable {
   private final long stream;
   private final Lanes lanes;
   private final long copyStream;
+  private final long toHostStream;
+  private final long fromHostStream;
   private final long reclaimStream;
   private final long pool;
   private final GpuMemory memory;
@@ -87,6 +89,8 @@ final class Gpu implements AutoCloseable {
       resources.onClose(() -> driver.destroyPool(pool));
       this.stream = createStream();
       this.copyStream = createStream();
+      this.toHostStream = createStream();
+      this.fromHostStream = createStream();
       this.reclaimStream = createStream();
       this.lanes = new Lanes(driver, stream, this::hangs, this::isIdle);
       resources.onClose(lanes::close);
@@ -154,6 +158,16 @@ final class Gpu implements AutoCloseable {
     return copyStream;
   }
 
+  /** The stream of copies that leave for other processes. */
+  long toHostStream() {
+    return toHostStream;
+  }
+
+  /** The stream of copies that come from other processes. */
+  long fromHostStream() {
+    return fromHostStream;
+  }
+
   long context() {
     return context;
   }
@@ -205,6 +219,21 @@ final class Gpu implements AutoCloseable {
     }
   }
 
+  /**
+   * The same for who asks again instead of waiting.
+   *
+   * @param askedNs when that was asked first
+   * @throws CudaException also when it is not done in time
+   */
+  boolean isDone(long event, long askedNs) {
+    enter();
+    try {
+      return waits.isDone(event, askedNs);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
   private boolean isIdle(long which) {
     try {
       return waits.isIdle(which);
@@ -250,7 +279,7 @@ final class Gpu implements AutoCloseable {
   /** Waits for all work. */
   void synchronize() {
     // What is put off comes last: a GPU that hangs may have no room for it.
-    for (long each : new long[] {stream, copyStream, reclaimStream}) {
+    for (long each : new long[] {stream, copyStream, toHostStream, fromHostStream, reclaimStream}) {
       awaitStream(each);
     }
     awaitStream(stream());

@@ -189,6 +189,11 @@ final class GpuMemory {
     return heldBytes.get();
   }
 
+  /** Has memory that is freed next be freed behind an event. */
+  void awaitToFree(long event) {
+    freeing(() -> await(event));
+  }
+
   /** Frees memory once the work that was asked for so far is done with it. */
   void free(long address) {
     freeing(

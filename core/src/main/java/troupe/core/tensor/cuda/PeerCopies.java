@@ -9,21 +9,14 @@ import troupe.core.tensor.cuda.driver.Driver;
  * copy ({@link Block#address}) waits for that.
  */
 final class PeerCopies implements AutoCloseable {
-  /**
-   * Events in turn. Who waits for one that was recorded anew meanwhile waits a little longer; there
-   * are far more than batches under way in a step.
-   */
-  private static final int EVENTS = 1 << 16;
-
   private final Gpu gpu;
   private final Driver driver;
-  private final Resources resources = new Resources();
-  private final long[] events = new long[EVENTS];
-  private int next;
+  private final EventRing events;
 
   PeerCopies(Gpu gpu) {
     this.gpu = gpu;
     this.driver = gpu.driver();
+    this.events = new EventRing(gpu);
   }
 
   /** A point in the work of a GPU. */
@@ -31,20 +24,7 @@ final class PeerCopies implements AutoCloseable {
 
   /** The point that the work of this GPU has come to. */
   Point point() {
-    return new Point(record(gpu.stream()));
-  }
-
-  private synchronized long record(long stream) {
-    gpu.enter();
-    int at = next;
-    next = (next + 1) % EVENTS;
-    if (events[at] == 0) {
-      long event = driver.createEvent(false);
-      resources.onClose(() -> driver.destroyEvent(event));
-      events[at] = event;
-    }
-    driver.record(events[at], stream);
-    return events[at];
+    return new Point(events.record(gpu.stream()));
   }
 
   /**
@@ -61,12 +41,11 @@ final class PeerCopies implements AutoCloseable {
     if (bytes > 0) {
       driver.copyPeer(to, gpu.context(), from, source.context(), bytes, gpu.copyStream());
     }
-    return record(gpu.copyStream());
+    return events.record(gpu.copyStream());
   }
 
   @Override
   public void close() {
-    gpu.enter();
-    resources.close();
+    events.close();
   }
 }

@@ -23,7 +23,7 @@ final class Transfers implements AutoCloseable {
   private final MemorySegment up;
   private final MemorySegment down;
 
-  /** Of what comes from elsewhere, which must not wait for copies of the main stream. */
+  /** Of what comes from other processes and finds no memory in {@link PinnedCopies}. */
   private final MemorySegment received;
 
   private Half filling;
@@ -152,17 +152,19 @@ final class Transfers implements AutoCloseable {
     return copy;
   }
 
-  /** Copies to memory that was allocated for the copy stream, and waits for that alone. */
+  /**
+   * Copies to memory that was allocated for the stream of such copies, and waits for that alone.
+   */
   synchronized void receive(long to, MemorySegment from) {
     gpu.enter();
     for (long done = 0; done < from.byteSize(); ) {
       long count = Math.min(HALF, from.byteSize() - done);
       MemorySegment.copy(from, done, received, 0, count);
-      driver.copyToDevice(to + done, received.address(), count, gpu.copyStream());
-      gpu.awaitStream(gpu.copyStream());
+      driver.copyToDevice(to + done, received.address(), count, gpu.fromHostStream());
+      gpu.awaitStream(gpu.fromHostStream());
       done += count;
     }
-    gpu.awaitStream(gpu.copyStream());
+    gpu.awaitStream(gpu.fromHostStream());
   }
 
   /** Copies to the host, waiting for the device. */
@@ -171,10 +173,10 @@ final class Transfers implements AutoCloseable {
   }
 
   /** Copies to the host what is there at a point of the GPU's work; waits for no more. */
-  void send(MemorySegment to, long from, long ready) {
+  void send(MemorySegment to, CudaTensor from, long ready) {
     gpu.enter();
-    driver.waitFor(gpu.copyStream(), ready);
-    toHost(to, from, gpu.copyStream());
+    driver.waitFor(gpu.toHostStream(), ready);
+    toHost(to, from.address(gpu, gpu.toHostStream()), gpu.toHostStream());
   }
 
   private synchronized void toHost(MemorySegment to, long from, long stream) {

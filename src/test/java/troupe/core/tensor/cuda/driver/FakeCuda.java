@@ -79,6 +79,7 @@ public final class FakeCuda implements Functions {
   private final Set<Long> hangingStreams = ConcurrentHashMap.newKeySet();
   private final Map<Long, Long> streamOfEvent = new ConcurrentHashMap<>();
   private final List<MemorySegment> copied = new CopyOnWriteArrayList<>();
+  private final List<MemorySegment> copiedOut = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
 
@@ -116,6 +117,11 @@ public final class FakeCuda implements Functions {
     hangingStreams.add(stream);
   }
 
+  /** Has everything end that is in a stream. */
+  public void goesOnIn(long stream) {
+    hangingStreams.remove(stream);
+  }
+
   /** Has all calls of a function fail, or none if the code is 0. */
   public void fail(String function, int code) {
     failing.put(function, code);
@@ -144,6 +150,11 @@ public final class FakeCuda implements Functions {
   /** What copies to the GPU were made from, in order; those that hang still need it. */
   public List<MemorySegment> copied() {
     return copied;
+  }
+
+  /** What copies from the GPU were made to, in order; those that hang still write it. */
+  public List<MemorySegment> copiedOut() {
+    return copiedOut;
   }
 
   /** The functions that were called, in order. */
@@ -196,6 +207,9 @@ public final class FakeCuda implements Functions {
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuMemcpyHtoDAsync_v2" ->
           copied.add(MemorySegment.ofAddress((long) arguments[1]).reinterpret((long) arguments[2]));
+      case "cuMemcpyDtoHAsync_v2" ->
+          copiedOut.add(
+              MemorySegment.ofAddress((long) arguments[0]).reinterpret((long) arguments[2]));
       case "cuEventRecord" -> streamOfEvent.put((long) arguments[0], (long) arguments[1]);
       case "cuEventQuery" -> {
         return hangs || isHanging((long) arguments[0]) ? NOT_READY : 0;

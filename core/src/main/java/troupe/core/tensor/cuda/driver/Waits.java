@@ -107,25 +107,43 @@ public final class Waits implements AutoCloseable {
     return !gaveUp() && driver.isIdle(stream);
   }
 
+  /**
+   * Whether everything before an event is done, for who asks again instead of waiting.
+   *
+   * @param askedNs when that was asked first, by {@link System#nanoTime}
+   * @throws CudaException as {@link #forEvent}, in as much time from then on
+   */
+  public boolean isDone(long event, long askedNs) {
+    return isOver(() -> driver.isDone(event), nanoTime.getAsLong() - askedNs);
+  }
+
   private void until(BooleanSupplier done) {
     long beginNs = nanoTime.getAsLong();
-    while (true) {
-      // Before the question: a process that was stopped between the two has not waited in vain.
-      long waitedNs = nanoTime.getAsLong() - beginNs;
-      if (done.getAsBoolean()) {
-        return;
-      }
-      boolean hangs = gaveUp();
-      if (hangs || waitedNs >= mostNs) {
-        if (!hangs) {
-          unended = done;
-        }
-        throw new CudaException(
-            String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
-            CudaException.TIMED_OUT);
-      }
+    long waitedNs = 0;
+    while (!isOver(done, waitedNs)) {
       pauseNs.accept(pauseAfter(waitedNs));
+      waitedNs = nanoTime.getAsLong() - beginNs;
     }
+  }
+
+  /**
+   * @param waitedNs measured before the question: a process that was stopped between the two has
+   *     not waited in vain
+   */
+  private boolean isOver(BooleanSupplier done, long waitedNs) {
+    if (done.getAsBoolean()) {
+      return true;
+    }
+    boolean hangs = gaveUp();
+    if (hangs || waitedNs >= mostNs) {
+      if (!hangs) {
+        unended = done;
+      }
+      throw new CudaException(
+          String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
+          CudaException.TIMED_OUT);
+    }
+    return false;
   }
 
   private static long pauseAfter(long waitedNs) {
