@@ -1,5 +1,7 @@
 package troupe.router.gate;
 
+import troupe.core.math.Sigmoid;
+
 /**
  * What BASE and Sinkhorn's top-1 share: one expert D a token, whatever chose it, at {@code alpha =
  * sigmoid(logit_D)}. The choice is detached, the multiplier is not:
@@ -17,14 +19,9 @@ enum ChosenSigmoid implements Estimator {
     int[] expert_T = places.expert_S();
     double[] alpha_T = new double[tokens];
     for (int t = 0; t < tokens; t++) {
-      alpha_T[t] = sigmoid(input.logits_TE()[t * input.experts() + expert_T[t]]);
+      alpha_T[t] = Sigmoid.of(input.logits_TE()[t * input.experts() + expert_T[t]]);
     }
     return Routing.full(input, firstSlot_T1, p_TE, null, wanted_T, places, alpha_T, GRADIENT);
-  }
-
-  /** {@code 1 / (1 + exp(-x))}; no x overflows to anything but 0 or 1. */
-  static double sigmoid(double x) {
-    return 1 / (1 + Math.exp(-x));
   }
 
   @Override

@@ -30,6 +30,7 @@ final class Tile {
 
   private final int experts;
   private final int capacity;
+  private final Columns logits;
   private final double[] x_ET;
   private final double[] max_T;
   private final double[] best_T;
@@ -46,16 +47,16 @@ final class Tile {
   private boolean ordinary;
   private int firstToken;
   private int tokens;
-  // Tokens up to the end of a vector.
   private int lanes;
 
   Tile(int experts) {
     this.experts = experts;
     int fitting = Integer.highestOneBit(Math.max(1, ELEMENTS / experts));
     capacity = Math.clamp(fitting, MIN_TOKENS, MAX_TOKENS);
-    x_ET = new double[experts * capacity];
-    max_T = new double[capacity];
-    best_T = new double[capacity];
+    logits = new Columns(experts, capacity);
+    x_ET = logits.x_ET();
+    max_T = logits.max_T();
+    best_T = logits.best_T();
     chosen_T = new double[capacity];
     weights = new Weights(experts, capacity);
     rivals = new Rivals(experts, capacity, experts * capacity / FEW);
@@ -65,6 +66,16 @@ final class Tile {
   /** How many tokens fit. */
   int capacity() {
     return capacity;
+  }
+
+  /** How many of its lanes are in use: tokens up to the end of a vector. */
+  int lanes() {
+    return lanes;
+  }
+
+  /** Its logits. */
+  Columns logits() {
+    return logits;
   }
 
   /** Takes the logits of {@code tokens} rows from {@code firstToken} on, at most those that fit. */
@@ -175,29 +186,14 @@ final class Tile {
 
   /** Takes an expert away from token {@code firstToken + t}. */
   void remove(int t, int expert) {
-    x_ET[expert * capacity + t] = Double.NEGATIVE_INFINITY;
+    logits.remove(t, expert);
     eligible.remove(t, expert);
     removed = true;
   }
 
   /** {@link #findBest} of the experts that are left. */
   void findNext() {
-    loopNext();
-  }
-
-  private void loopNext() {
-    for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector max = DoubleVector.fromArray(SPECIES, x_ET, t);
-      DoubleVector best = DoubleVector.zero(SPECIES);
-      for (int e = 1; e < experts; e++) {
-        DoubleVector x = DoubleVector.fromArray(SPECIES, x_ET, e * capacity + t);
-        VectorMask<Double> more = x.compare(VectorOperators.GT, max);
-        max = max.blend(x, more);
-        best = best.blend((double) e, more);
-      }
-      max.intoArray(max_T, t);
-      best.intoArray(best_T, t);
-    }
+    logits.findBest(lanes);
   }
 
   /**
@@ -349,7 +345,7 @@ final class Tile {
 
   /** The expert with the largest logit, of token {@code firstToken + t}. */
   int best(int t) {
-    return (int) best_T[t];
+    return logits.best(t);
   }
 
   /** The expert that {@link #race} chose, of token {@code firstToken + t}. */

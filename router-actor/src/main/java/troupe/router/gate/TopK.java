@@ -12,18 +12,10 @@ final class TopK {
   private TopK() {}
 
   /**
-   * Writes the experts with the k largest keys of a row to {@code out[at .. at + k)}, best first,
-   * the lower number on ties. One look at each key: few are among the best so far.
+   * Writes the experts with the k largest logits of a row to {@code out[at .. at + k)}, best first,
+   * the lower number on ties. One look at each logit: few are among the best so far.
    *
-   * @param key_TE row-major; the row is {@code [from, from + experts)}, none of it NaN
-   */
-  static void select(double[] key_TE, int from, int experts, int k, int[] out, int at) {
-    selectAndPoison(key_TE, from, experts, k, out, at);
-  }
-
-  /**
-   * As {@link #select}, of logits that have yet to be looked at.
-   *
+   * @param logits_TE row-major; the row is {@code [from, from + experts)}
    * @throws NonFiniteLogitsException for any NaN or infinity in the row
    */
   static void selectFinite(double[] logits_TE, int from, int experts, int k, int[] out, int at) {
