@@ -46,7 +46,8 @@ class GrinGoldenTest {
     Routing routing = route(golden);
     int k = golden.integer("top_k");
     int experts = golden.integer("num_experts");
-    double[] p_SE = ((GrinGate.Gradient) routing.estimator()).p_SE();
+    RoundGradient gradient = (RoundGradient) routing.estimator();
+    double[] p_E = new double[experts];
     List<Golden> rounds = golden.children("rounds");
     assertEquals(k, rounds.size());
     for (int r = 0; r < k; r++) {
@@ -55,7 +56,8 @@ class GrinGoldenTest {
       double[] p_TE = new double[masked_TE.length];
       for (int t = 0; t < routing.tokens(); t++) {
         assertEquals(round.ints("sample")[t], routing.expert_S()[t * k + r], golden + " sample");
-        System.arraycopy(p_SE, (t * k + r) * experts, p_TE, t * experts, experts);
+        gradient.storeRow(p_E, routing, t * k + r);
+        System.arraycopy(p_E, 0, p_TE, t * experts, experts);
       }
       assertGolden(round, "p", p_TE);
       assertGolden(round, "multiplier", ofRound(routing.multiplier_S(), k, r));

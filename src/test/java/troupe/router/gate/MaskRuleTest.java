@@ -143,4 +143,28 @@ class MaskRuleTest {
       }
     }
   }
+
+  @ParameterizedTest
+  @ValueSource(longs = {8, 9})
+  void shouldDecideManyAsOneByOneNextToTheThreshold(long seed) {
+    int tokens = 16;
+    Random random = new Random(seed);
+    double[] max_T = new double[tokens];
+    double[] x_T = new double[tokens];
+    long[] bits_T = new long[tokens];
+    for (int n = 0; n < ROWS; n++) {
+      double epsilon = random.nextInt(5) == 0 ? 0 : 0.49 * random.nextDouble();
+      for (int t = 0; t < tokens; t++) {
+        max_T[t] = random.nextGaussian() * Math.pow(2, random.nextInt(-200, 200));
+        double least = max_T[t] > 0 ? max_T[t] * (1 - 2 * epsilon) : max_T[t] / (1 - 2 * epsilon);
+        x_T[t] = Math.min(max_T[t], least + random.nextInt(-5, 6) * Math.ulp(least));
+      }
+      MaskRule rule = MaskRule.code(epsilon);
+      rule.loopBits(x_T, 0, 1, tokens, max_T, tokens, bits_T, 0);
+      for (int t = 0; t < tokens; t++) {
+        String what = rule + " " + x_T[t] + " of " + max_T[t];
+        assertEquals(rule.keeps(x_T[t], max_T[t]), bits_T[t] != 0, what);
+      }
+    }
+  }
 }

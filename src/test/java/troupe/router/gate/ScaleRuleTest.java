@@ -32,13 +32,13 @@ class ScaleRuleTest {
         int chance = share;
         int[] other_R =
             IntStream.range(0, tokens).filter(t -> random.nextInt(4) < chance).toArray();
-        double[] scale_T = new double[FIRST + tokens + 1];
+        double[] scale_T = new double[tokens + 2];
         double[] expected_T = scale_T.clone();
-        rule.scales(FIRST, tokens, other_R, other_R.length, draws(), 2, scale_T);
+        rule.scales(FIRST, tokens, other_R, other_R.length, draws(), 2, scale_T, 1);
         for (int t = 0; t < tokens; t++) {
           int token = t;
           boolean best = IntStream.of(other_R).noneMatch(other -> other == token);
-          expected_T[FIRST + t] = rule.scale(best, draws(), FIRST + t, 2);
+          expected_T[1 + t] = rule.scale(best, draws(), FIRST + t, 2);
         }
         assertArrayEquals(expected_T, scale_T);
       }

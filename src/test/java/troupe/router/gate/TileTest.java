@@ -17,6 +17,9 @@ import troupe.core.math.Log;
 /** A tile against one token after the other, bit for bit. */
 class TileTest {
   private static final long SEED = 20231018;
+  private static final int MANY = 1_000_000;
+  // Of a share of one by a few roundings.
+  private static final double ROUNDINGS = 1e-14;
 
   private static double[] logits(int count, double width) {
     Random random = new Random(SEED);
@@ -36,7 +39,7 @@ class TileTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 5, 7, 8, 12, 17, 64, 65, 200})
   void shouldComputeEachTokenAsIfAlone(int experts) {
-    int capacity = new Tile(experts).capacity();
+    int capacity = new Tile(experts, MANY).capacity();
     for (double width : new double[] {1, 30, 500, 1e300}) {
       for (MaskRule rule : RULES) {
         for (int tokens : new int[] {1, 6, 2 * capacity + 5}) {
@@ -49,12 +52,12 @@ class TileTest {
   @ParameterizedTest
   @ValueSource(ints = {2, 8, 33})
   void shouldChooseTheBestOfTokensThatHaveOneExpert(int experts) {
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, MANY);
     double[] logits_TE = new Random(SEED).doubles(tile.capacity() * experts).toArray();
     double[] p_TE = new double[logits_TE.length];
     tile.load(logits_TE, 0, tile.capacity());
     tile.findBest();
-    assertFalse(tile.mask((logit, max) -> logit == max, new Kept(tile.capacity(), experts)));
+    assertFalse(tile.mask((logit, max) -> logit == max));
     tile.storeProbabilities(p_TE);
     tile.race(null, 0);
     for (int t = 0; t < tile.capacity(); t++) {
@@ -64,7 +67,7 @@ class TileTest {
   }
 
   private static void compare(int tokens, int experts, double width, MaskRule rule) {
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, MANY);
     double[] logits_TE = logits(tokens * experts, width);
     Draws draws = new CounterDraws(SEED, 1, 0, 0);
     double[] p_TE = new double[tokens * experts];
@@ -73,7 +76,8 @@ class TileTest {
       int count = Math.min(tile.capacity(), tokens - from);
       tile.load(logits_TE, from, count);
       tile.findBest();
-      boolean choice = tile.mask(rule, kept_TE);
+      boolean choice = tile.mask(rule);
+      tile.storeKept(kept_TE, from, 1);
       tile.storeProbabilities(p_TE);
       tile.race(draws, 0);
       int most = 0;
@@ -137,7 +141,7 @@ class TileTest {
   @ValueSource(ints = {1, 2, 3, 4, 7, 8, 13, 64})
   void shouldStoreTheSoftmaxThatRowsHave(int experts) {
     for (double width : new double[] {1, 500, 1e4}) {
-      Tile tile = new Tile(experts);
+      Tile tile = new Tile(experts, MANY);
       for (int tokens : new int[] {1, tile.capacity() - 3, tile.capacity()}) {
         double[] logits_TE = logits(tokens * experts, width);
         double[] p_TE = new double[logits_TE.length];
@@ -159,78 +163,87 @@ class TileTest {
   void shouldChooseAgainAmongThoseThatAreLeft(int experts) {
     for (double width : new double[] {1, 1e-16, 1e4}) {
       for (MaskRule rule : RULES) {
-        Tile tile = new Tile(experts);
-        int tokens = tile.capacity() - 1;
-        double[] logits_TE = logits(tokens * experts, width);
-        tile.load(logits_TE, 0, tokens);
-        tile.findBest();
-        for (int round = 0; round < Math.min(3, experts); round++) {
-          if (round > 0) {
-            tile.findNext();
+        for (boolean softmax : new boolean[] {false, true}) {
+          Tile tile = new Tile(experts, MANY);
+          int tokens = tile.capacity() - 1;
+          double[] logits_TE = logits(tokens * experts, width);
+          tile.load(logits_TE, 0, tokens);
+          tile.findBest();
+          if (softmax) {
+            tile.storeSoftmax(new double[logits_TE.length]);
           }
-          checkRound(tile, rule, round, logits_TE, tokens, experts);
+          for (int round = 0; round < Math.min(3, experts); round++) {
+            if (round > 0) {
+              tile.removeChosen();
+            }
+            checkRound(tile, rule, round, logits_TE, tokens, experts);
+          }
         }
       }
     }
   }
 
-  /** One round of the tile and of each token; the chosen experts are removed from both. */
+  /** One round of the tile and of each token; the chosen experts are removed from the latter. */
   private static void checkRound(
       Tile tile, MaskRule rule, int round, double[] logits_TE, int tokens, int experts) {
     Draws draws = new CounterDraws(SEED, 1, 0, 0);
-    int stride = 2 * experts;
-    double[] p_TE = new double[tokens * stride];
-    double[] likeliest_T = new double[tile.capacity()];
-    tile.mask(rule, null);
-    tile.storeQuotients(p_TE, experts, stride - 1);
+    double[] p_T = new double[tile.capacity()];
+    int[] other_R = new int[tile.capacity()];
+    tile.mask(rule);
+    tile.weigh();
     tile.race(draws, round);
-    tile.findLikeliest(likeliest_T);
+    int others = tile.storeChosen(true, p_T, other_R);
+    int next = 0;
     for (int t = 0; t < tokens; t++) {
       double[] logits = Arrays.copyOfRange(logits_TE, t * experts, (t + 1) * experts);
       double max = Arrays.stream(logits).max().orElseThrow();
       double[] weight = new double[experts];
       double sum = 0;
+      int kept = 0;
       for (int e = 0; e < experts; e++) {
-        boolean left = logits[e] > Double.NEGATIVE_INFINITY;
-        weight[e] = left && rule.keeps(logits[e], max) ? Exp.of(logits[e] - max) : 0;
+        boolean left = logits[e] > Double.NEGATIVE_INFINITY && rule.keeps(logits[e], max);
+        weight[e] = left ? Exp.of(logits[e] - max) : 0;
         sum += weight[e];
+        kept += left ? 1 : 0;
       }
-      int likeliest = 0;
       int chosen = -1;
       double draw = 0;
       for (int e = 0; e < experts; e++) {
-        double p = weight[e] / sum;
         double d = draws.exponential(t, e, round);
-        assertEquals(p, p_TE[experts + t * (stride - 1) + e]);
-        likeliest = p > weight[likeliest] / sum ? e : likeliest;
-        if (p > 0 && (chosen < 0 || p * draw > weight[chosen] / sum * d)) {
+        if (weight[e] > 0 && (chosen < 0 || weight[e] * draw > weight[chosen] * d)) {
           chosen = e;
           draw = d;
         }
       }
-      assertEquals(likeliest, likeliest_T[t]);
       assertEquals(chosen, tile.chosen(t));
       assertEquals(max, logits[tile.best(t)]);
-      tile.remove(t, chosen);
+      assertEquals(weight[chosen] / sum, p_T[t], kept == 1 ? 0 : ROUNDINGS);
+      if (chosen != tile.best(t)) {
+        assertEquals(t, other_R[next++]);
+      }
       logits_TE[t * experts + chosen] = Double.NEGATIVE_INFINITY;
     }
+    assertEquals(next, others);
   }
 
   @ParameterizedTest
   @ValueSource(ints = {2, 3, 8, 40})
   void shouldSampleFromThoseThatAreLeft(int experts) {
     for (double width : new double[] {1, 1e4}) {
-      Tile tile = new Tile(experts);
+      Tile tile = new Tile(experts, MANY);
       int tokens = tile.capacity() - 2;
       double[] logits_TE = logits(tokens * experts, width);
       Draws draws = new CounterDraws(SEED, 1, 0, 0);
       tile.load(logits_TE, 0, tokens);
       tile.findBest();
+      tile.storeSoftmax(new double[logits_TE.length]);
       int[] removed_T = IntStream.range(0, tokens).map(tile::best).toArray();
       for (int t = 0; t < tokens; t++) {
         tile.remove(t, removed_T[t]);
       }
-      tile.sampleLeft(draws, 0);
+      tile.findNext();
+      tile.weigh();
+      tile.race(draws, 0);
       for (int t = 0; t < tokens; t++) {
         int winner = -1;
         double highest = Double.NEGATIVE_INFINITY;
@@ -249,7 +262,7 @@ class TileTest {
   @ParameterizedTest
   @ValueSource(ints = {3, 8, 40})
   void shouldNameTheFirstLogitThatIsNotFinite(int experts) {
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, MANY);
     double[] logits_TE = logits(tile.capacity() * experts, 1);
     logits_TE[5 * experts + 2] = Double.NaN;
     logits_TE[9 * experts] = Double.NEGATIVE_INFINITY;
@@ -262,7 +275,7 @@ class TileTest {
   @ParameterizedTest
   @ValueSource(ints = {2, 8, 21})
   void shouldJitterEachLogitByItsOwnNoise(int experts) {
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, MANY);
     int tokens = tile.capacity() - 3;
     double[] logits_TE = logits(tokens * experts, 1);
     double[] u_TE = new double[tokens * experts];

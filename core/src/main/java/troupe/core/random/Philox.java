@@ -119,7 +119,8 @@ public final class Philox {
    * @param words of {@code blocks} blocks, as {@link #words}
    */
   public static void uniforms53(double[] out, int at, long[] words, int blocks, int count) {
-    for (int i = 0; i < count; i++) {
+    int i = PhiloxVectors.loopUniforms53(out, at, words, blocks, count);
+    for (; i < count; i++) {
       out[at + i] = uniform53((int) words[i], (int) words[blocks + i]);
     }
   }

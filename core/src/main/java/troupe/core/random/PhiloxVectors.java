@@ -118,6 +118,20 @@ final class PhiloxVectors {
     return i;
   }
 
+  /** As {@link Philox#uniforms53}, by exact operations, as far as vectors go. */
+  static int loopUniforms53(double[] out, int at, long[] words, int blocks, int count) {
+    int i = 0;
+    for (; i <= count - WIDTH; i += WIDTH) {
+      LongVector low = vector(words, blocks + i).lanewise(VectorOperators.LSHR, 11);
+      number(vector(words, i)).mul(0x1p-32).add(number(low).mul(0x1p-53)).intoArray(out, at + i);
+    }
+    return i;
+  }
+
+  private static DoubleVector number(LongVector words) {
+    return words.or(HOLDER_BITS).reinterpretAsDoubles().sub(HOLDER);
+  }
+
   private static DoubleVector uniform(LongVector words) {
     return words.or(HOLDER_BITS).reinterpretAsDoubles().sub(HOLDER - 0.5).mul(0x1p-32);
   }

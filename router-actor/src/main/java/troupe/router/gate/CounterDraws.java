@@ -2,6 +2,7 @@ package troupe.router.gate;
 
 import java.util.Arrays;
 import troupe.core.random.Philox;
+import troupe.core.random.RoughExponential;
 import troupe.core.tensor.RoutingKernels;
 
 /**
@@ -138,6 +139,19 @@ public final class CounterDraws implements Draws {
   }
 
   @Override
+  public boolean roughExponentials(
+      int firstToken, int[] token_R, int count, int experts, int round, float[] out) {
+    int groups = Math.ceilDiv(experts, 4);
+    for (int g = 0; g < groups; g++) {
+      if (!makeWords(firstToken, token_R, g, count, purpose(EXPONENTIAL, round))) {
+        return false;
+      }
+      RoughExponential.ofPairs(out, 4 * count * g, words, 2 * count);
+    }
+    return true;
+  }
+
+  @Override
   public void exponentials(
       int firstToken, int[] token_R, int[] expert_R, int count, int round, double[] out, int at) {
     int blocks = makeWords(firstToken, token_R, expert_R, count, purpose(EXPONENTIAL, round));
@@ -216,6 +230,21 @@ public final class CounterDraws implements Draws {
     Arrays.fill(words, 3 * blocks + count, 4 * blocks, 0);
     Philox.words(seed, step, place(purpose, global), blocks, words);
     return blocks;
+  }
+
+  /** Makes blocks of one index; returns whether it did: not if these tokens carry. */
+  private boolean makeWords(int firstToken, int[] token_R, int group, int count, int purpose) {
+    reserve(count);
+    long global = firstToken + this.firstToken;
+    long carry = 0;
+    for (int i = 0; i < count; i++) {
+      long token = global + token_R[i];
+      carry |= (token ^ global) >>> 32;
+      words[i] = token & 0xFFFFFFFFL;
+    }
+    Arrays.fill(words, 3 * count, 4 * count, group);
+    Philox.words(seed, step, place(purpose, global), count, words);
+    return carry == 0;
   }
 
   private void makeWords(int firstToken, int tokens, int purpose, int group) {

@@ -87,7 +87,7 @@ final class DeepseekGate implements Gate {
     int tokens = input.tokens();
     int experts = input.experts();
     int[] wanted_S = new int[tokens * k];
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, tokens);
     SigmoidScores scores = new SigmoidScores(experts, tile.capacity());
     Columns biased = new Columns(experts, tile.capacity());
     BestGroups best = new BestGroups(experts, groups, topGroups, tile.capacity());

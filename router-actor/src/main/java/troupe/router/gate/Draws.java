@@ -41,6 +41,21 @@ public interface Draws {
   }
 
   /**
+   * Exponentials of all experts for chosen tokens, but within {@link
+   * troupe.core.random.RoughExponential#ERROR}, at less than half the time: who wins a race most
+   * often needs to know no more.
+   *
+   * @param token_R tokens, counted from {@code firstToken}; the first {@code count} of them
+   * @param out gets them by pairs of experts: that of expert e and token i is at {@code 2 * count *
+   *     (e / 4 * 2 + e % 2) + 2 * i + e / 2 % 2}; it has room for experts up to a multiple of four
+   * @return whether there are any
+   */
+  default boolean roughExponentials(
+      int firstToken, int[] token_R, int count, int experts, int round, float[] out) {
+    return false;
+  }
+
+  /**
    * Exponentials of chosen tokens and experts: {@code out[at + i]} is {@link #exponential} of token
    * {@code firstToken + token_R[i]} and expert {@code expert_R[i]}, for i below {@code count}.
    */

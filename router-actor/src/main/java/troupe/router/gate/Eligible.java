@@ -13,6 +13,8 @@ final class Eligible {
   private final long[] left_WT;
   private final long[] kept_WT;
   private final int[] count_T;
+  private final int[] token_R;
+  private int choices;
 
   Eligible(int experts, int capacity) {
     this.experts = experts;
@@ -21,6 +23,7 @@ final class Eligible {
     left_WT = new long[words * capacity];
     kept_WT = new long[words * capacity];
     count_T = new int[capacity];
+    token_R = new int[capacity + 1];
     reset();
   }
 
@@ -43,29 +46,35 @@ final class Eligible {
    * @return how many rivals there are: experts of tokens that have more than one
    */
   int keep(MaskRule rule, double[] x_ET, double[] max_T, int tokens, int lanes) {
-    Arrays.fill(count_T, 0);
     for (int w = 0; w < words; w++) {
       int from = w * Kept.BITS;
       int count = Math.min(Kept.BITS, experts - from);
       rule.loopBits(x_ET, from * capacity, count, capacity, max_T, lanes, kept_WT, w * capacity);
-      for (int t = 0; t < tokens; t++) {
-        int at = w * capacity + t;
-        kept_WT[at] &= left_WT[at];
-        count_T[t] += Long.bitCount(kept_WT[at]);
-      }
     }
     int rivals = 0;
+    choices = 0;
     for (int t = 0; t < tokens; t++) {
-      rivals += count_T[t] > 1 ? count_T[t] : 0;
+      int count = 0;
+      for (int at = t; at < kept_WT.length; at += capacity) {
+        kept_WT[at] &= left_WT[at];
+        count += Long.bitCount(kept_WT[at]);
+      }
+      count_T[t] = count;
+      // All ones where there is a choice: nobody can predict where.
+      int choice = 1 - count >> 31;
+      rivals += count & choice;
+      token_R[choices] = t;
+      choices -= choice;
     }
+    Arrays.fill(count_T, tokens, capacity, 0);
     return rivals;
   }
 
-  /** Tells which ones are kept, of tokens from {@code firstToken} on. */
-  void store(Kept kept, int firstToken, int tokens) {
+  /** Tells which ones are kept: those of token t to {@code first + t * stride}. */
+  void store(Kept kept, int first, int stride, int tokens) {
     for (int w = 0; w < words; w++) {
       for (int t = 0; t < tokens; t++) {
-        kept.keep(firstToken + t, w, kept_WT[w * capacity + t]);
+        kept.keep(first + t * stride, w, kept_WT[w * capacity + t]);
       }
     }
   }
@@ -78,5 +87,15 @@ final class Eligible {
   /** How many are kept of each token. */
   int[] count_T() {
     return count_T;
+  }
+
+  /** The tokens that have more than one, the first {@link #choices}. */
+  int[] token_R() {
+    return token_R;
+  }
+
+  /** How many tokens have more than one. */
+  int choices() {
+    return choices;
   }
 }

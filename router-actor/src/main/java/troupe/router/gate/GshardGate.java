@@ -58,7 +58,7 @@ final class GshardGate implements Gate {
     int[] firstSlot_T1 = new int[tokens + 1];
     int[] wanted_S = new int[2 * tokens];
     boolean sampled = input.training() && second == SecondExpert.SAMPLED;
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, tokens);
     int slots = 0;
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
@@ -71,7 +71,8 @@ final class GshardGate implements Gate {
       }
       tile.findNext();
       if (sampled) {
-        tile.sampleLeft(input.draws(), 0);
+        tile.weigh();
+        tile.race(input.draws(), 0);
       }
       for (int t = 0; t < count; t++) {
         pair_T2[2 * (from + t) + 1] = sampled ? tile.chosen(t) : tile.best(t);

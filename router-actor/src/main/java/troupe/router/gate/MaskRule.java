@@ -108,6 +108,12 @@ interface MaskRule {
       return !((max - logit) / scale > threshold);
     }
 
+    /**
+     * Without a division: {@code a / b} is rounded to more than t iff {@code a - t b > b ulp(t) /
+     * 2}, and where that is close the left side is exact, if computed by one operation. No quotient
+     * of doubles lies in the middle between two of them. Logits below 1e-290, which no float is,
+     * may be decided otherwise.
+     */
     @Override
     public void loopBits(
         double[] x_ET,
@@ -118,18 +124,20 @@ interface MaskRule {
         int tokens,
         long[] bits_T,
         int at) {
+      DoubleVector half = DoubleVector.broadcast(SPECIES, Math.ulp(threshold) / 2);
+      DoubleVector minus = DoubleVector.broadcast(SPECIES, -threshold);
       for (int t = 0; t < tokens; t += WIDTH) {
         DoubleVector max = DoubleVector.fromArray(SPECIES, max_T, t);
         LongVector bits = LongVector.zero(BITS);
-        for (int e = 0; e < experts; e++) {
+        for (int e = experts - 1; e >= 0; e--) {
           DoubleVector logit = DoubleVector.fromArray(SPECIES, x_ET, from + e * stride + t);
           DoubleVector magnitude = logit.abs();
           DoubleVector scale = max.blend(magnitude, magnitude.compare(VectorOperators.GT, max));
-          DoubleVector ratio = max.sub(logit).div(scale);
-          VectorMask<Double> keeps = ratio.compare(VectorOperators.GT, threshold).not();
-          bits = bits.lanewise(VectorOperators.OR, 1L << e, keeps.cast(BITS));
+          VectorMask<Double> masked =
+              scale.fma(minus, max.sub(logit)).compare(VectorOperators.GT, scale.mul(half));
+          bits = bits.add(bits).sub((LongVector) masked.cast(BITS).toVector());
         }
-        bits.intoArray(bits_T, at + t);
+        bits.not().and(-1L >>> -experts).intoArray(bits_T, at + t);
       }
     }
   }

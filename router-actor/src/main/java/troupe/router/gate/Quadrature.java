@@ -85,13 +85,14 @@ record Quadrature(double[] nodes, double[] weights, int degree) {
   /** The node that a draw {@code u} in [0, 1) stands for, each as likely as its weight says. */
   double node(double u) {
     double cumulative = 0;
+    int node = 0;
     for (int i = 0; i < nodes.length - 1; i++) {
       cumulative += weights[i];
-      // Not <: the authors keep the full scale where the draw exceeds 3/4.
-      if (u <= cumulative) {
-        return nodes[i];
-      }
+      // Not >=: the authors keep the full scale where the draw exceeds 3/4. The sign is set where
+      // it
+      // does; a branch would be taken now and then.
+      node += (int) (Double.doubleToRawLongBits(cumulative - u) >>> 63);
     }
-    return nodes[nodes.length - 1];
+    return nodes[node];
   }
 }

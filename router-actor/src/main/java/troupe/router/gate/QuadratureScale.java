@@ -59,8 +59,9 @@ record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implem
       int others,
       Draws draws,
       int round,
-      double[] scale_T) {
-    Arrays.fill(scale_T, firstToken, firstToken + tokens, 1);
+      double[] scale_T,
+      int at) {
+    Arrays.fill(scale_T, at, at + tokens, 1);
     int count = fullBest ? others : tokens;
     int[] token_R = Arrays.copyOf(other_R, count);
     if (!fullBest) {
@@ -79,7 +80,7 @@ record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implem
       }
     }
     for (int i = 0; i < count; i++) {
-      scale_T[firstToken + token_R[i]] = isConstant() ? rule.nodes()[0] : node(draw_R[i]);
+      scale_T[at + token_R[i]] = isConstant() ? rule.nodes()[0] : node(draw_R[i]);
     }
   }
 

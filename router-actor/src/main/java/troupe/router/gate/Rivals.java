@@ -88,6 +88,23 @@ final class Rivals {
       weight_R[i + 1] = x_ET[expert_R[i] * stride + t] - max_T[t];
     }
     Exp.of(weight_R, weight_R, 1, size + 1);
+    sum();
+  }
+
+  /**
+   * Takes weights that are there, and makes their sums.
+   *
+   * @param weight_ET expert by expert
+   * @param stride from one expert to the next
+   */
+  void take(double[] weight_ET, int stride) {
+    for (int i = 0; i < size; i++) {
+      weight_R[i + 1] = weight_ET[expert_R[i] * stride + token_R[i]];
+    }
+    sum();
+  }
+
+  private void sum() {
     Arrays.fill(sum_T, 0);
     for (int i = 0; i < size; i++) {
       sum_T[token_R[i]] += weight_R[i + 1];
@@ -97,12 +114,12 @@ final class Rivals {
     }
   }
 
-  /** Makes weights sum to one. */
-  void divide() {
+  /** {@code p = weight / sum} for these tokens. */
+  void divide(double[] weight_T, double[] p_T) {
     for (int i = 0; i < size; i++) {
-      weight_R[i + 1] /= sum_T[token_R[i]];
+      int t = token_R[i];
+      p_T[t] = weight_T[t] / sum_T[t];
     }
-    Arrays.fill(factor_T, 1);
   }
 
   /**
@@ -116,16 +133,6 @@ final class Rivals {
       int t = token_R[i];
       p_TE[row + t * stride + expert_R[i]] = weight_R[i + 1] * factor_T[t];
     }
-  }
-
-  /** {@link Tile#findLikeliest} among these; that of other tokens stays as it is. */
-  void findLikeliest(double[] likeliest_T) {
-    Arrays.fill(winner_T, 0);
-    for (int i = 0; i < size; i++) {
-      int t = token_R[i];
-      winner_T[t] = better(weight_R[winner_T[t]] - weight_R[i + 1], i + 1, winner_T[t]);
-    }
-    storeWinners(likeliest_T);
   }
 
   /** {@link Tile#race} among these; {@code chosen_T} of other tokens stays as it is. */
@@ -142,19 +149,15 @@ final class Rivals {
       double later = weight_R[winner] * draw_R[i + 1] - weight_R[i + 1] * draw_R[winner];
       winner_T[t] = better(later, i + 1, winner);
     }
-    storeWinners(chosen_T);
+    for (int i = 0; i < size; i++) {
+      int t = token_R[i];
+      chosen_T[t] = expert_R[winner_T[t] - 1];
+    }
   }
 
   /** The first if a number is negative, else the second, without a branch. */
   private static int better(double number, int first, int second) {
     int sign = (int) (Double.doubleToRawLongBits(number) >> 63);
     return second ^ (second ^ first) & sign;
-  }
-
-  private void storeWinners(double[] expert_T) {
-    for (int i = 0; i < size; i++) {
-      int t = token_R[i];
-      expert_T[t] = expert_R[winner_T[t] - 1];
-    }
   }
 }

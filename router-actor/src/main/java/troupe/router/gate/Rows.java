@@ -1,6 +1,9 @@
 package troupe.router.gate;
 
+import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.LongVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
@@ -12,6 +15,13 @@ import troupe.core.math.Exp;
 final class Rows {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
+
+  private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
+  private static final long[] BIT = new long[Long.SIZE];
+
+  static {
+    Arrays.setAll(BIT, e -> 1L << e);
+  }
 
   /** Logits from which on a row is looked through by vectors. */
   private static final int LONG = 64;
@@ -166,6 +176,29 @@ final class Rows {
     }
     for (; i < experts; i++) {
       d[atD + i] -= p[atP + i] * c;
+    }
+  }
+
+  /** {@code d -= c p} of those of at most 64 experts that have a bit. */
+  static void subtract(double[] d_TE, double c, double[] p_TE, long word, int from, int to) {
+    if (Long.bitCount(word) <= (to - from) / 2) {
+      for (long bits = word; bits != 0; bits &= bits - 1) {
+        int i = from + Long.numberOfTrailingZeros(bits);
+        d_TE[i] -= p_TE[i] * c;
+      }
+      return;
+    }
+    int i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      VectorMask<Double> kept =
+          LongVector.fromArray(LONGS, BIT, i - from)
+              .and(word)
+              .compare(VectorOperators.NE, 0)
+              .cast(SPECIES);
+      vector(d_TE, i).sub(vector(p_TE, i).mul(c), kept).intoArray(d_TE, i);
+    }
+    for (; i < to; i++) {
+      d_TE[i] -= (word >>> i - from & 1) * c * p_TE[i];
     }
   }
 

@@ -25,8 +25,9 @@ interface ScaleRule {
             int others,
             Draws draws,
             int round,
-            double[] scale_T) {
-          Arrays.fill(scale_T, firstToken, firstToken + tokens, 1);
+            double[] scale_T,
+            int at) {
+          Arrays.fill(scale_T, at, at + tokens, 1);
         }
       };
 
@@ -54,7 +55,7 @@ interface ScaleRule {
    * @param other_R those whose chosen expert is not the best, counted from {@code firstToken} on,
    *     ascending
    * @param others how many these are
-   * @param scale_T gets the scales at {@code [firstToken, firstToken + tokens)}
+   * @param scale_T gets the scales at {@code [at, at + tokens)}
    */
   default void scales(
       int firstToken,
@@ -63,12 +64,13 @@ interface ScaleRule {
       int others,
       Draws draws,
       int round,
-      double[] scale_T) {
+      double[] scale_T,
+      int at) {
     int next = 0;
     for (int t = 0; t < tokens; t++) {
       boolean best = next == others || other_R[next] != t;
       next += best ? 0 : 1;
-      scale_T[firstToken + t] = scale(best, draws, firstToken + t, round);
+      scale_T[at + t] = scale(best, draws, firstToken + t, round);
     }
   }
 }

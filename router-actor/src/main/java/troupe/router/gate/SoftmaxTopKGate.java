@@ -29,7 +29,7 @@ final class SoftmaxTopKGate implements Gate {
     int experts = input.experts();
     double[] p_TE = new double[tokens * experts];
     int[] wanted_S = new int[tokens * k];
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, tokens);
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
       tile.load(input.logits_TE(), from, count);

@@ -39,13 +39,17 @@ final class SparseMixerGate implements Gate {
     Kept kept_TE = mask == MaskRule.NONE ? null : new Kept(tokens, experts);
     int[] expert_T = new int[tokens];
     double[] scale_T = new double[tokens];
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, tokens);
     int[] other_R = new int[tile.capacity()];
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
       tile.load(logits_TE, from, count);
       tile.findBest();
-      boolean choice = kept_TE == null ? experts > 1 : tile.mask(mask, kept_TE);
+      boolean choice = experts > 1;
+      if (kept_TE != null) {
+        choice = tile.mask(mask);
+        tile.storeKept(kept_TE, from, 1);
+      }
       tile.storeProbabilities(p_TE);
       boolean sampled = choice && training;
       if (sampled) {
@@ -60,7 +64,7 @@ final class SparseMixerGate implements Gate {
         others += chosen == best ? 0 : 1;
       }
       if (training) {
-        scaleRule.scales(from, count, other_R, others, draws, 0, scale_T);
+        scaleRule.scales(from, count, other_R, others, draws, 0, scale_T, from);
       } else {
         Arrays.fill(scale_T, from, from + count, 1);
       }

@@ -34,7 +34,7 @@ final class SwitchGate implements Gate {
     double[] used_TE = jittered ? new double[tokens * experts] : logits_TE;
     double[] p_TE = new double[tokens * experts];
     int[] expert_T = new int[tokens];
-    Tile tile = new Tile(experts);
+    Tile tile = new Tile(experts, tokens);
     for (int from = 0; from < tokens; from += tile.capacity()) {
       int count = Math.min(tile.capacity(), tokens - from);
       if (jittered) {

@@ -6,7 +6,6 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import troupe.core.math.Exp;
-import troupe.core.math.Log;
 
 /**
  * The logits of some tokens, expert by expert, and what gates make of them: a lane is a token. Rows
@@ -15,18 +14,26 @@ import troupe.core.math.Log;
  *
  * <p>Scratch of one thread, for one tile after the other: {@link #load} or {@link #loadJittered},
  * {@link #findBest}, perhaps {@link #mask}, one that stores, perhaps {@link #race}, and then the
- * results; for gates of several choices {@link #remove}, {@link #findNext} and so on.
+ * results. Gates of several choices {@link #remove} the first, {@link #findNext}, and so on: what
+ * {@link #storeSoftmax} made is then used again.
  */
 final class Tile {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
-  // A tile and its draws fit the first level cache for few experts, the second for a thousand. Not
-  // fewer tokens than two of the widest vectors have lanes: Philox makes draws for so many.
-  private static final int ELEMENTS = 512;
+  // A tile and its draws fit the second level cache: a tenth less time than one for the first
+  // level,
+  // for much is done once a tile. Not fewer tokens than two of the widest vectors have lanes:
+  // Philox
+  // makes draws for so many.
+  private static final int ELEMENTS = 2048;
   private static final int MIN_TOKENS = 16;
-  private static final int MAX_TOKENS = 64;
-  // Up to one rival in so many, a list of them is faster than all.
-  private static final int FEW = 5;
+  private static final int MAX_TOKENS = 256;
+  // Logits closer than that to the largest have weights, and products of weights and of shares of
+  // them, that are normal numbers.
+  private static final double WIDE = Exp.ORDINARY - 100;
+  // Where so many times the rivals are fewer than all experts of the tokens that have a choice, a
+  // list of rivals is faster than all of these.
+  private static final int FEW = 7;
 
   private final int experts;
   private final int capacity;
@@ -35,31 +42,40 @@ final class Tile {
   private final double[] max_T;
   private final double[] best_T;
   private final double[] chosen_T;
+  private final double[] weight_T;
   private final Weights weights;
-  // Made with the first draws that no race needs.
-  private double[] draw_ET;
-  private final Rivals rivals;
+  // Those of tokens that have a choice, where there is a mask.
+  private Weights choices;
+  private Rivals rivals;
   private final Eligible eligible;
   private boolean removed;
   private boolean masked;
   private boolean few;
+  // Whether there are weights of all experts.
+  private boolean weighed;
   // Whether no logit is so far below its row's largest that its weight is no normal number.
   private boolean ordinary;
   private int firstToken;
   private int tokens;
   private int lanes;
 
-  Tile(int experts) {
+  /**
+   * A tile of as many tokens as are fast.
+   *
+   * @param tokens how many there are in all
+   */
+  Tile(int experts, int tokens) {
     this.experts = experts;
-    int fitting = Integer.highestOneBit(Math.max(1, ELEMENTS / experts));
-    capacity = Math.clamp(fitting, MIN_TOKENS, MAX_TOKENS);
+    int fitting = Math.min(Integer.highestOneBit(Math.max(1, ELEMENTS / experts)), MAX_TOKENS);
+    int needed = Integer.highestOneBit(Math.clamp(2L * tokens - 1, 1, MAX_TOKENS));
+    capacity = Math.max(MIN_TOKENS, Math.min(fitting, needed));
     logits = new Columns(experts, capacity);
     x_ET = logits.x_ET();
     max_T = logits.max_T();
     best_T = logits.best_T();
     chosen_T = new double[capacity];
+    weight_T = new double[capacity];
     weights = new Weights(experts, capacity);
-    rivals = new Rivals(experts, capacity, experts * capacity / FEW);
     eligible = new Eligible(experts, capacity);
   }
 
@@ -99,24 +115,17 @@ final class Tile {
       double[] u_TE,
       double[] used_TE) {
     begin(firstToken, tokens);
-    makeDraws();
-    draws.noises(firstToken, tokens, experts, draw_ET, capacity);
-    for (int i = 0; i < draw_ET.length; i++) {
-      draw_ET[i] = jitter.factor(draw_ET[i]);
+    draws.noises(firstToken, tokens, experts, x_ET, capacity);
+    for (int i = 0; i < x_ET.length; i++) {
+      x_ET[i] = jitter.factor(x_ET[i]);
     }
     Arrays.fill(max_T, 1);
     int from = firstToken * experts;
-    Transposition.toRows(u_TE, from, experts, draw_ET, capacity, max_T, tokens, experts);
+    Transposition.toRows(u_TE, from, experts, x_ET, capacity, max_T, tokens, experts);
     for (int i = from; i < from + tokens * experts; i++) {
       used_TE[i] = logits_TE[i] * u_TE[i];
     }
     Transposition.toColumns(x_ET, capacity, used_TE, from, tokens, experts);
-  }
-
-  private void makeDraws() {
-    if (draw_ET == null) {
-      draw_ET = new double[experts * capacity];
-    }
   }
 
   private void begin(int firstToken, int tokens) {
@@ -129,6 +138,7 @@ final class Tile {
     removed = false;
     masked = false;
     few = false;
+    weighed = false;
     if (tokens < capacity) {
       // Lanes without a token compute what nobody reads, of numbers that are finite.
       Arrays.fill(x_ET, 0);
@@ -168,7 +178,7 @@ final class Tile {
       max.intoArray(max_T, t);
       best.intoArray(best_T, t);
     }
-    ordinary = widest.compare(VectorOperators.LT, Exp.ORDINARY).allTrue();
+    ordinary = widest.compare(VectorOperators.LT, WIDE).allTrue();
     return poison.compare(VectorOperators.EQ, 0).allTrue();
   }
 
@@ -188,6 +198,7 @@ final class Tile {
   void remove(int t, int expert) {
     logits.remove(t, expert);
     eligible.remove(t, expert);
+    weights.remove(t, expert);
     removed = true;
   }
 
@@ -199,80 +210,92 @@ final class Tile {
   /**
    * Keeps the experts that a rule keeps: others have no weight.
    *
-   * @param kept gets which ones these are; {@code null} if nobody wants to know
    * @return whether there is a token with a choice, of more than one expert
    */
-  boolean mask(MaskRule rule, Kept kept) {
+  boolean mask(MaskRule rule) {
     int count = eligible.keep(rule, x_ET, max_T, tokens, lanes);
-    if (kept != null) {
-      eligible.store(kept, firstToken, tokens);
+    masked = rule != MaskRule.NONE;
+    few = FEW * count < experts * eligible.choices();
+    if (masked && choices == null) {
+      choices = new Weights(experts, capacity);
     }
-    masked = true;
-    few = count <= rivals.most();
     if (few) {
+      rivals = rivals == null ? new Rivals(experts, capacity, experts * capacity / FEW) : rivals;
       rivals.list(eligible.kept_WT(), eligible.count_T());
     }
     return count > 0;
   }
 
   /**
-   * Writes {@code p = weight * (1 / sum)} to rows, {@code weight = exp(logit - max)}, zero where
-   * masked.
+   * Tells which tokens have a choice: {@code first + t * stride} for token t.
+   *
+   * @param at where in {@code out} the first of them goes
+   * @return where the next one would go
+   */
+  int storeChoices(int[] out, int at, int first, int stride) {
+    for (int i = 0; i < eligible.choices(); i++) {
+      out[at + i] = first + eligible.token_R()[i] * stride;
+    }
+    return at + eligible.choices();
+  }
+
+  /** Tells which experts are kept: those of token t to {@code first + t * stride}. */
+  void storeKept(Kept kept, int first, int stride) {
+    eligible.store(kept, first, stride, tokens);
+  }
+
+  /**
+   * Makes the weights that {@link #race} goes by, {@code exp(logit - max)} of what is left and
+   * kept. Those of {@link #storeSoftmax} are taken if they are there, with the max of all.
+   */
+  void weigh() {
+    if (few && weighed) {
+      rivals.take(weights.weight_ET(), capacity);
+    } else if (few) {
+      rivals.weigh(x_ET, capacity, max_T);
+    } else if (masked && weighed) {
+      choices.takeKept(weights, tokens, eligible);
+    } else if (masked) {
+      choices.weighKept(x_ET, max_T, tokens, eligible, ordinary);
+    } else if (weighed) {
+      weights.sum();
+    } else {
+      weights.weigh(x_ET, max_T, tokens, ordinary && !removed);
+    }
+  }
+
+  /**
+   * Makes weights and writes {@code p = weight * (1 / sum)} to rows, zero where masked.
    *
    * @param p_TE holds zeros
    */
   void storeProbabilities(double[] p_TE) {
     int row = firstToken * experts;
+    weigh();
+    if (masked) {
+      for (int t = 0; t < tokens; t++) {
+        // What holds where there is no choice; the rest is written over it.
+        p_TE[row + t * experts + best(t)] = 1;
+      }
+    }
     if (few) {
-      storeSingles(p_TE, row, experts);
-      rivals.weigh(x_ET, capacity, max_T);
       rivals.store(p_TE, row, experts);
-      return;
-    }
-    weigh();
-    weights.store(p_TE, row, experts);
-  }
-
-  private void weigh() {
-    weights.weigh(x_ET, max_T, tokens, ordinary, masked ? eligible.kept_WT() : null);
-  }
-
-  /**
-   * Writes {@code p = weight / sum} to rows and makes these the weights.
-   *
-   * @param p_TE holds zeros
-   * @param row where that of the first token begins
-   * @param stride from one row to the next
-   */
-  void storeQuotients(double[] p_TE, int row, int stride) {
-    if (few) {
-      storeSingles(p_TE, row, stride);
-      rivals.weigh(x_ET, capacity, max_T);
-      rivals.divide();
-      rivals.store(p_TE, row, stride);
-      return;
-    }
-    weigh();
-    weights.divide();
-    weights.store(p_TE, row, stride);
-  }
-
-  /** What holds where there is no choice; the rest is written over it. */
-  private void storeSingles(double[] p_TE, int row, int stride) {
-    for (int t = 0; t < tokens; t++) {
-      p_TE[row + t * stride + best(t)] = 1;
+    } else {
+      (masked ? choices : weights).store(p_TE, row);
     }
   }
 
   /**
    * Writes the softmax over all experts to rows, with the bits of {@link Rows#softmax}; before any
    * is masked or removed.
+   *
+   * @return whether none of them underflows
    */
-  void storeSoftmax(double[] p_TE) {
+  boolean storeSoftmax(double[] p_TE) {
     if (ordinary) {
-      weigh();
-      weights.sumByFours();
-      weights.store(p_TE, firstToken * experts, experts);
+      weights.weighByFours(x_ET, max_T, tokens);
+      weights.store(p_TE, firstToken * experts);
+      weighed = true;
     } else {
       for (int t = 0; t < tokens; t++) {
         int row = (firstToken + t) * experts;
@@ -282,6 +305,7 @@ final class Tile {
         Rows.softmax(p_TE, p_TE, max_T[t], row, row + experts);
       }
     }
+    return ordinary;
   }
 
   /**
@@ -290,57 +314,53 @@ final class Tile {
    * argmax(logit_i - ln e_i)} without a logarithm.
    */
   void race(Draws draws, int round) {
+    System.arraycopy(best_T, 0, chosen_T, 0, tokens);
     if (few) {
-      System.arraycopy(best_T, 0, chosen_T, 0, tokens);
       rivals.race(draws, firstToken, round, chosen_T);
     } else {
-      weights.race(draws, firstToken, round, chosen_T);
+      (masked ? choices : weights).race(draws, firstToken, round, chosen_T);
     }
   }
 
   /**
-   * Finds the expert of the largest weight of each token, the first one on ties: where two logits
-   * are so close that their weights are one, not always {@link #best}.
+   * Tells how likely the chosen experts were, among what was left and kept.
    *
-   * @param likeliest_T gets it
+   * @param sampled whether those that {@link #race} chose, or else the best
+   * @param p_T gets their probabilities
+   * @param other_R gets the tokens whose choice is not the best
+   * @return how many these are
    */
-  void findLikeliest(double[] likeliest_T) {
+  int storeChosen(boolean sampled, double[] p_T, int[] other_R) {
+    if (!sampled) {
+      System.arraycopy(best_T, 0, chosen_T, 0, tokens);
+    }
+    int others = 0;
+    for (int t = 0; t < tokens; t++) {
+      int chosen = chosen(t);
+      weight_T[t] = weight(t, chosen);
+      other_R[others] = t;
+      // Without a branch: nobody can predict it.
+      others += -Math.abs(chosen - best(t)) >>> 31;
+    }
+    Arrays.fill(p_T, 0, tokens, 1);
     if (few) {
-      System.arraycopy(best_T, 0, likeliest_T, 0, tokens);
-      rivals.findLikeliest(likeliest_T);
+      rivals.divide(weight_T, p_T);
     } else {
-      weights.findLikeliest(likeliest_T);
+      (masked ? choices : weights).divide(weight_T, p_T);
     }
+    return others;
   }
 
-  /**
-   * Chooses the Gumbel maximum {@code argmax(logit_i - ln e_i)} of the experts that are left by
-   * {@link #findNext}: whatever their logits are, for no weight is made of them.
-   */
-  void sampleLeft(Draws draws, int round) {
-    makeDraws();
-    draws.exponentials(firstToken, tokens, experts, round, draw_ET, capacity);
-    for (int at = 0; at < experts * capacity; at += capacity) {
-      Log.of(draw_ET, draw_ET, at, at + tokens);
+  /** {@link #remove} of the chosen experts, and {@link #findNext}. */
+  void removeChosen() {
+    for (int t = 0; t < tokens; t++) {
+      remove(t, chosen(t));
     }
-    loopSampleLeft();
+    findNext();
   }
 
-  private void loopSampleLeft() {
-    for (int t = 0; t < lanes; t += WIDTH) {
-      DoubleVector highest = DoubleVector.broadcast(SPECIES, Double.NEGATIVE_INFINITY);
-      DoubleVector chosen = DoubleVector.zero(SPECIES);
-      for (int e = 0; e < experts; e++) {
-        int at = e * capacity + t;
-        DoubleVector score =
-            DoubleVector.fromArray(SPECIES, x_ET, at)
-                .sub(DoubleVector.fromArray(SPECIES, draw_ET, at));
-        VectorMask<Double> more = score.compare(VectorOperators.GT, highest);
-        highest = highest.blend(score, more);
-        chosen = chosen.blend((double) e, more);
-      }
-      chosen.intoArray(chosen_T, t);
-    }
+  private double weight(int t, int expert) {
+    return weighed ? weights.weight(t, expert) : Exp.of(x_ET[expert * capacity + t] - max_T[t]);
   }
 
   /** The expert with the largest logit, of token {@code firstToken + t}. */
