@@ -1,6 +1,6 @@
 # Sourced by the scripts beside it: finds a JDK and Maven, builds what is out of date, starts Java.
 #
-#   TROUPE_HEAP      largest Java heap, default 1g; tensors live outside it
+#   TROUPE_HEAP      largest Java heap, default 1g (4g of simulate); tensors live outside it
 #   TROUPE_NO_BUILD  set to 1 to run what was built last, whatever changed since
 
 readonly REQUIRED_JAVA=25
@@ -124,6 +124,9 @@ build_if_stale() {
 }
 
 run_troupe() {
-  exec "$JAVA_HOME/bin/java" "@$ROOT/scripts/jvm.options" "-Xmx${TROUPE_HEAP:-1g}" \
+  local heap=1g
+  # What is simulated is in the heap.
+  [[ "${1:-}" != simulate ]] || heap=4g
+  exec "$JAVA_HOME/bin/java" "@$ROOT/scripts/jvm.options" "-Xmx${TROUPE_HEAP:-$heap}" \
     -cp "$BUILT/*:$ROOT/coordinator/target/lib/*" troupe.coordinator.cli.Troupe "$@"
 }
