@@ -58,7 +58,7 @@ final class ModelGradientTest {
         "gate.type=deepseek-v3 gate.top_k=2",
         "gate.type=xmoe",
         "gate.type=xmoe experts.count=20 gate.top_k=2",
-        "gate.type=relu gate.relu.coefficient=1e-30",
+        "gate.type=relu gate.relu.coefficient=0.2",
         "gate.type=hash gate.hash.table=random"
       })
   void shouldMatchFiniteDifferences(String overrides) {
