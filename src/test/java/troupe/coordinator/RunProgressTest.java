@@ -17,7 +17,7 @@ final class RunProgressTest {
 
   private static StepReport report(long step) {
     return new StepReport(
-        step, 1, 1, 0, 0, 0.1, 1, 8, SECOND_NS, 0, 1, new TreeMap<>(), new TreeMap<>());
+        step, 1, 1, 0, 0, 0, 0.1, 1, 8, SECOND_NS, 0, 1, new TreeMap<>(), new TreeMap<>());
   }
 
   @Test

@@ -81,6 +81,7 @@ record Undisturbed(List<String> steps, Set<String> validations, String hash) {
             report.crossEntropy(),
             report.balance(),
             report.z(),
+            report.penalty(),
             report.learningRate(),
             report.gradNorm(),
             report.tokens(),

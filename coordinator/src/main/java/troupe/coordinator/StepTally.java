@@ -192,6 +192,15 @@ final class StepTally {
     return BalanceLoss.fraction(total.balanced_E(), total.tokens(), 0);
   }
 
+  private static double penalty(LayerStats total) {
+    double[] load_E = load(total);
+    double sum = 0;
+    for (int e = 0; e < total.penalty_E().length; e++) {
+      sum += load_E[e] * (total.penalty_E()[e] / total.tokens());
+    }
+    return sum;
+  }
+
   StepReport report(double learningRate, long stepTimeNs) {
     long tokens = (long) config.train().batch() * config.model().seq();
     double lossSum = 0;
@@ -201,6 +210,7 @@ final class StepTally {
     double crossEntropy = lossSum / tokens;
     double balance = 0;
     double z = 0;
+    double penalty = 0;
     SortedMap<Integer, Ledger> ledger = new TreeMap<>();
     long alive = 0;
     SortedMap<Integer, long[]> load = new TreeMap<>();
@@ -208,19 +218,24 @@ final class StepTally {
       LayerStats total = total(layer);
       balance += BalanceLoss.value(load(total), total.sumP_E(), total.tokens());
       z += total.sumZ() / total.tokens();
+      penalty += penalty(total);
       ledger.put(layer, total.ledger());
       alive += total.alive();
       load.put(layer, total.routed_E());
     }
     Ledger all = ledger.values().stream().reduce(new Ledger(0, 0, 0, 0), Ledger::plus);
     double loss =
-        crossEntropy + config.gate().balanceWeight() * balance + config.gate().zCoefficient() * z;
+        crossEntropy
+            + config.gate().balanceWeight() * balance
+            + config.gate().zCoefficient() * z
+            + penalty;
     return new StepReport(
         step,
         loss,
         crossEntropy,
         balance,
         z,
+        penalty,
         learningRate,
         gradNorm(),
         tokens,

@@ -65,6 +65,7 @@ class MetricsLogTest {
             "ce",
             "balance",
             "z",
+            "penalty",
             "lr",
             "grad_norm",
             "tokens_per_s",
@@ -296,7 +297,8 @@ class MetricsLogTest {
     long[][] load_LE = {{10, 20, 30}, {30, 20, 10}};
     List<Ledger> ledger_L = List.of(new Ledger(60, 57, 3, 0), new Ledger(60, 60, 0, 2));
     return new StepMetrics(
-        step, loss, loss, 0.01, 0.002, 0.004, 1.5, 11000, 180, 0.05, 0.4, 1.5, ledger_L, load_LE);
+        step, loss, loss, 0.01, 0.002, 0.03, 0.004, 1.5, 11000, 180, 0.05, 0.4, 1.5, ledger_L,
+        load_LE);
   }
 
   private static List<MetricsRecord> read(Path file, long unreadable) throws IOException {

@@ -2,12 +2,15 @@ package troupe.coordinator.run;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import troupe.coordinator.StepReport;
+import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Model;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
@@ -58,6 +61,20 @@ final class GateStateRunTest {
   void shouldRaiseThePenaltyAsLongAsTooManyExpertsTakePart(int ranks) {
     RunConfig config = Runs.tiny("gate.type=relu", "train.ranks=" + ranks);
     assertEquals(STEPS, trained(config, 0)[0], TOLERANCE);
+  }
+
+  @Test
+  void shouldReportThePenaltyAsAPartOfTheLoss() throws Exception {
+    RunConfig config = Runs.tiny("gate.type=relu", "gate.relu.coefficient=0.1");
+    try (Device device = Devices.open(config.device());
+        Model model = new Model(device, config)) {
+      Runs.Heard heard = Runs.train(model);
+      assertInstanceOf(Outcome.Completed.class, heard.outcome.join());
+      for (StepReport step : heard.steps) {
+        assertTrue(step.penalty() > 0, step.toString());
+        assertEquals(step.crossEntropy() + step.penalty(), step.loss(), step.toString());
+      }
+    }
   }
 
   @Test

@@ -55,11 +55,11 @@ final class ModelGradientTest {
         "gate.type=softmax-topk gate.top_k=2 experts.capacity_factor=0.75 experts.min_capacity=0",
         "gate.type=gshard gate.gshard.second=best",
         "gate.type=gshard gate.gshard.second=best experts.capacity_factor=0.75 experts.min_capacity=0",
-        "gate.type=deepseek-v3 gate.top_k=2",
+        "gate.type=deepseek-v3 gate.top_k=2 gate.balance_coefficient=0",
         "gate.type=xmoe",
         "gate.type=xmoe experts.count=20 gate.top_k=2",
-        "gate.type=relu gate.relu.coefficient=1e-30",
-        "gate.type=hash gate.hash.table=random"
+        "gate.type=relu gate.relu.coefficient=0.2 gate.balance_coefficient=0",
+        "gate.type=hash gate.hash.table=random gate.balance_coefficient=0"
       })
   void shouldMatchFiniteDifferences(String overrides) {
     RunConfig config = config(overrides);

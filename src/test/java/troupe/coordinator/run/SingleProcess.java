@@ -173,6 +173,7 @@ final class SingleProcess {
       List<Integer> choices = choices();
       double balance = 0;
       double z = 0;
+      double penalty = 0;
       long dropped = 0;
       for (int layer : stats_LR.keySet()) {
         LayerStats total = LayerStats.none(config.experts().count());
@@ -187,6 +188,11 @@ final class SingleProcess {
         }
         balance += load_E.length * sum;
         z += total.sumZ() / tokens;
+        double weighted = 0;
+        for (int e = 0; e < total.penalty_E().length; e++) {
+          weighted += load_E[e] * (total.penalty_E()[e] / tokens);
+        }
+        penalty += weighted;
         dropped += total.dropped();
         ranks.forEach(rank -> rank.load(layer, load_E));
       }
@@ -201,7 +207,10 @@ final class SingleProcess {
       }
       double crossEntropy = lossSum / tokens;
       double loss =
-          crossEntropy + config.gate().balanceWeight() * balance + config.gate().zCoefficient() * z;
+          crossEntropy
+              + config.gate().balanceWeight() * balance
+              + config.gate().zCoefficient() * z
+              + penalty;
       return new Result(crossEntropy, balance, z, loss, dropped, gradNorm(), choices);
     }
 

@@ -8,11 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig.Source;
@@ -236,6 +238,30 @@ class ConfigLoaderTest {
             .startsWith("experts.capacity_factor: 1.25 (expected: 0 for gate.type = " + type),
         error.getMessage());
     assertEquals(0, ConfigLoader.parse("", List.of("gate.type=" + type)).gate().balanceWeight());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void shouldRefuseAWeightOfABalanceLossThatAGateDoesNotHave(GateType type) {
+    List<String> overrides =
+        List.of("gate.type=" + Keys.name(type), "gate.allow_leak=true", "gate.temperature=1");
+    String written = ResolvedConfig.render(ConfigLoader.parse("", overrides));
+    ConfigLoader.parse(written, List.of());
+    ConfigLoader.parse(written, List.of("gate.balance_coefficient=0"));
+    List<String> set = new ArrayList<>(overrides);
+    set.add("gate.balance_coefficient=0.3");
+    if (type.hasBalanceLoss()) {
+      assertEquals(0.3, ConfigLoader.parse("", set).gate().balanceWeight());
+    } else {
+      UserException error = wrong(set.toArray(String[]::new));
+      assertTrue(
+          error
+              .getMessage()
+              .startsWith(
+                  "gate.balance_coefficient: 0.3 (expected: 0, or not set, for gate.type = "
+                      + Keys.name(type)),
+          error.getMessage());
+    }
   }
 
   @Test

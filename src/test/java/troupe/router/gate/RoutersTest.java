@@ -397,6 +397,8 @@ class RoutersTest {
     routing.backward(dLogits, feedback);
     // lambda = 0.5 * 2^2; times E / (k T) = 3 / 4, times the load of each expert.
     assertArrayEquals(new double[] {-0.2 + 1.5 * 0.75, 0, 0.3 + 1.5, 0, 0, 0}, dLogits, 1e-15);
+    // The same without 1 / T, times the positive logits of each expert.
+    assertArrayEquals(new double[] {6, 0, 12}, routing.penalty_E(), 1e-14);
 
     assertEquals(2.5, 2 - change(gate, routing, load_E), 1e-15);
     assertEquals(2.0, 2 - change(gate, routing, new double[] {0.25, 0.25, 0.5}), 1e-15);

@@ -52,6 +52,8 @@ final class MetricsJson {
               number(json, "ce"),
               number(json, "balance"),
               number(json, "z"),
+              // Files from before it was reported have none.
+              json.has("penalty") ? number(json, "penalty") : 0,
               number(json, "lr"),
               number(json, "grad_norm"),
               number(json, "tokens_per_s"),
@@ -75,6 +77,7 @@ final class MetricsJson {
     JsonNumbers.put(json, "ce", step.ce());
     JsonNumbers.put(json, "balance", step.balance());
     JsonNumbers.put(json, "z", step.z());
+    JsonNumbers.put(json, "penalty", step.penalty());
     JsonNumbers.put(json, "lr", step.lr());
     JsonNumbers.put(json, "grad_norm", step.gradNorm());
     JsonNumbers.put(json, "tokens_per_s", step.tokensPerS());

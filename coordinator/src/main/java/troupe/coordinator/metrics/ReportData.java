@@ -51,6 +51,7 @@ final class ReportData {
             "tokens_per_s",
             "balance",
             "z",
+            "penalty",
             "dropped",
             "alive",
             "imbalance")) {
@@ -91,6 +92,7 @@ final class ReportData {
     add("tokens_per_s", step.step(), step.tokensPerS());
     add("balance", step.step(), step.balance());
     add("z", step.step(), step.z());
+    add("penalty", step.step(), step.penalty());
     add("dropped", step.step(), 100 * step.dropped());
     add("alive", step.step(), 100 * step.alive());
     add("imbalance", step.step(), step.imbalance());

@@ -8,10 +8,13 @@ import troupe.router.gate.Ledger;
  * what one looks for later.
  *
  * @param step the step
- * @param loss the trained loss: cross entropy and both auxiliary losses, in nats a token
+ * @param loss the trained loss: cross entropy, both auxiliary losses and the penalty, in nats a
+ *     token
  * @param ce cross entropy, in nats a token
  * @param balance the load-balancing loss, summed over layers, before its weight in the total
  * @param z the z-loss, summed over layers, before its weight in the total
+ * @param penalty what gates themselves add to the loss, summed over layers, as it is in the total;
+ *     zero for most
  * @param lr the learning rate
  * @param gradNorm the global norm of all gradients before clipping
  * @param tokensPerS tokens a second
@@ -29,6 +32,7 @@ public record StepMetrics(
     double ce,
     double balance,
     double z,
+    double penalty,
     double lr,
     double gradNorm,
     double tokensPerS,

@@ -284,6 +284,7 @@ public final class RunDesk
         report.crossEntropy(),
         report.balance(),
         report.z(),
+        report.penalty(),
         report.learningRate(),
         report.gradNorm(),
         report.tokens() / stepTimeMs * 1e3,

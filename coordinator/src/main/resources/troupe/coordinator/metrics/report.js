@@ -81,7 +81,8 @@
     drawSmall('tokens_per_s', [line('tokens/s', 'tokens_per_s', 'blue')]);
     drawSmall('imbalance', [line('imbalance', 'imbalance', 'blue')]);
     drawSmall('tokens', [line('dropped', 'dropped', 'orange'), line('with a choice of experts', 'alive', 'green')]);
-    drawSmall('auxiliary', [line('balance', 'balance', 'blue'), line('z', 'z', 'green')]);
+    drawSmall('auxiliary', [line('balance', 'balance', 'blue'), line('z', 'z', 'green'),
+      line('penalty', 'penalty', 'orange')]);
     data.load.layers.forEach((shares, layer) => { if (shares[0].length > 0) drawLoad(shares, layer); });
     echarts.connect('small');
   }

@@ -34,6 +34,9 @@ public record GateConfig(
     Deepseek deepseek,
     Relu relu,
     Reinforce reinforce) {
+  /** What nobody has set: configs that were written out have it too. */
+  private static final double DEFAULT_BALANCE = 0.01;
+
   /** Rounds that have draws of their own. */
   private static final int MAX_ROUNDS = 16;
 
@@ -48,6 +51,13 @@ public record GateConfig(
             "at most " + MAX_ROUNDS + " rounds of gate.type = sparsemixer-v2")
         .that(jitter >= 0, "jitter", jitter, ">= 0")
         .that(balanceCoefficient >= 0, "balance_coefficient", balanceCoefficient, ">= 0")
+        .that(
+            type.hasBalanceLoss()
+                || balanceCoefficient == 0
+                || balanceCoefficient == DEFAULT_BALANCE,
+            "balance_coefficient",
+            balanceCoefficient,
+            "0, or not set, for gate.type = " + Keys.name(type) + ", which has no balance loss")
         .that(zCoefficient >= 0, "z_coefficient", zCoefficient, ">= 0")
         .that(temperature > 0, "temperature", temperature, "> 0")
         .that(
@@ -127,7 +137,7 @@ public record GateConfig(
         jitter,
         jitterOn,
         mask,
-        0.01,
+        DEFAULT_BALANCE,
         0,
         1,
         true,

@@ -85,22 +85,25 @@ final class GrinGate implements Gate {
       this.scale_S = new double[slots];
       this.p_S = new double[slots];
       this.multiplier_S = new double[slots];
-      this.kept_SE = new Kept(slots, input.experts());
+      boolean masked = mask != MaskRule.NONE;
+      this.kept_SE = masked ? new Kept(slots, input.experts()) : null;
       this.p_T = new double[tile.capacity()];
       this.scale_T = new double[tile.capacity()];
       this.other_R = new int[tile.capacity()];
-      this.choice_A = mask == MaskRule.NONE ? null : new int[slots];
+      this.choice_A = masked ? new int[slots] : null;
     }
 
     void route(int from, int count, int round) {
       if (round > 0) {
         tile.removeChosen();
       }
-      boolean sampled = tile.mask(mask) && input.training();
-      tile.storeKept(kept_SE, from * k + round, k);
-      if (choice_A != null) {
+      boolean choice = input.experts() - round > 1;
+      if (kept_SE != null) {
+        choice = tile.mask(mask);
+        tile.storeKept(kept_SE, from * k + round, k);
         choices = tile.storeChoices(choice_A, choices, from * k + round, k);
       }
+      boolean sampled = choice && input.training();
       tile.weigh();
       if (sampled) {
         tile.race(input.draws(), round);
@@ -139,7 +142,7 @@ final class GrinGate implements Gate {
           firstSlot_T1,
           input.logits_TE(),
           all_TE,
-          kept_SE.every(k),
+          kept_SE == null ? null : kept_SE.every(k),
           wanted_S,
           expert_S,
           places.placed_S(),

@@ -13,10 +13,11 @@ import troupe.core.config.GateConfig.Relu;
  *   lambda *= growth^sign(mean load - k / E)                                    after every step, so that k experts are used
  * </pre>
  *
- * <p>The penalty is L1 with the load as weights, which balances experts as well. What is kept from
- * step to step is how often lambda grew less how often it shrank, from {@code coefficient} on: the
- * exponent neither under- nor overflows. The authors have one lambda for all layers and take the
- * mean of their loads; here each layer has its own, so that each comes to k experts a token.
+ * <p>The penalty is L1 with the load as weights, which balances experts as well; the reported loss
+ * has it. What is kept from step to step is how often lambda grew less how often it shrank, from
+ * {@code coefficient} on: the exponent neither under- nor overflows. The authors have one lambda
+ * for all layers and take the mean of their loads; here each layer has its own, so that each comes
+ * to k experts a token.
  *
  * <p>Costs as many expert evaluations as logits are positive: about E / 2 a token at first, k on
  * average once lambda has found its value. The gradient is exact for every loss: the layer is a
@@ -112,6 +113,18 @@ final class ReluGate implements Gate {
           dLogits_TE[t * experts + expert] += feedback.s_S()[slot] + penalty;
         }
       }
+    }
+
+    @Override
+    public double[] penalty(Routing routing) {
+      double[] sum_E = new double[routing.experts()];
+      for (int slot = 0; slot < routing.slots(); slot++) {
+        sum_E[routing.expert_S()[slot]] += routing.multiplier_S()[slot];
+      }
+      for (int e = 0; e < sum_E.length; e++) {
+        sum_E[e] *= lambda * sum_E.length / k;
+      }
+      return sum_E;
     }
   }
 

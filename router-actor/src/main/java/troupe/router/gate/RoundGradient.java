@@ -11,8 +11,8 @@ package troupe.router.gate;
  *
  * @param k slots of a token
  * @param p_S {@code p_D} of each slot
- * @param kept_SE the experts of each slot's round
- * @param choice_A the slots whose round had more than one; {@code null} if all had
+ * @param kept_SE the experts of each slot's round; {@code null} for all that were not chosen before
+ * @param choice_A the slots whose round had more than one, if there was a mask
  * @param choices how many these are
  * @param apart whether some logits are so far apart that there may be no factor
  */
@@ -31,7 +31,7 @@ record RoundGradient(int k, double[] p_S, Kept kept_SE, int[] choice_A, int choi
       for (int slot = 0; slot < p_S.length; slot++) {
         addKept(dLogits_TE, routing, s_S, slot);
       }
-    } else if (choice_A != null) {
+    } else if (kept_SE != null) {
       for (int i = 0; i < choices; i++) {
         addKept(dLogits_TE, routing, s_S, choice_A[i]);
       }
@@ -53,10 +53,9 @@ record RoundGradient(int k, double[] p_S, Kept kept_SE, int[] choice_A, int choi
   /** The probabilities of a slot's round, one by one. */
   void storeRow(double[] p_E, Routing routing, int slot) {
     int from = slot / k * p_E.length;
-    boolean rerouted = routing.expert_S()[slot] != routing.wanted_S()[slot];
     double max = Double.NEGATIVE_INFINITY;
     for (int e = 0; e < p_E.length; e++) {
-      boolean has = rerouted || kept_SE.has(slot, e);
+      boolean has = (word(routing, slot, e / Kept.BITS) >>> e & 1) != 0;
       p_E[e] = has ? routing.logits_TE()[from + e] : Double.NEGATIVE_INFINITY;
       max = Math.max(max, p_E[e]);
     }
@@ -67,18 +66,30 @@ record RoundGradient(int k, double[] p_S, Kept kept_SE, int[] choice_A, int choi
     int experts = routing.experts();
     int from = slot / k * experts;
     int own = routing.expert_S()[slot];
-    boolean rerouted = own != routing.wanted_S()[slot];
     double p = p_S[slot];
     double c = s_S[slot] * p;
     double factor = c * (p / routing.p_TE()[from + own]);
     for (int w = 0; w < Kept.words(experts); w++) {
       int begin = w * Kept.BITS;
       int count = Math.min(Kept.BITS, experts - begin);
-      long word = rerouted ? -1L >>> -count : kept_SE.word(slot, w);
-      word &= own / Kept.BITS == w ? ~(1L << own) : -1;
+      long word = word(routing, slot, w) & (own / Kept.BITS == w ? ~(1L << own) : -1);
       Rows.subtract(dLogits_TE, factor, routing.p_TE(), word, from + begin, from + begin + count);
     }
     dLogits_TE[from + own] += c * (1 - p);
+  }
+
+  /** Bits of the experts of a slot's round, from {@code 64 * w} on. */
+  private long word(Routing routing, int slot, int w) {
+    int[] wanted_S = routing.wanted_S();
+    boolean rerouted = routing.expert_S()[slot] != wanted_S[slot];
+    if (!rerouted && kept_SE != null) {
+      return kept_SE.word(slot, w);
+    }
+    long word = -1L >>> -Math.min(Kept.BITS, routing.experts() - w * Kept.BITS);
+    for (int s = slot / k * k; !rerouted && s < slot; s++) {
+      word &= wanted_S[s] / Kept.BITS == w ? ~(1L << wanted_S[s]) : -1;
+    }
+    return word;
   }
 
   /** Of rounds that had all experts but those chosen before: every round of a token at once. */

@@ -176,6 +176,11 @@ public record Routing(
     estimator.addGradient(dLogits_TE, this, feedback);
   }
 
+  /** What the gate adds to the loss, see {@link Estimator#penalty}. */
+  public double[] penalty_E() {
+    return estimator.penalty(this);
+  }
+
   /** {@link #backward(double[], Feedback)} of gates that look at {@code s} alone. */
   public void backward(double[] dLogits_TE, double[] s_S) {
     backward(dLogits_TE, Feedback.of(s_S));

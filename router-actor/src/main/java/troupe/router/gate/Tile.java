@@ -208,17 +208,16 @@ final class Tile {
   }
 
   /**
-   * Keeps the experts that a rule keeps: others have no weight.
+   * Keeps the experts that a rule keeps: others have no weight. One rule is needless to ask: {@link
+   * MaskRule#NONE}.
    *
    * @return whether there is a token with a choice, of more than one expert
    */
   boolean mask(MaskRule rule) {
     int count = eligible.keep(rule, x_ET, max_T, tokens, lanes);
-    masked = rule != MaskRule.NONE;
+    masked = true;
     few = FEW * count < experts * eligible.choices();
-    if (masked && choices == null) {
-      choices = new Weights(experts, capacity);
-    }
+    choices = choices == null ? new Weights(experts, capacity) : choices;
     if (few) {
       rivals = rivals == null ? new Rivals(experts, capacity, experts * capacity / FEW) : rivals;
       rivals.list(eligible.kept_WT(), eligible.count_T());
@@ -257,9 +256,9 @@ final class Tile {
       choices.takeKept(weights, tokens, eligible);
     } else if (masked) {
       choices.weighKept(x_ET, max_T, tokens, eligible, ordinary);
-    } else if (weighed) {
+    } else if (weighed && removed) {
       weights.sum();
-    } else {
+    } else if (!weighed) {
       weights.weigh(x_ET, max_T, tokens, ordinary && !removed);
     }
   }

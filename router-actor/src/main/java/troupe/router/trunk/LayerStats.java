@@ -15,6 +15,8 @@ import troupe.router.gate.ZLoss;
  * @param first_E those that were a token's first choice, for gates whose balance loss counts these
  *     alone; empty for all others
  * @param sumP_E probabilities of each expert, summed over tokens
+ * @param penalty_E what the gate itself adds to the loss for each share of the tokens that an
+ *     expert gets, summed over tokens; empty for gates without a penalty
  * @param sumZ squared log-sum-exp, summed over tokens
  * @param tokens number of tokens
  * @param kept rows that experts got
@@ -26,6 +28,7 @@ public record LayerStats(
     long[] routed_E,
     long[] first_E,
     double[] sumP_E,
+    double[] penalty_E,
     double sumZ,
     long tokens,
     long kept,
@@ -33,8 +36,9 @@ public record LayerStats(
     long rerouted,
     long alive) {
   private static final long[] NOT_COUNTED = {};
+  private static final double[] NO_PENALTY = {};
 
-  /** Stats of a gate whose balance loss counts all rows. */
+  /** Stats of a gate whose balance loss counts all rows, without a penalty. */
   public LayerStats(
       long[] routed_E,
       double[] sumP_E,
@@ -44,7 +48,7 @@ public record LayerStats(
       long dropped,
       long rerouted,
       long alive) {
-    this(routed_E, NOT_COUNTED, sumP_E, sumZ, tokens, kept, dropped, rerouted, alive);
+    this(routed_E, NOT_COUNTED, sumP_E, NO_PENALTY, sumZ, tokens, kept, dropped, rerouted, alive);
   }
 
   /** Nothing yet. */
@@ -58,6 +62,7 @@ public record LayerStats(
         longs(plan.routed_E()),
         balancesFirstChoices ? longs(Load.firstChoices(routing)) : NOT_COUNTED,
         Load.sumP(routing),
+        routing.penalty_E(),
         ZLoss.sum(routing),
         routing.tokens(),
         plan.rows(),
@@ -86,21 +91,27 @@ public record LayerStats(
 
   /** These stats and others. */
   public LayerStats plus(LayerStats other) {
-    double[] sumP = sumP_E.clone();
-    for (int e = 0; e < sumP.length; e++) {
-      sumP[e] += other.sumP_E[e];
-    }
     boolean countsFirst = first_E.length + other.first_E.length > 0;
     return new LayerStats(
         sum(routed_E, other.routed_E),
         countsFirst ? sum(balanced_E(), other.balanced_E()) : NOT_COUNTED,
-        sumP,
+        sum(sumP_E, other.sumP_E),
+        sum(penalty_E, other.penalty_E),
         sumZ + other.sumZ,
         tokens + other.tokens,
         kept + other.kept,
         dropped + other.dropped,
         rerouted + other.rerouted,
         alive + other.alive);
+  }
+
+  /** Adds up; of one that is empty the other is the sum. */
+  private static double[] sum(double[] a, double[] b) {
+    double[] sum = a.length == 0 ? b : a.clone();
+    for (int e = 0; e < Math.min(a.length, b.length); e++) {
+      sum[e] += b[e];
+    }
+    return sum;
   }
 
   private static long[] sum(long[] a, long[] b) {
