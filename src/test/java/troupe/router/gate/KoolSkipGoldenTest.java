@@ -25,30 +25,10 @@ class KoolSkipGoldenTest {
   }
 
   /** Draws that choose these experts and keep those with the smaller priority. */
-  private record Chosen(int[] expert_T, double[] priority_T) implements Draws {
+  private record Chosen(int[] expert_T, double[] priority_T) implements SomeDraws {
     @Override
     public double exponential(int token, int expert, int round) {
       return expert == expert_T[token] ? 1e-300 : 1;
-    }
-
-    @Override
-    public double coin(int token, int round) {
-      throw new UnsupportedOperationException("coin");
-    }
-
-    @Override
-    public double scale(int token, int round) {
-      throw new UnsupportedOperationException("scale");
-    }
-
-    @Override
-    public double noise(int token, int expert) {
-      throw new UnsupportedOperationException("noise");
-    }
-
-    @Override
-    public double inputNoise(int token, int channel) {
-      throw new UnsupportedOperationException("inputNoise");
     }
 
     @Override

@@ -13,7 +13,7 @@ class RaceTest {
   private static final int CAPACITY = 32;
 
   /** What was asked for exactly. */
-  private static final class Asked implements Draws {
+  private static final class Asked implements SomeDraws {
     private final Draws draws;
     private long exactly;
 
@@ -31,31 +31,6 @@ class RaceTest {
     public boolean roughExponentials(
         int firstToken, int[] token_R, int count, int experts, int round, float[] out) {
       return draws.roughExponentials(firstToken, token_R, count, experts, round, out);
-    }
-
-    @Override
-    public double coin(int token, int round) {
-      throw new UnsupportedOperationException("coin");
-    }
-
-    @Override
-    public double scale(int token, int round) {
-      throw new UnsupportedOperationException("scale");
-    }
-
-    @Override
-    public double noise(int token, int expert) {
-      throw new UnsupportedOperationException("noise");
-    }
-
-    @Override
-    public double inputNoise(int token, int channel) {
-      throw new UnsupportedOperationException("inputNoise");
-    }
-
-    @Override
-    public double priority(int token) {
-      throw new UnsupportedOperationException("priority");
     }
   }
 

@@ -7,7 +7,7 @@ import troupe.Golden;
  */
 record RecordedDraws(
     int experts, double[] exponential_TE, double[] coin_T, double[] scale_T, double[] noise_TE)
-    implements Draws {
+    implements SomeDraws {
 
   static RecordedDraws of(Golden golden) {
     return new RecordedDraws(
@@ -40,15 +40,5 @@ record RecordedDraws(
   @Override
   public double noise(int token, int expert) {
     return noise_TE[token * experts + expert];
-  }
-
-  @Override
-  public double inputNoise(int token, int channel) {
-    throw new UnsupportedOperationException("inputNoise");
-  }
-
-  @Override
-  public double priority(int token) {
-    throw new UnsupportedOperationException("priority");
   }
 }

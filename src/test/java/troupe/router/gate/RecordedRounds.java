@@ -5,7 +5,7 @@ import troupe.Golden;
 
 /** The draws that a golden case of several rounds recorded. */
 record RecordedRounds(int experts, List<double[]> exponential_TE, List<double[]> coin_T)
-    implements Draws {
+    implements SomeDraws {
 
   static RecordedRounds of(Golden golden) {
     List<Golden> rounds = golden.children("rounds");
@@ -23,25 +23,5 @@ record RecordedRounds(int experts, List<double[]> exponential_TE, List<double[]>
   @Override
   public double coin(int token, int round) {
     return coin_T.get(round)[token];
-  }
-
-  @Override
-  public double scale(int token, int round) {
-    throw new UnsupportedOperationException("scale");
-  }
-
-  @Override
-  public double noise(int token, int expert) {
-    throw new UnsupportedOperationException("noise");
-  }
-
-  @Override
-  public double inputNoise(int token, int channel) {
-    throw new UnsupportedOperationException("inputNoise");
-  }
-
-  @Override
-  public double priority(int token) {
-    throw new UnsupportedOperationException("priority");
   }
 }
