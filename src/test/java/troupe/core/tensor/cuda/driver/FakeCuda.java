@@ -1,13 +1,8 @@
 package troupe.core.tensor.cuda.driver;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,26 +17,11 @@ import java.util.concurrent.atomic.AtomicLong;
  * computed, everything is done at once unless it {@link #hangs}, and what was created and not
  * destroyed yet is known.
  */
-public final class FakeCuda implements Functions {
+public final class FakeCuda extends FakeFunctions {
   /** What a call of the driver says of work that is not done. */
   public static final int NOT_READY = 600;
 
   private static final int FAILED = 999;
-
-  private static final MethodHandle CALL;
-
-  static {
-    try {
-      CALL =
-          MethodHandles.lookup()
-              .findVirtual(
-                  FakeCuda.class,
-                  "call",
-                  MethodType.methodType(int.class, String.class, Object[].class));
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
 
   /** What creates something, which it writes to the address it is given, and what destroys it. */
   private static final Map<String, String> PAIRS =
@@ -164,17 +144,7 @@ public final class FakeCuda implements Functions {
   }
 
   @Override
-  public MethodHandle function(String name, MemoryLayout... arguments) {
-    Class<?>[] types =
-        Arrays.stream(arguments)
-            .map(argument -> ((ValueLayout) argument).carrier())
-            .toArray(Class<?>[]::new);
-    return MethodHandles.insertArguments(CALL, 0, this, name)
-        .asCollector(Object[].class, types.length)
-        .asType(MethodType.methodType(int.class, types));
-  }
-
-  private int call(String name, Object[] arguments) {
+  int call(String name, Object[] arguments) {
     calls.add(name);
     CountDownLatch until = held.get(name);
     if (until != null) {

@@ -10,10 +10,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -22,23 +19,8 @@ import java.util.TreeSet;
  * CUPTI without a GPU: it asks for memory and hands it back through the addresses that it is given,
  * as native code does. Its clock goes on by one each time it is looked at.
  */
-public final class FakeCupti implements Functions {
+public final class FakeCupti extends FakeFunctions {
   private static final int NO_MORE_RECORDS = 12;
-
-  private static final MethodHandle CALL;
-
-  static {
-    try {
-      CALL =
-          MethodHandles.lookup()
-              .findVirtual(
-                  FakeCupti.class,
-                  "call",
-                  MethodType.methodType(int.class, String.class, Object[].class));
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
 
   private final Arena arena = Arena.ofAuto();
   private final List<Long> written = new ArrayList<>();
@@ -112,17 +94,7 @@ public final class FakeCupti implements Functions {
   }
 
   @Override
-  public MethodHandle function(String name, MemoryLayout... arguments) {
-    Class<?>[] types =
-        Arrays.stream(arguments)
-            .map(argument -> ((ValueLayout) argument).carrier())
-            .toArray(Class<?>[]::new);
-    return MethodHandles.insertArguments(CALL, 0, this, name)
-        .asCollector(Object[].class, types.length)
-        .asType(MethodType.methodType(int.class, types));
-  }
-
-  private int call(String name, Object[] arguments) {
+  int call(String name, Object[] arguments) {
     switch (name) {
       case "cuptiGetResultString" ->
           write(arguments[1], arena.allocateFrom("CUPTI_ERROR_" + arguments[0]).address());
