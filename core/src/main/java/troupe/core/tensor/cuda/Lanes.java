@@ -283,11 +283,15 @@ final class Lanes implements AutoCloseable {
       visit(work);
       return;
     }
-    try {
+    try (Exit _ = this::leave) {
       work.run();
-    } finally {
-      leave();
     }
+  }
+
+  /** What is done at the end of work; if that failed, its own failure is told with that one. */
+  private interface Exit extends AutoCloseable {
+    @Override
+    void close();
   }
 
   private void visit(Runnable work) {
@@ -302,11 +306,14 @@ final class Lanes implements AutoCloseable {
   }
 
   private synchronized void leave() {
-    if (!awaited.isEmpty() && grouped.isEmpty()) {
-      lane();
+    try {
+      if (!awaited.isEmpty() && grouped.isEmpty()) {
+        lane();
+      }
+    } finally {
+      reopen();
+      inside = null;
     }
-    reopen();
-    inside = null;
     if (grouped != null && isWorthALaunch(grouped.keys())) {
       joined();
     }
