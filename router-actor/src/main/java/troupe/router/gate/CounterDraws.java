@@ -216,18 +216,14 @@ public final class CounterDraws implements Draws {
     int blocks = Math.ceilDiv(count, Philox.AT_ONCE) * Philox.AT_ONCE;
     reserve(blocks);
     long global = firstToken + this.firstToken;
-    long carry = 0;
-    for (int i = 0; i < count; i++) {
-      long token = global + token_R[i];
-      carry |= (token ^ global) >>> 32;
-      words[i] = token & 0xFFFFFFFFL;
-      words[3 * blocks + i] = index_R == null ? 0 : index_R[i] >>> 2;
-    }
-    if (carry != 0) {
+    if (!setTokens(global, token_R, count)) {
       return 0;
     }
     Arrays.fill(words, count, blocks, 0);
-    Arrays.fill(words, 3 * blocks + count, 4 * blocks, 0);
+    Arrays.fill(words, 3 * blocks, 4 * blocks, 0);
+    for (int i = 0; index_R != null && i < count; i++) {
+      words[3 * blocks + i] = index_R[i] >>> 2;
+    }
     Philox.words(seed, step, place(purpose, global), blocks, words);
     return blocks;
   }
@@ -236,14 +232,22 @@ public final class CounterDraws implements Draws {
   private boolean makeWords(int firstToken, int[] token_R, int group, int count, int purpose) {
     reserve(count);
     long global = firstToken + this.firstToken;
+    if (!setTokens(global, token_R, count)) {
+      return false;
+    }
+    Arrays.fill(words, 3 * count, 4 * count, group);
+    Philox.words(seed, step, place(purpose, global), count, words);
+    return true;
+  }
+
+  /** Sets the words that are tokens; returns whether the others are the same for all of them. */
+  private boolean setTokens(long global, int[] token_R, int count) {
     long carry = 0;
     for (int i = 0; i < count; i++) {
       long token = global + token_R[i];
       carry |= (token ^ global) >>> 32;
       words[i] = token & 0xFFFFFFFFL;
     }
-    Arrays.fill(words, 3 * count, 4 * count, group);
-    Philox.words(seed, step, place(purpose, global), count, words);
     return carry == 0;
   }
 

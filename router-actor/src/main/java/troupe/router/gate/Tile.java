@@ -20,10 +20,8 @@ import troupe.core.math.Exp;
 final class Tile {
   private static final VectorSpecies<Double> SPECIES = DoubleVector.SPECIES_PREFERRED;
   private static final int WIDTH = SPECIES.length();
-  // A tile and its draws fit the second level cache: a tenth less time than one for the first
-  // level,
-  // for much is done once a tile. Not fewer tokens than two of the widest vectors have lanes:
-  // Philox
+  // A tile and its draws fit the second level cache: a tenth less time than one for the first, for
+  // much is done once a tile. Not fewer tokens than two of the widest vectors have lanes: Philox
   // makes draws for so many.
   private static final int ELEMENTS = 2048;
   private static final int MIN_TOKENS = 16;
