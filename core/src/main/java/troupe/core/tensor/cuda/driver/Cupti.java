@@ -28,7 +28,6 @@ public final class Cupti {
   private static final int NO_MORE_RECORDS = 12;
   private static final int NOT_A_RECORD = 21;
 
-  private final MethodHandle getVersion;
   private final MethodHandle getResultString;
   private final MethodHandle getTimestamp;
   private final MethodHandle activityRegisterCallbacks;
@@ -46,7 +45,6 @@ public final class Cupti {
 
   /** Binds the library; nothing is attached yet. */
   Cupti(Functions library) {
-    getVersion = library.function("cuptiGetVersion", LONG);
     getResultString = library.function("cuptiGetResultString", INT, LONG);
     getTimestamp = library.function("cuptiGetTimestamp", LONG);
     activityRegisterCallbacks = library.function("cuptiActivityRegisterCallbacks", LONG, LONG);
@@ -68,11 +66,6 @@ public final class Cupti {
           ? "status " + status
           : MemorySegment.ofAddress(text).reinterpret(Integer.MAX_VALUE).getString(0);
     }
-  }
-
-  /** The version of its interface: 22 for CUDA 12.4, 130001 for CUDA 13.0. */
-  public int version() {
-    return calls.intOf("cuptiGetVersion", result -> (int) getVersion.invokeExact(result));
   }
 
   /** Now, in nanoseconds of the clock that activities have. */
