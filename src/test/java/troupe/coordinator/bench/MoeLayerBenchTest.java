@@ -18,7 +18,7 @@ import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cpu.CpuDevice;
 
 class MoeLayerBenchTest {
-  private static final MoeLayerBench.Shape SHAPE = new MoeLayerBench.Shape(96, 16, 24, 3);
+  private static final MoeLayerBench.Shape SHAPE = new MoeLayerBench.Shape(96, 16, 24, 3, 1);
 
   @Test
   void shouldTimeTheRealRouterAndAnEvenLoad() {
@@ -56,6 +56,19 @@ class MoeLayerBenchTest {
           assertNotZero(inputs.gradients().get(e).get("expert." + name));
         }
       }
+    }
+  }
+
+  @Test
+  void shouldSendTokensToSeveralExperts() {
+    MoeLayerBench.Shape shape = new MoeLayerBench.Shape(96, 16, 24, 3, 2);
+    assertEquals(3 * 2 * 2 * 96.0 * 2 * 16 * 24, shape.flops());
+    try (RoutingDevice device = new RoutingDevice()) {
+      MoeLayerBench.Result result = MoeLayerBench.run(device, shape, 0, 1);
+      assertTrue(result.real().imbalance() > 1);
+      assertEquals(1, result.balanced().imbalance());
+      assertEquals(List.of(Choice.ROUNDS, Choice.BALANCED), device.choices);
+      assertEquals(0, device.allocatedBytes());
     }
   }
 

@@ -21,7 +21,7 @@ import troupe.router.gate.Routing;
 
 /**
  * The processor, routing tokens as a GPU does, by the gates of the host: benchmarks of GPUs run
- * where there is none. Dropless, SparseMixer and balanced only.
+ * where there is none. Dropless, SparseMixers and balanced only.
  */
 final class RoutingDevice implements Device, RoutingKernels {
   private final Device cpu = new CpuDevice();
@@ -105,9 +105,16 @@ final class RoutingDevice implements Device, RoutingKernels {
   public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
     choices.add(gate.choice());
     steps.add(key.step());
-    GateType type = gate.choice() == Choice.BALANCED ? GateType.BALANCED : GateType.SPARSEMIXER;
+    GateType type =
+        switch (gate.choice()) {
+          case SPARSE_MIXER -> GateType.SPARSEMIXER;
+          case ROUNDS -> GateType.SPARSEMIXER_V2;
+          case BALANCED -> GateType.BALANCED;
+          case SWITCH, BEST -> throw new UnsupportedOperationException(gate.choice().name());
+        };
     GateConfig config =
-        GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, GateConfig.Mask.CODE);
+        GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, GateConfig.Mask.CODE)
+            .with(type, gate.k());
     troupe.router.gate.Gate host = Gates.of(config);
     CounterDraws draws = new CounterDraws(key.seed(), key.step(), key.layer(), key.firstToken());
     try (logits_TE) {

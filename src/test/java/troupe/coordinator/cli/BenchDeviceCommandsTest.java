@@ -145,7 +145,7 @@ class BenchDeviceCommandsTest {
   void shouldReportALayerWithBothRouters() {
     MoeLayerBench.Result result =
         new MoeLayerBench.Result(
-            new MoeLayerBench.Shape(1000, 10, 100, 4),
+            new MoeLayerBench.Shape(1000, 10, 100, 4, 1),
             "gpu",
             new MoeLayerBench.Timing(new double[] {4, 3, 5}, 1.25),
             new MoeLayerBench.Timing(new double[] {2, 2, 1}, 1),
@@ -166,7 +166,8 @@ class BenchDeviceCommandsTest {
       textBlock =
           """
           bench moe-layer --device cpu --tokens 8 | error: device: cpu (expected: one that routes
-          bench moe-layer --top-k 2               | error: --top-k: 2 (expected: 1
+          bench moe-layer --top-k 9               | error: --top-k: 9 (expected: at most 8 of 8 experts)
+          bench moe-layer --top-k 0               | error: --top-k: 0 (expected: >= 1
           bench moe-layer --experts 0             | error: --experts: 0 (expected: >= 1)
           bench moe-layer --device tpu            | error: device: tpu (expected:
           bench kernels --device cpu --scale 3    | error: --scale: 3 (expected:

@@ -9,22 +9,31 @@ import troupe.core.config.GateType;
 import troupe.core.tensor.Device;
 
 /**
- * Times a mixture-of-experts layer forward and backward: with SparseMixer, and with a forced even
- * load.
+ * Times a mixture-of-experts layer forward and backward: with SparseMixer, that of several experts
+ * a token where there are, and with a forced even load.
  */
 public final class MoeLayerBench {
   private static final double JITTER = 0.1;
 
   private MoeLayerBench() {}
 
-  /** Sizes of a layer. */
-  public record Shape(int tokens, int d, int ff, int experts) {
+  /**
+   * Sizes of a layer.
+   *
+   * @param k experts of a token
+   */
+  public record Shape(int tokens, int d, int ff, int experts, int k) {
+    /** Rows of all experts. */
+    public int rows() {
+      return Math.multiplyExact(tokens, k);
+    }
+
     /**
-     * {@code 3 * 2 * 2 * tokens * d * ff}: two products forward and twice as many backward, two
+     * {@code 3 * 2 * 2 * tokens * k * d * ff}: two products forward and twice as many backward, two
      * operations a product's element. Experts alone; a router has next to none.
      */
     public double flops() {
-      return 12.0 * tokens * d * ff;
+      return 12.0 * rows() * d * ff;
     }
   }
 
@@ -59,8 +68,10 @@ public final class MoeLayerBench {
     try (ScratchTensors scratch = new ScratchTensors(device);
         DeviceTimer timer = new DeviceTimer(device, warmUp, repeats)) {
       MoeLayerPass.Inputs inputs = MoeLayerPass.Inputs.draw(device, scratch, shape);
-      MoeLayerPass real = new MoeLayerPass(device, shape, inputs, gate(GateType.SPARSEMIXER));
-      MoeLayerPass balanced = new MoeLayerPass(device, shape, inputs, gate(GateType.BALANCED));
+      GateType sampled = shape.k() == 1 ? GateType.SPARSEMIXER : GateType.SPARSEMIXER_V2;
+      MoeLayerPass real = new MoeLayerPass(device, shape, inputs, gate(sampled, shape.k()));
+      MoeLayerPass balanced =
+          new MoeLayerPass(device, shape, inputs, gate(GateType.BALANCED, shape.k()));
       double[] realMs = timer.wallMs(real::run);
       double[] balancedMs = timer.wallMs(balanced::run);
       return new Result(
@@ -72,7 +83,7 @@ public final class MoeLayerBench {
     }
   }
 
-  private static GateConfig gate(GateType type) {
-    return GateConfig.topOne(type, true, JITTER, JitterOn.LOGITS, Mask.CODE);
+  private static GateConfig gate(GateType type, int k) {
+    return GateConfig.topOne(type, true, JITTER, JitterOn.LOGITS, Mask.CODE).with(type, k);
   }
 }

@@ -104,7 +104,7 @@ final class MoeLayerPass {
     for (int e = 0; e < shape.experts(); e++) {
       most = Math.max(most, rows(e));
     }
-    return (double) most * shape.experts() / shape.tokens();
+    return (double) most * shape.experts() / shape.rows();
   }
 
   private int rows(int expert) {

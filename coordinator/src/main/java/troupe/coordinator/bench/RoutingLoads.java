@@ -19,8 +19,10 @@ import troupe.core.tensor.Tensor;
 
 /** What a device that routes does with the rows of a layer. */
 final class RoutingLoads {
+  private static final Scale SCALE = new Scale(true, true, List.of(0.5), List.of(1.0));
+
   /** SparseMixer as defaults.conf has it. */
-  private static final Gate GATE = new Gate(Choice.SPARSE_MIXER, Mask.CODE, Scale.BALANCED, 0.1, 2);
+  private static final Gate GATE = new Gate(Choice.SPARSE_MIXER, 1, Mask.CODE, SCALE, 0.1, 2);
 
   private static final DrawKey KEY = new DrawKey(0, 1, 0, 0);
   private static final Room DROPLESS = new Room(Integer.MAX_VALUE, false);
@@ -47,8 +49,8 @@ final class RoutingLoads {
     // A number a token: expert, multiplier, row of the token, token of the row ...
     double column = 4.0 * rows;
     return List.of(
-        // Logits in; probabilities, mask and five numbers a token out.
-        load("route", EXPERTS, 2 * logits + (double) rows * EXPERTS + 5 * column, this::route),
+        // Logits in; probabilities and five numbers a token out.
+        load("route", EXPERTS, 2 * logits + 5 * column, this::route),
         load("gather", D, 2 * elements + column, this::gather),
         load("combine", D, 3 * elements + 3 * column + D * exact, this::combine),
         load(

@@ -14,6 +14,7 @@ import picocli.CommandLine.Spec;
 import troupe.coordinator.bench.Median;
 import troupe.coordinator.bench.MoeLayerBench;
 import troupe.core.UserException;
+import troupe.core.config.GateConfig;
 import troupe.core.tensor.Device;
 
 /** {@code troupe bench moe-layer}: one layer of experts, without actors. */
@@ -25,7 +26,7 @@ import troupe.core.tensor.Device;
       "of all of it. Needs a device that routes tokens itself, a GPU.",
       "",
       "Then the same with a forced balanced router, which gives every expert the same number of",
-      "tokens. Counted are the experts' products: 3 * 2 * 2 * tokens * d * ff operations."
+      "rows. Counted are the experts' products: 3 * 2 * 2 * tokens * top-k * d * ff operations."
     },
     footer = {
       "",
@@ -70,21 +71,23 @@ final class BenchMoeLayerCommand implements Callable<Integer> {
       names = "--top-k",
       defaultValue = "1",
       paramLabel = "N",
-      description = "Experts of a token; only 1 so far (default: ${DEFAULT-VALUE}).")
+      description = "Experts of a token; several by SparseMixer-v2 (default: ${DEFAULT-VALUE}).")
   private int topK;
 
   @Override
   public Integer call() {
-    if (topK != 1) {
-      throw new UserException(
-          "--top-k: " + topK + " (expected: 1, all that gates can do so far)",
-          "--top-k 1, or leave it out");
-    }
     BenchDevice.atLeast("--tokens", tokens, 1);
     BenchDevice.atLeast("--d", d, 1);
     BenchDevice.atLeast("--ff", ff, 1);
     BenchDevice.atLeast("--experts", experts, 1);
-    MoeLayerBench.Shape shape = new MoeLayerBench.Shape(tokens, d, ff, experts);
+    BenchDevice.atLeast("--top-k", topK, 1);
+    int most = Math.min(GateConfig.MAX_ROUNDS, experts);
+    if (topK > most) {
+      throw new UserException(
+          "--top-k: %d (expected: at most %d of %d experts)".formatted(topK, most, experts),
+          "--top-k " + most + ", or more --experts");
+    }
+    MoeLayerBench.Shape shape = new MoeLayerBench.Shape(tokens, d, ff, experts, topK);
     PrintWriter out = spec.commandLine().getOut();
     try (Device device = bench.open()) {
       report(out, MoeLayerBench.run(device, shape, bench.warmUp(), bench.repeats()));
@@ -96,8 +99,8 @@ final class BenchMoeLayerCommand implements Callable<Integer> {
   static void report(PrintWriter out, MoeLayerBench.Result result) {
     MoeLayerBench.Shape shape = result.shape();
     out.printf(
-        "%s, %d tokens, d %d, ff %d, %d experts, top-1, forward and backward%n%n",
-        result.device(), shape.tokens(), shape.d(), shape.ff(), shape.experts());
+        "%s, %d tokens, d %d, ff %d, %d experts, top-%d, forward and backward%n%n",
+        result.device(), shape.tokens(), shape.d(), shape.ff(), shape.experts(), shape.k());
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("bench", "moe-layer");
     json.put("device", result.device());
@@ -105,7 +108,7 @@ final class BenchMoeLayerCommand implements Callable<Integer> {
     json.put("d", shape.d());
     json.put("ff", shape.ff());
     json.put("experts", shape.experts());
-    json.put("top_k", 1);
+    json.put("top_k", shape.k());
     out.println("router            ms (median)   ms (min)   TFLOP/s   busiest expert / mean");
     report(out, json, "real", "", shape, result.real());
     report(out, json, "forced balanced", "balanced_", shape, result.balanced());

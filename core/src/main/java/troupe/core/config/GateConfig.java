@@ -38,7 +38,7 @@ public record GateConfig(
   private static final double DEFAULT_BALANCE = 0.01;
 
   /** Rounds that have draws of their own. */
-  private static final int MAX_ROUNDS = 16;
+  public static final int MAX_ROUNDS = 16;
 
   public GateConfig {
     new Expect("gate")

@@ -30,13 +30,21 @@ public enum GateType {
   SKIP,
   /** Kool, Maddison and Mnih: perfectly balanced assignments are sampled. */
   GUMBEL_MATCHING,
-  /** No gate: token t to expert t mod E, whatever the logits; for measurements. */
+  /** No gate: slot s to expert s mod E, whatever the logits; for measurements. */
   BALANCED;
 
   /** Whether {@code gate.top_k} may be more than one. */
   public boolean hasTopK() {
     return switch (this) {
-      case SPARSEMIXER_V2, SOFTMAX_TOPK, EXPERT_CHOICE, SINKHORN, XMOE, DEEPSEEK_V3, RELU -> true;
+      case SPARSEMIXER_V2,
+          SOFTMAX_TOPK,
+          EXPERT_CHOICE,
+          SINKHORN,
+          XMOE,
+          DEEPSEEK_V3,
+          RELU,
+          BALANCED ->
+          true;
       default -> false;
     };
   }

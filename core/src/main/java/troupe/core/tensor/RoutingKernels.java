@@ -1,18 +1,30 @@
 package troupe.core.tensor;
 
+import java.util.List;
+
 /**
  * The gate's work on a whole layer where tokens stay on the device: of what a gate decides, the
  * host learns only how many rows each expert gets, and sums. The mathematics is that of {@code
  * troupe.router.gate}; the same draws lead to the same decisions.
  */
 public interface RoutingKernels {
+  /** Most experts of a layer. */
+  int MAX_EXPERTS = 1024;
+
+  /** Most experts of a token. */
+  int MAX_SLOTS = 32;
+
   /** How a gate chooses. */
   enum Choice {
     /** The best expert, after jitter of the logits: Switch. */
     SWITCH,
     /** A sample from a masked softmax: SparseMixer. */
     SPARSE_MIXER,
-    /** Token t to expert t mod E with weight one: a forced even load, for benchmarks. */
+    /** Rounds of that, each without the experts chosen before: SparseMixer-v2. */
+    ROUNDS,
+    /** The best experts, which share by their probabilities: Mixtral. */
+    BEST,
+    /** Slot s to expert s mod E with weight one: a forced even load, for benchmarks. */
     BALANCED
   }
 
@@ -26,25 +38,36 @@ public interface RoutingKernels {
     PAPER
   }
 
-  /** The detached scale of an expert's output in training. */
-  enum Scale {
-    /** Always one. */
-    FIRST_ORDER,
-    /** One or a half. */
-    MIDPOINT,
-    /** One for the best expert, else one or a half. */
-    BALANCED,
-    /** One for the best expert, else one or a draw. */
-    INTEGRAL
+  /**
+   * The detached scale of an expert's output in training: one, or the node of a quadrature that a
+   * draw stands for.
+   *
+   * @param fullBest whether it is always one for the best expert
+   * @param evenly whether it is one or a node, evenly; else always a node
+   * @param nodes at most 99; none stand for all scales, U(0, 1)
+   * @param upTo the weights of each node and those before it, summed
+   */
+  record Scale(boolean fullBest, boolean evenly, List<Double> nodes, List<Double> upTo) {
+    /** One. */
+    public static final Scale FULL = new Scale(false, false, List.of(1.0), List.of(1.0));
+
+    /** Copies both lists. */
+    public Scale {
+      nodes = List.copyOf(nodes);
+      upTo = List.copyOf(upTo);
+    }
   }
 
   /**
    * A gate.
    *
+   * @param k slots of each token, best first: at most {@link #MAX_SLOTS}, one for {@link
+   *     Choice#SWITCH} and {@link Choice#SPARSE_MIXER}
    * @param epsilon width of the mask, or half width of the jitter of logits
    * @param gradientFactor kappa, the factor on the gradient of the logits in training
    */
-  record Gate(Choice choice, Mask mask, Scale scale, double epsilon, double gradientFactor) {}
+  record Gate(
+      Choice choice, int k, Mask mask, Scale scale, double epsilon, double gradientFactor) {}
 
   /**
    * What random draws depend on beside token and purpose; the counter layout is that of the
@@ -65,7 +88,7 @@ public interface RoutingKernels {
     /** First row of each expert, and the number of rows at the end; after dropping. */
     int[] offset_E1();
 
-    /** Tokens that chose each expert, before dropping. */
+    /** Slots that chose each expert, before dropping. */
     int[] routed_E();
 
     /** Probabilities summed over tokens. */
@@ -74,7 +97,7 @@ public interface RoutingKernels {
     /** Squared log-sum-exp summed over tokens. */
     double sumZ();
 
-    /** Tokens with more than one expert kept by the mask. */
+    /** Tokens with more than one expert kept by the mask, that of the first round. */
     int alive();
 
     /** Token and expert of the first logit that is not finite, or {@code null}. */
@@ -94,7 +117,8 @@ public interface RoutingKernels {
   }
 
   /**
-   * Chooses experts and sorts rows by expert, those of an expert in token order.
+   * Chooses experts and sorts rows by expert, those of an expert in token order. A slot is a
+   * token's claim on an expert; where room is short, first choices go before second ones.
    *
    * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
    * @param key may be {@code null} where {@code training} is false
@@ -106,12 +130,12 @@ public interface RoutingKernels {
    */
   void inputJitter(Tensor jittered_TD, Tensor factor_TD, Tensor h_TD, double epsilon, DrawKey key);
 
-  /** {@code sent[r] = h[token of row r]}. */
+  /** {@code sent[r] = h[token of row r]}; a token has a row for each of its slots with room. */
   void dispatch(Tensor sent_RD, Tensor h_TD, Routed routed);
 
   /**
-   * {@code x[t] = mid[t] + multiplier[t] * omega * y[row of t]}; {@code x[t] = mid[t]} for dropped
-   * tokens.
+   * {@code x[t] = mid[t] + sum of multiplier[s] * omega * y[row of s]} over the slots s of token t
+   * that have room.
    *
    * @param y_E the rows of each expert
    * @param omega_1D {@code null} stands for ones
@@ -135,6 +159,9 @@ public interface RoutingKernels {
   void logitsGradient(
       Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor);
 
-  /** {@code dH[t] += dIn[row of t]}: the backward pass of {@link #dispatch}. */
+  /**
+   * {@code dH[t] += sum of dIn[row of s]} over the slots s of token t: the backward pass of {@link
+   * #dispatch}.
+   */
   void dispatchBackward(Tensor dH_TD, Tensor[] dIn_E, Routed routed);
 }

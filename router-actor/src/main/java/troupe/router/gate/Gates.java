@@ -23,20 +23,12 @@ public final class Gates {
       case SWITCH ->
           new SwitchGate(
               config.jitterOn() == JitterOn.LOGITS ? new Jitter(config.jitter()) : Jitter.NONE);
-      case SPARSEMIXER -> sparseMixer(config, ScaleRule.BALANCED);
+      case SPARSEMIXER, SPARSEMIXER_2ND, SPARSEMIXER_INF, SPARSEMIXER_ODE ->
+          sparseMixer(config, scale(config));
+      // Makes no draws.
       case SPARSEMIXER_1ST -> sparseMixer(config, ScaleRule.FIRST_ORDER);
-      case SPARSEMIXER_2ND -> sparseMixer(config, ScaleRule.MIDPOINT);
-      case SPARSEMIXER_INF -> sparseMixer(config, ScaleRule.INTEGRAL);
-      case BALANCED -> new BalancedGate();
-      case SPARSEMIXER_V2 ->
-          new GrinGate(
-              mask(config),
-              QuadratureScale.nabla0(Quadrature.of(config.ode().rule()), config.ode().fullBest()),
-              config.topK());
-      case SPARSEMIXER_ODE ->
-          sparseMixer(
-              config,
-              QuadratureScale.total(Quadrature.of(config.ode().rule()), config.ode().fullBest()));
+      case BALANCED -> new BalancedGate(config.topK());
+      case SPARSEMIXER_V2 -> new GrinGate(mask(config), scale(config), config.topK());
       case DENSE -> new DenseGate();
       case STRAIGHT_THROUGH -> new StraightThroughGate(mask(config), Surrogate.PLAIN);
       case ST_GUMBEL ->
@@ -87,26 +79,32 @@ public final class Gates {
 
   /** The same gate for a device that routes, or {@code null} if only the host has it. */
   public static RoutingKernels.Gate onDevice(GateConfig config) {
+    int k = config.topK();
     return switch (config.type()) {
       case SWITCH ->
           new RoutingKernels.Gate(
               Choice.SWITCH,
+              1,
               RoutingKernels.Mask.NONE,
-              Scale.FIRST_ORDER,
+              Scale.FULL,
               config.jitterOn() == JitterOn.LOGITS ? config.jitter() : 0,
               1);
-      case SPARSEMIXER -> sparseMixerOnDevice(config, Scale.BALANCED);
-      case SPARSEMIXER_1ST -> sparseMixerOnDevice(config, Scale.FIRST_ORDER);
-      case SPARSEMIXER_2ND -> sparseMixerOnDevice(config, Scale.MIDPOINT);
-      case SPARSEMIXER_INF -> sparseMixerOnDevice(config, Scale.INTEGRAL);
-      case BALANCED ->
-          new RoutingKernels.Gate(
-              Choice.BALANCED, RoutingKernels.Mask.NONE, Scale.FIRST_ORDER, 0, 1);
+      case SPARSEMIXER, SPARSEMIXER_1ST, SPARSEMIXER_2ND, SPARSEMIXER_INF, SPARSEMIXER_ODE ->
+          sampledOnDevice(config, Choice.SPARSE_MIXER, 1, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+      case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, 1);
+      case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, 1);
+      case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, 1);
+      case BALANCED -> plainOnDevice(Choice.BALANCED, k, k);
       default -> null;
     };
   }
 
-  private static RoutingKernels.Gate sparseMixerOnDevice(GateConfig config, Scale scale) {
+  private static RoutingKernels.Gate plainOnDevice(Choice choice, int k, double factor) {
+    return new RoutingKernels.Gate(choice, k, RoutingKernels.Mask.NONE, Scale.FULL, 0, factor);
+  }
+
+  private static RoutingKernels.Gate sampledOnDevice(
+      GateConfig config, Choice choice, int k, double factor) {
     RoutingKernels.Mask mask =
         switch (config.mask()) {
           case CODE -> RoutingKernels.Mask.CODE;
@@ -114,11 +112,20 @@ public final class Gates {
           case NONE -> RoutingKernels.Mask.NONE;
         };
     return new RoutingKernels.Gate(
-        Choice.SPARSE_MIXER,
-        mask,
-        scale,
-        config.jitter(),
-        SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+        choice, k, mask, scale(config).onDevice(), config.jitter(), factor);
+  }
+
+  private static QuadratureScale scale(GateConfig config) {
+    boolean fullBest = config.ode().fullBest();
+    return switch (config.type()) {
+      case SPARSEMIXER -> QuadratureScale.total(Quadrature.MIDPOINT, true);
+      case SPARSEMIXER_1ST -> QuadratureScale.nabla0(Quadrature.EULER, false);
+      case SPARSEMIXER_2ND -> QuadratureScale.total(Quadrature.MIDPOINT, false);
+      case SPARSEMIXER_INF -> QuadratureScale.total(null, true);
+      case SPARSEMIXER_ODE -> QuadratureScale.total(Quadrature.of(config.ode().rule()), fullBest);
+      case SPARSEMIXER_V2 -> QuadratureScale.nabla0(Quadrature.of(config.ode().rule()), fullBest);
+      default -> throw new IllegalArgumentException("gate without a scale: " + config.type());
+    };
   }
 
   private static Gate sparseMixer(GateConfig config, ScaleRule scaleRule) {

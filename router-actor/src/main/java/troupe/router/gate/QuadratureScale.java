@@ -1,6 +1,8 @@
 package troupe.router.gate;
 
 import java.util.Arrays;
+import java.util.List;
+import troupe.core.tensor.RoutingKernels;
 
 /**
  * Scales drawn from the nodes of a quadrature, so that one forward pass estimates the integral of
@@ -18,7 +20,7 @@ record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implem
    * A node with the chance of its weight. With kappa 1 the estimate is of {@code nabla0} alone, the
    * part that conventional gates leave out: so SparseMixer-v2.
    */
-  static ScaleRule nabla0(Quadrature rule, boolean fullBest) {
+  static QuadratureScale nabla0(Quadrature rule, boolean fullBest) {
     return new QuadratureScale(rule, fullBest, false);
   }
 
@@ -27,7 +29,7 @@ record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implem
    * gradient. With {@link Quadrature#MIDPOINT} the very decisions of SparseMixer, or without {@code
    * fullBest} of SparseMixer-2nd.
    */
-  static ScaleRule total(Quadrature rule, boolean fullBest) {
+  static QuadratureScale total(Quadrature rule, boolean fullBest) {
     return new QuadratureScale(rule, fullBest, true);
   }
 
@@ -40,6 +42,22 @@ record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implem
       return rule.nodes()[0];
     }
     return node(evenly ? draws.scale(token, round) : draws.coin(token, round));
+  }
+
+  /** The same scales for a device that routes. */
+  RoutingKernels.Scale onDevice() {
+    if (rule == null) {
+      return new RoutingKernels.Scale(fullBest, evenly, List.of(), List.of());
+    }
+    double[] upTo = rule.weights().clone();
+    for (int i = 1; i < upTo.length; i++) {
+      upTo[i] += upTo[i - 1];
+    }
+    return new RoutingKernels.Scale(fullBest, evenly, listOf(rule.nodes()), listOf(upTo));
+  }
+
+  private static List<Double> listOf(double[] values) {
+    return Arrays.stream(values).boxed().toList();
   }
 
   private boolean isConstant() {

@@ -12,6 +12,7 @@ final class DeviceRoutedTokens implements RoutedTokens {
   private final RoutingKernels kernels;
   private final GateConfig config;
   private final int tokens;
+  private final int slots;
   private final int experts;
   private final RoutingKernels.Routed routed;
 
@@ -19,11 +20,13 @@ final class DeviceRoutedTokens implements RoutedTokens {
       RoutingKernels kernels,
       GateConfig config,
       int tokens,
+      int k,
       int experts,
       RoutingKernels.Routed routed) {
     this.kernels = kernels;
     this.config = config;
     this.tokens = tokens;
+    this.slots = Math.multiplyExact(tokens, k);
     this.experts = experts;
     this.routed = routed;
   }
@@ -40,7 +43,7 @@ final class DeviceRoutedTokens implements RoutedTokens {
 
   @Override
   public int mostRows() {
-    return tokens;
+    return slots;
   }
 
   @Override
@@ -56,7 +59,7 @@ final class DeviceRoutedTokens implements RoutedTokens {
         summary.sumZ(),
         tokens,
         summary.offset_E1()[experts],
-        tokens - summary.offset_E1()[experts],
+        slots - summary.offset_E1()[experts],
         0,
         summary.alive());
   }

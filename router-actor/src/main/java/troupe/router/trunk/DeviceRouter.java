@@ -27,6 +27,8 @@ final class DeviceRouter implements TokenRouter {
     RunConfig.Experts experts = config.experts();
     return device.routing() != null
         && Gates.onDevice(config.gate()) != null
+        && config.gate().topK() <= RoutingKernels.MAX_SLOTS
+        && experts.count() <= RoutingKernels.MAX_EXPERTS
         && experts.drop() != RunConfig.DropOrder.PROBABILITY
         && experts.overflow() == RunConfig.Overflow.DROP
         && experts.capacityGroups() == 0;
@@ -60,12 +62,16 @@ final class DeviceRouter implements TokenRouter {
   @Override
   public RoutedTokens route(
       Tensor logits_TE, int[] ids_T, Tensor state, Draws draws, boolean training) {
-    int rows = training ? capacity.rows(logits_TE.rows(), logits_TE.columns()) : Integer.MAX_VALUE;
+    int rows =
+        training
+            ? capacity.rows(logits_TE.rows(), logits_TE.columns(), gate.k())
+            : Integer.MAX_VALUE;
     Room room = new Room(rows, capacity.order() == RunConfig.DropOrder.SHUFFLED);
     return new DeviceRoutedTokens(
         routing,
         config,
         logits_TE.rows(),
+        gate.k(),
         logits_TE.columns(),
         routing.route(logits_TE, gate, training ? key(draws) : null, room, training));
   }

@@ -1,5 +1,6 @@
 package troupe.router.trunk;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -35,6 +36,38 @@ public final class RoutingCheck {
               "experts.capacity_factor=0.8",
               "experts.drop=position"),
           List.of("gate.type=sparsemixer-inf", "gate.mask=none"),
+          List.of("gate.type=sparsemixer-ode", "gate.ode.rule=simpson", "gate.mask=none"),
+          List.of("gate.type=sparsemixer", "gate.jitter=0.5", "experts.count=150"),
+          List.of("gate.type=sparsemixer-v2", "gate.top_k=2", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=sparsemixer-v2",
+              "gate.top_k=3",
+              "gate.mask=paper",
+              "gate.jitter=0.5",
+              "gate.ode.rule=gauss-3",
+              "gate.ode.full_best=false",
+              "experts.capacity_factor=0.9"),
+          List.of("gate.type=sparsemixer-v2", "gate.mask=none", "gate.omega=false"),
+          List.of(
+              "gate.type=sparsemixer-v2",
+              "gate.top_k=4",
+              "gate.mask=none",
+              "experts.count=150",
+              "experts.capacity_factor=1.0",
+              "experts.drop=position"),
+          List.of("gate.type=softmax-topk", "gate.top_k=2", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=softmax-topk",
+              "gate.top_k=5",
+              "experts.capacity_factor=0.8",
+              "experts.drop=position"),
+          List.of(
+              "gate.type=softmax-topk",
+              "gate.top_k=6",
+              "experts.count=150",
+              "experts.capacity_factor=1.0"),
+          List.of("gate.type=xmoe", "gate.top_k=2"),
+          List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
 
@@ -52,7 +85,9 @@ public final class RoutingCheck {
     }
     try (Device host = new ReferenceDevice()) {
       for (List<String> overrides : CASES) {
-        RunConfig config = ConfigLoader.parse("", overrides);
+        List<String> keys = new ArrayList<>(List.of("experts.count=" + EXPERTS));
+        keys.addAll(overrides);
+        RunConfig config = ConfigLoader.parse("", keys);
         for (boolean training : new boolean[] {true, false}) {
           Results expected = run(new HostRouter(host, config), host, config, training);
           Results found = run(new DeviceRouter(device, config), device, config, training);
@@ -79,38 +114,41 @@ public final class RoutingCheck {
     Random random = new Random(20231018);
     Draws draws = training ? new CounterDraws(7, 11, 3, 1L << 33) : null;
     boolean omega = config.gate().omega();
-    try (Tensor h_TD = normal(device, random, TOKENS);
-        Tensor mid_TD = normal(device, random, TOKENS);
-        Tensor dX_TD = normal(device, random, TOKENS);
-        Tensor omega_1D = omega ? exact(device, random, 1, CHANNELS) : null;
-        Tensor dOmega_1D = omega ? device.zeros(1, CHANNELS) : null;
-        Tensor dLogits_TE = device.allocate(TOKENS, EXPERTS);
-        Tensor dH_TD = device.allocateActivations(TOKENS, CHANNELS);
-        Tensor x_TD = device.allocateActivations(TOKENS, CHANNELS);
+    int experts = config.experts().count();
+    // Rows that are whole vectors, and rows that are not.
+    int d = config.gate().topK() % 2 == 0 ? CHANNELS : CHANNELS - 3;
+    double[] load_E = random.doubles(experts, 0, 2.0 / experts).toArray();
+    try (Tensor h_TD = normal(device, random, TOKENS, d);
+        Tensor mid_TD = normal(device, random, TOKENS, d);
+        Tensor dX_TD = normal(device, random, TOKENS, d);
+        Tensor omega_1D = omega ? exact(device, random, 1, d) : null;
+        Tensor dOmega_1D = omega ? device.zeros(1, d) : null;
+        Tensor dLogits_TE = device.allocate(TOKENS, experts);
+        Tensor dH_TD = device.allocateActivations(TOKENS, d);
+        Tensor x_TD = device.allocateActivations(TOKENS, d);
         TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
         RoutedTokens routed =
-            router.route(exact(device, random, TOKENS, EXPERTS), null, null, draws, training)) {
+            router.route(exact(device, random, TOKENS, experts), null, null, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
-      try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), CHANNELS);
-          Tensor dY_RD = device.allocateActivations(routed.mostRows(), CHANNELS);
-          Tensor y_RD = normal(device, random, offset_E1[EXPERTS])) {
-        Tensor[] y_E = new Tensor[EXPERTS];
-        for (int e = 0; e < EXPERTS; e++) {
+      try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), d);
+          Tensor dY_RD = device.allocateActivations(routed.mostRows(), d);
+          Tensor y_RD = normal(device, random, offset_E1[experts], d)) {
+        Tensor[] y_E = new Tensor[experts];
+        for (int e = 0; e < experts; e++) {
           y_E[e] = y_RD.rows(offset_E1[e], offset_E1[e + 1] - offset_E1[e]);
         }
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(
-            dLogits_TE, null, null, new double[] {0.4, 0.1, 0.2, 0.2, 0.1}, TOKENS);
+        routed.logitsGradient(dLogits_TE, null, null, load_E, TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(
             offset_E1,
             routed.stats(),
-            sent_RD.rows(0, offset_E1[EXPERTS]).toDoubles(),
+            sent_RD.rows(0, offset_E1[experts]).toDoubles(),
             x_TD.toDoubles(),
-            dY_RD.rows(0, offset_E1[EXPERTS]).toDoubles(),
+            dY_RD.rows(0, offset_E1[experts]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
             dH_TD.toDoubles());
@@ -119,9 +157,9 @@ public final class RoutingCheck {
   }
 
   /** Activations of few bits, so that all devices start from the same numbers. */
-  private static Tensor normal(Device device, Random random, int rows) {
-    Tensor tensor = device.allocateActivations(rows, CHANNELS);
-    tensor.set(normals(random, rows * CHANNELS, 0xFFFF0000));
+  private static Tensor normal(Device device, Random random, int rows, int d) {
+    Tensor tensor = device.allocateActivations(rows, d);
+    tensor.set(normals(random, rows * d, 0xFFFF0000));
     return tensor;
   }
 

@@ -4,12 +4,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.Gate;
-import troupe.core.tensor.RoutingKernels.Mask;
 import troupe.core.tensor.RoutingKernels.Routed;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
 
-/** A routing in a GPU's memory: one allocation, whose arrays {@code routing.cu} names. */
+/**
+ * A routing in a GPU's memory: one allocation, whose arrays {@code gates.cu} and {@code routing.cu}
+ * name.
+ */
 final class CudaRouted implements Routed {
   /** Least multiple of the sizes that one allocation is cut into. */
   private static final long ALIGNMENT = 256;
@@ -76,20 +78,23 @@ final class CudaRouted implements Routed {
 
   private final CudaDevice device;
   final int tokens;
+  final int slots;
   final int experts;
   final Gate gate;
   final boolean training;
   final Tensor logits_TE;
   final SummaryLayout layout;
   private final long memory;
-  final long expert_T;
-  final long multiplier_T;
-  final long scale_T;
-  final long s_T;
-  final long rowOfToken_T;
-  final long tokenOfRow_R;
+  final long expert_S;
+  final long multiplier_S;
+  final long scale_S;
+  final long s_S;
+  final long rowOfSlot_S;
+  final long slotOfRow_R;
   final long p_TE;
-  final long kept_TE;
+  final long alive_T;
+  final long best_S;
+  final long sum_S;
   final long used_TE;
   final long jitter_TE;
   final long summary;
@@ -100,34 +105,39 @@ final class CudaRouted implements Routed {
     this.device = device;
     this.logits_TE = logits_TE;
     this.tokens = logits_TE.rows();
+    this.slots = Math.multiplyExact(tokens, gate.k());
     this.experts = logits_TE.columns();
     this.gate = gate;
     this.training = training;
     this.layout = new SummaryLayout(experts);
-    boolean masked = gate.choice() == Choice.SPARSE_MIXER && gate.mask() != Mask.NONE;
+    boolean rounds = gate.choice() == Choice.ROUNDS;
     boolean jittered = gate.choice() == Choice.SWITCH && training && gate.epsilon() > 0;
     long all = (long) tokens * experts;
     Cutter cutter = new Cutter();
-    long expert = cutter.take(tokens, 4);
-    long multiplier = cutter.take(tokens, 4);
-    long scale = cutter.take(tokens, 4);
-    long s = cutter.take(tokens, 4);
-    long rowOfToken = cutter.take(tokens, 4);
-    long tokenOfRow = cutter.take(tokens, 4);
+    long expert = cutter.take(slots, 4);
+    long multiplier = cutter.take(slots, 4);
+    long scale = cutter.take(slots, 4);
+    long s = cutter.take(slots, 4);
+    long rowOfSlot = cutter.take(slots, 4);
+    long slotOfRow = cutter.take(slots, 4);
     long p = cutter.take(all, 4);
-    long kept = masked ? cutter.take(all, 1) : -1;
+    long alive = cutter.take(tokens, 1);
+    long best = rounds ? cutter.take(slots, 4) : -1;
+    long sum = rounds ? cutter.take(slots, 8) : -1;
     long used = jittered ? cutter.take(all, 4) : -1;
     long jitter = jittered ? cutter.take(all, 4) : -1;
     long end = cutter.take(layout.bytes(), 1);
     this.memory = device.memory().allocate(cutter.bytes);
-    this.expert_T = memory + expert;
-    this.multiplier_T = memory + multiplier;
-    this.scale_T = memory + scale;
-    this.s_T = memory + s;
-    this.rowOfToken_T = memory + rowOfToken;
-    this.tokenOfRow_R = memory + tokenOfRow;
+    this.expert_S = memory + expert;
+    this.multiplier_S = memory + multiplier;
+    this.scale_S = memory + scale;
+    this.s_S = memory + s;
+    this.rowOfSlot_S = memory + rowOfSlot;
+    this.slotOfRow_R = memory + slotOfRow;
     this.p_TE = memory + p;
-    this.kept_TE = kept < 0 ? 0 : memory + kept;
+    this.alive_T = memory + alive;
+    this.best_S = best < 0 ? 0 : memory + best;
+    this.sum_S = sum < 0 ? 0 : memory + sum;
     this.used_TE = used < 0 ? 0 : memory + used;
     this.jitter_TE = jitter < 0 ? 0 : memory + jitter;
     this.summary = memory + end;

@@ -9,10 +9,13 @@ import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
 import troupe.core.tensor.cuda.driver.Driver;
 
-/** The kernels of {@code routing.cu}: see there for launches and workspaces. */
+/**
+ * The kernels of {@code gates.cu} and {@code routing.cu}: see there for launches and workspaces.
+ */
 final class CudaRouting implements RoutingKernels {
   private final CudaDevice device;
   private final Launcher launcher;
+  private final RoutingStructures structures = new RoutingStructures();
 
   CudaRouting(CudaDevice device) {
     this.device = device;
@@ -33,7 +36,6 @@ final class CudaRouting implements RoutingKernels {
   private void choose(CudaRouted routed, DrawKey draws) {
     int tokens = routed.tokens;
     int experts = routed.experts;
-    long logits = CudaTensor.of(routed.logits_TE).address();
     Driver driver = device.gpu().driver();
     device
         .gpu()
@@ -41,45 +43,82 @@ final class CudaRouting implements RoutingKernels {
     if (tokens == 0) {
       return;
     }
-    if (routed.gate.choice() == Choice.BALANCED) {
-      launcher.launch(
-          "forced",
-          Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
-          routed.expert_T,
-          routed.multiplier_T,
-          routed.scale_T,
-          routed.p_TE,
-          routed.kept_TE,
-          routed.used_TE,
-          routed.jitter_TE,
-          logits,
-          tokens,
-          experts);
-      return;
+    switch (routed.gate.choice()) {
+      case SWITCH, SPARSE_MIXER -> routeOne(routed, draws);
+      case ROUNDS, BEST -> routeSlots(routed, draws);
+      case BALANCED ->
+          launcher.launch(
+              "forced",
+              Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
+              routed.expert_S,
+              routed.multiplier_S,
+              routed.scale_S,
+              routed.alive_T,
+              routed.p_TE,
+              tokens,
+              experts,
+              routed.gate.k());
     }
+  }
+
+  private void routeOne(CudaRouted routed, DrawKey draws) {
+    Gate gate = routed.gate;
     launcher.launch(
         "route",
-        Grid.line(Math.ceilDiv((long) tokens * lanes(experts), 256), 256),
-        routed.expert_T,
-        routed.multiplier_T,
-        routed.scale_T,
+        lanesOf(routed),
+        routed.expert_S,
+        routed.multiplier_S,
+        routed.scale_S,
+        routed.alive_T,
         routed.p_TE,
-        routed.kept_TE,
         routed.used_TE,
         routed.jitter_TE,
         routed.summary + SummaryLayout.BAD,
-        logits,
-        tokens,
-        experts,
-        routed.gate.choice().ordinal(),
-        routed.gate.mask().ordinal(),
-        routed.gate.scale().ordinal(),
-        routed.gate.epsilon(),
+        CudaTensor.of(routed.logits_TE).address(),
+        routed.tokens,
+        routed.experts,
+        gate.choice() == Choice.SWITCH ? 0 : 1,
+        gate.mask().ordinal(),
+        structures.scale(gate.scale()),
+        gate.epsilon(),
         routed.training ? 1 : 0,
         draws.seed(),
         (int) draws.step(),
         draws.layer(),
         draws.firstToken());
+  }
+
+  private void routeSlots(CudaRouted routed, DrawKey draws) {
+    Gate gate = routed.gate;
+    launcher.launch(
+        "route_slots",
+        lanesOf(routed),
+        routed.expert_S,
+        routed.multiplier_S,
+        routed.scale_S,
+        routed.alive_T,
+        routed.p_TE,
+        routed.best_S,
+        routed.sum_S,
+        routed.summary + SummaryLayout.BAD,
+        CudaTensor.of(routed.logits_TE).address(),
+        routed.tokens,
+        routed.experts,
+        gate.k(),
+        gate.choice() == Choice.ROUNDS ? 1 : 0,
+        gate.mask().ordinal(),
+        structures.scale(gate.scale()),
+        gate.epsilon(),
+        routed.training ? 1 : 0,
+        draws.seed(),
+        (int) draws.step(),
+        draws.layer(),
+        draws.firstToken());
+  }
+
+  /** Several lanes for each token. */
+  private static Grid lanesOf(CudaRouted routed) {
+    return Grid.line(Math.ceilDiv((long) routed.tokens * lanes(routed.experts), 256), 256);
   }
 
   private static int lanes(int experts) {
@@ -89,20 +128,22 @@ final class CudaRouting implements RoutingKernels {
   }
 
   private void sort(CudaRouted routed, DrawKey draws, Room room) {
-    int tokens = routed.tokens;
+    int slots = routed.slots;
     int experts = routed.experts;
-    int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(tokens, 1024), 32) * 32);
-    int tiles = Math.max(1, Math.ceilDiv(tokens, tile));
-    boolean drawn = room.shuffled() && room.rows() < tokens;
+    int tile = Math.max(128, Math.ceilDiv(Math.ceilDiv(slots, 1024), 32) * 32);
+    int tiles = Math.max(1, Math.ceilDiv(slots, tile));
+    // Rows are sorted token by token, but the first choice of a late token goes before others'
+    // second.
+    boolean chosen = (room.shuffled() || routed.gate.k() > 1) && room.rows() < routed.tokens;
     long routed_E = routed.summary + routed.layout.routed();
     try (Scratch counts = device.memory().scratch(4L * tiles * experts);
-        Scratch sorted = drawn ? device.memory().scratch(4L * Math.max(1, tokens)) : null) {
+        Scratch sorted = chosen ? device.memory().scratch(4L * Math.max(1, slots)) : null) {
       launcher.launch(
           "count_tiles",
           Grid.line(Math.ceilDiv(tiles, 4), 128, 16 * experts),
           counts,
-          routed.expert_T,
-          tokens,
+          routed.expert_S,
+          slots,
           experts,
           tile,
           tiles);
@@ -110,28 +151,30 @@ final class CudaRouting implements RoutingKernels {
       launcher.launch(
           "place",
           Grid.line(Math.ceilDiv(tiles, 4), 128, 20 * experts),
-          drawn ? sorted.address() : routed.tokenOfRow_R,
-          routed.rowOfToken_T,
+          chosen ? sorted.address() : routed.slotOfRow_R,
+          routed.rowOfSlot_S,
           routed.offset_E1(),
           counts,
           routed_E,
-          routed.expert_T,
-          tokens,
+          routed.expert_S,
+          slots,
           experts,
           tile,
           tiles,
           room.rows(),
-          drawn ? 1 : 0);
-      if (drawn) {
+          chosen ? 1 : 0);
+      if (chosen) {
         launcher.launch(
             "keep_by_priority",
             Grid.line(experts, 1024),
-            routed.tokenOfRow_R,
-            routed.rowOfToken_T,
+            routed.slotOfRow_R,
+            routed.rowOfSlot_S,
             sorted,
             routed_E,
             routed.offset_E1(),
             room.rows(),
+            routed.gate.k(),
+            room.shuffled() ? 1 : 0,
             draws.seed(),
             (int) draws.step(),
             draws.layer(),
@@ -150,7 +193,7 @@ final class CudaRouting implements RoutingKernels {
           partial,
           routed.p_TE,
           routed.logitsUsed(),
-          routed.kept_TE,
+          routed.alive_T,
           routed.tokens,
           experts);
       launcher.launch(
@@ -199,9 +242,10 @@ final class CudaRouting implements RoutingKernels {
           Grid.line(Math.ceilDiv(sent_RD.rows(), 8), 256),
           CudaTensor.of(sent_RD).addressToWrite(),
           CudaTensor.of(h_TD).address(),
-          to.tokenOfRow_R,
+          to.slotOfRow_R,
           to.offset_E1() + 4L * to.experts,
           sent_RD.rows(),
+          to.gate.k(),
           h_TD.columns());
     }
   }
@@ -231,11 +275,12 @@ final class CudaRouting implements RoutingKernels {
             CudaTensor.of(mid_TD).address(),
             y,
             from.offset_E1(),
-            from.rowOfToken_T,
-            from.expert_T,
-            from.multiplier_T,
+            from.rowOfSlot_S,
+            from.expert_S,
+            from.multiplier_S,
             in(omega_1D),
             from.tokens,
+            from.gate.k(),
             d);
       }
     }
@@ -254,7 +299,7 @@ final class CudaRouting implements RoutingKernels {
         Math.max(
             1,
             Math.min(
-                Math.ceilDiv(from.tokens, 16),
+                Math.ceilDiv(from.slots, 16),
                 device.gpu().multiprocessors() * Math.max(1, 704 / threads)));
     try (Scratch y = addresses(y_E, d);
         Tensor partial = omega_1D == null ? null : device.allocate(parts, d)) {
@@ -262,18 +307,19 @@ final class CudaRouting implements RoutingKernels {
           "combine_layer_backward",
           Grid.line(parts, threads),
           CudaTensor.of(dY_RD).addressToWrite(),
-          from.s_T,
+          from.s_S,
           out(partial),
           CudaTensor.of(dX_TD).address(),
           y,
           from.offset_E1(),
-          from.tokenOfRow_R,
-          from.rowOfToken_T,
-          from.expert_T,
-          from.multiplier_T,
+          from.slotOfRow_R,
+          from.rowOfSlot_S,
+          from.expert_S,
+          from.multiplier_S,
           in(omega_1D),
           from.tokens,
           from.experts,
+          from.gate.k(),
           d,
           parts);
       if (partial != null) {
@@ -291,21 +337,29 @@ final class CudaRouting implements RoutingKernels {
     }
     try (Scratch load = device.transfers().uploadDoubles(load_E)) {
       launcher.launch(
-          "logits_gradient",
-          Grid.line(Math.ceilDiv((long) from.tokens * lanes(from.experts), 256), 256),
+          gradientKernel(from.gate),
+          lanesOf(from),
           CudaTensor.of(dLogits_TE).addressToWrite(),
           from.p_TE,
-          zFactor == 0 ? 0L : from.logitsUsed(),
+          zFactor == 0 && from.gate.choice() != Choice.ROUNDS ? 0L : from.logitsUsed(),
           from.jitter_TE,
-          from.expert_T,
-          from.s_T,
+          RoutingStructures.slots(from),
           load,
           from.tokens,
           from.experts,
-          from.training ? from.gate.gradientFactor() : 1.0,
+          from.training || from.gate.choice() == Choice.BALANCED ? from.gate.gradientFactor() : 1.0,
           balanceFactor,
           zFactor);
     }
+  }
+
+  private static String gradientKernel(Gate gate) {
+    return switch (gate.choice()) {
+      case SWITCH, SPARSE_MIXER -> "logits_gradient";
+      case ROUNDS -> "logits_gradient_rounds";
+      case BEST -> "logits_gradient_shares";
+      case BALANCED -> gate.k() == 1 ? "logits_gradient" : "logits_gradient_shares";
+    };
   }
 
   @Override
@@ -320,9 +374,10 @@ final class CudaRouting implements RoutingKernels {
             CudaTensor.of(dH_TD).addressToWrite(),
             dIn,
             from.offset_E1(),
-            from.rowOfToken_T,
-            from.expert_T,
+            from.rowOfSlot_S,
+            from.expert_S,
             from.tokens,
+            from.gate.k(),
             d);
       }
     }

@@ -21,7 +21,7 @@ import troupe.core.tensor.cuda.driver.Nvrtc;
  */
 final class KernelSources {
   /** Each makes a module. */
-  static final List<String> FILES = List.of("dense", "routing", "attention", "products");
+  static final List<String> FILES = List.of("dense", "gates", "routing", "attention", "products");
 
   private static final Logger LOG = LoggerFactory.getLogger(KernelSources.class);
 
@@ -48,7 +48,7 @@ final class KernelSources {
 
   /** One of {@link #FILES} with what it needs of others before it. */
   static String source(String file) {
-    return text("prelude") + text("activations") + text(file);
+    return text("prelude") + text("activations") + text("draws") + text(file);
   }
 
   private static String text(String file) {

@@ -46,6 +46,9 @@ DEVICE float high(u32 pair) { return __uint_as_float(pair & 0xffff0000u); }
 DEVICE void store(bf16* out, float x) { *out = to_bf16(x); }
 DEVICE void store(float* out, float x) { *out = x; }
 
+// Whether vectors of 16 bytes may be had from there.
+DEVICE bool aligned(const void* address) { return ((u64)address & 15) == 0; }
+
 // Sums over a warp in a fixed tree: the same bits in every lane, every time.
 DEVICE float warp_sum(float x) {
   for (int o = WARP / 2; o > 0; o >>= 1) x += __shfl_xor_sync(FULL, x, o);
