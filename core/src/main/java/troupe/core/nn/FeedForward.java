@@ -48,13 +48,14 @@ public final class FeedForward {
   /**
    * What forward keeps for backward.
    *
-   * @param pre pre-activations; backward turns them into their gradient
+   * @param kept of {@link Kernels#linearActivation}; backward turns it into the gradient of the
+   *     pre-activations
    * @param hidden activations
    */
-  public record Saved(Tensor pre, Tensor hidden) implements AutoCloseable {
+  public record Saved(Tensor kept, Tensor hidden) implements AutoCloseable {
     @Override
     public void close() {
-      pre.close();
+      kept.close();
       hidden.close();
     }
   }
@@ -62,11 +63,11 @@ public final class FeedForward {
   /** {@code y = act(x w1 + b1) w2 + b2} for the rows of {@code x}. */
   public Saved forward(Tensor y_RD, Tensor x_RD) {
     int rows = x_RD.rows();
-    Tensor pre = device.allocateActivations(rows, w1.columns());
+    Tensor kept = device.allocateActivations(rows, w1.columns());
     Tensor hidden = device.allocateActivations(rows, w2.rows());
-    Saved saved = new Saved(pre, hidden);
+    Saved saved = new Saved(kept, hidden);
     try {
-      kernels.linearActivation(hidden, pre, x_RD, w1, b1, activation);
+      kernels.linearActivation(hidden, kept, x_RD, w1, b1, activation);
       kernels.linear(y_RD, hidden, w2, b2, null);
     } catch (RuntimeException e) {
       saved.close();
@@ -75,10 +76,10 @@ public final class FeedForward {
     return saved;
   }
 
-  /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.pre()}. */
+  /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.kept()}. */
   public void backwardInput(Tensor dX_RD, Tensor dY_RD, Saved saved) {
-    kernels.linearActivationBackward(saved.pre(), dY_RD, w2, saved.pre(), activation);
-    kernels.matmul(dX_RD, saved.pre(), false, w1, true, false);
+    kernels.linearActivationBackward(saved.kept(), dY_RD, w2, saved.kept(), activation);
+    kernels.matmul(dX_RD, saved.kept(), false, w1, true, false);
   }
 
   /**
@@ -94,7 +95,7 @@ public final class FeedForward {
       Saved saved,
       boolean accumulate) {
     kernels.weightGradient(
-        gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), x_RD, saved.pre(), accumulate);
+        gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), x_RD, saved.kept(), accumulate);
     kernels.weightGradient(
         gradients.get(prefix + "w2"),
         gradients.get(prefix + "b2"),

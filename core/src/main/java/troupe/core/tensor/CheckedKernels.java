@@ -117,23 +117,23 @@ public final class CheckedKernels implements Kernels {
 
   @Override
   public void linearActivation(
-      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
-    product("pre", pre, "x", x, "w", w);
+      Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    product("kept", kept, "x", x, "w", w);
     check("bias", bias, 1, w.columns());
     here("out_RF", out_RF);
-    shape("pre", pre, out_RF.rows(), activation.preWidth(out_RF.columns()));
-    kernels.linearActivation(out_RF, pre, x, w, bias, activation);
+    shape("kept", kept, out_RF.rows(), activation.preWidth(out_RF.columns()));
+    kernels.linearActivation(out_RF, kept, x, w, bias, activation);
   }
 
   @Override
   public void linearActivationBackward(
-      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+      Tensor dPre, Tensor dY, Tensor w, Tensor kept, Activation activation) {
     here("w", w);
     here("dY", dY);
     shape("dY", dY, dY.rows(), w.columns());
-    check("pre", pre, dY.rows(), activation.preWidth(w.rows()));
-    same("dPre", dPre, pre);
-    kernels.linearActivationBackward(dPre, dY, w, pre, activation);
+    check("kept", kept, dY.rows(), activation.preWidth(w.rows()));
+    same("dPre", dPre, kept);
+    kernels.linearActivationBackward(dPre, dY, w, kept, activation);
   }
 
   @Override

@@ -71,22 +71,29 @@ public interface Kernels {
     }
   }
 
-  /** {@code pre = x w + bias; out = act(pre)}: a linear layer with its activation. */
+  /**
+   * {@code out = act(x w + bias)}: a linear layer with its activation.
+   *
+   * @param kept as wide as {@code w}: gets what {@link #linearActivationBackward} needs and nobody
+   *     else reads. A device decides what that is; here, what was before the activation
+   */
   default void linearActivation(
-      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
-    linear(pre, x, w, bias, null);
-    activationForward(out_RF, pre, activation);
+      Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    linear(kept, x, w, bias, null);
+    activationForward(out_RF, kept, activation);
   }
 
   /**
-   * {@code dPre = (dY w^T) * act'(pre)}: back through a linear layer to before the activation that
-   * fed it. {@code dPre} may be {@code pre}.
+   * {@code dPre = (dY w^T) * act'}: back through a linear layer to before the activation that fed
+   * it. {@code dPre} may be {@code kept}.
+   *
+   * @param kept from {@link #linearActivation} of the same device and activation
    */
   default void linearActivationBackward(
-      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+      Tensor dPre, Tensor dY, Tensor w, Tensor kept, Activation activation) {
     try (Tensor dOut_RF = dY.device().allocateActivations(dY.rows(), w.rows())) {
       matmul(dOut_RF, dY, false, w, true, false);
-      activationBackward(dPre, dOut_RF, pre, activation);
+      activationBackward(dPre, dOut_RF, kept, activation);
     }
   }
 

@@ -74,9 +74,27 @@ public record KernelCase(String name, Body body) {
       }
     }
 
+    /** Work of one expert, or of somebody who is none. */
+    void work(boolean ofExpert, Runnable work) {
+      if (ofExpert) {
+        device.concurrently(0, work);
+      } else {
+        work.run();
+      }
+    }
+
     /** Activations, standard normal. */
     Tensor normal(int rows, int columns) {
-      Tensor tensor = own(device.allocateActivations(rows, columns));
+      return shortNormals(device.allocateActivations(rows, columns));
+    }
+
+    /** Parameters of no more bits than bf16, standard normal: a product is as exact as its sums. */
+    Tensor shortNormal(int rows, int columns) {
+      return shortNormals(device.allocate(rows, columns));
+    }
+
+    private Tensor shortNormals(Tensor tensor) {
+      own(tensor);
       float[] values = normals(tensor);
       for (int i = 0; i < values.length; i++) {
         values[i] = Float.intBitsToFloat(Float.floatToRawIntBits(values[i]) & BF16_MASK);

@@ -81,30 +81,7 @@ public final class KernelCases {
           run.keep(x);
         });
     for (Activation activation : Activation.values()) {
-      int pre = activation.preWidth(columns);
-      add(
-          "activationForward " + activation + shape,
-          run -> {
-            Tensor out = run.output(rows, columns);
-            Tensor x = run.normal(rows, pre);
-            run.kernels().scale(x, 3);
-            run.kernels().activationForward(out, x, activation);
-            run.keep(out);
-          });
-      add(
-          "activationBackward " + activation + shape,
-          run -> {
-            Tensor dPre = run.output(rows, pre);
-            Tensor dOut = run.normal(rows, columns);
-            Tensor x = run.normal(rows, pre);
-            run.kernels().scale(x, 3);
-            run.kernels().activationBackward(dPre, dOut, x, activation);
-            run.keep(dPre);
-            if (pre == columns) {
-              run.kernels().activationBackward(dOut, dOut, x, activation);
-              run.keep(dOut);
-            }
-          });
+      activation(rows, columns, activation);
     }
     add(
         "sumSquares" + shape,
@@ -124,6 +101,37 @@ public final class KernelCases {
           run.kernels().adamw(param, m, v, grad, step, 0.1);
           run.keep(param, m, v);
         });
+  }
+
+  private void activation(int rows, int columns, Activation activation) {
+    String shape = " " + rows + " x " + columns;
+    int width = activation.preWidth(columns);
+    // Where an activation bends, and where it is all but straight.
+    for (int scale : new int[] {3, 30}) {
+      add(
+          "activationForward " + activation + shape + " of " + scale,
+          run -> {
+            Tensor out = run.output(rows, columns);
+            Tensor pre = run.normal(rows, width);
+            run.kernels().scale(pre, scale);
+            run.kernels().activationForward(out, pre, activation);
+            run.keep(out);
+          });
+      add(
+          "activationBackward " + activation + shape + " of " + scale,
+          run -> {
+            Tensor dPre = run.output(rows, width);
+            Tensor dOut = run.normal(rows, columns);
+            Tensor pre = run.normal(rows, width);
+            run.kernels().scale(pre, scale);
+            run.kernels().activationBackward(dPre, dOut, pre, activation);
+            run.keep(dPre);
+            if (width == columns) {
+              run.kernels().activationBackward(dOut, dOut, pre, activation);
+              run.keep(dOut);
+            }
+          });
+    }
   }
 
   private void rows(int rows, int columns) {
@@ -338,7 +346,9 @@ public final class KernelCases {
   }
 
   private void layers() {
-    int[][] sizes = {{0, 5, 7}, {1, 1, 1}, {5, 13, 37}, {33, 48, 61}, {130, 64, 256}};
+    int[][] sizes = {
+      {0, 5, 7}, {1, 1, 1}, {5, 13, 37}, {33, 48, 61}, {77, 40, 264}, {130, 64, 256}
+    };
     for (int[] size : sizes) {
       int rows = size[0];
       int inputs = size[1];
@@ -374,29 +384,55 @@ public final class KernelCases {
             run.keep(dW, dB, more, exactW, exactB);
           });
       for (Activation activation : Activation.values()) {
-        int pre = activation.preWidth(outputs);
-        add(
-            "linearActivation " + activation + shape,
-            run -> {
-              Tensor x = run.normal(rows, inputs);
-              Tensor w = run.exactNormal(inputs, pre);
-              Tensor bias = run.exactNormal(1, pre);
-              Tensor before = run.output(rows, pre);
-              Tensor out = run.output(rows, outputs);
-              run.kernels().linearActivation(out, before, x, w, bias, activation);
-              run.keep(out, before);
-            });
-        add(
-            "linearActivationBackward " + activation + shape,
-            run -> {
-              Tensor dY = run.normal(rows, inputs);
-              Tensor w = run.exactNormal(outputs, inputs);
-              Tensor before = run.normal(rows, pre);
-              run.kernels().linearActivationBackward(before, dY, w, before, activation);
-              run.keep(before);
-            });
+        for (boolean forwardOfExpert : new boolean[] {false, true}) {
+          for (boolean backwardOfExpert : new boolean[] {false, true}) {
+            add(
+                "linearActivation "
+                    + activation
+                    + shape
+                    + (forwardOfExpert ? ", forward of an expert" : "")
+                    + (backwardOfExpert ? ", backward of an expert" : ""),
+                run ->
+                    linearActivation(
+                        run, rows, inputs, outputs, activation, forwardOfExpert, backwardOfExpert));
+          }
+        }
       }
     }
+  }
+
+  /**
+   * A layer there and back. Experts' products may go other ways on a device than those of others,
+   * and what one way keeps the other has to understand.
+   */
+  private static void linearActivation(
+      KernelCase.Run run,
+      int rows,
+      int inputs,
+      int outputs,
+      Activation activation,
+      boolean forwardOfExpert,
+      boolean backwardOfExpert) {
+    int width = activation.preWidth(outputs);
+    Tensor x = run.normal(rows, inputs);
+    // Where RELU bends, what is rounded would decide whether there is a gradient at all.
+    Tensor w = run.shortNormal(inputs, width);
+    Tensor bias = run.exactNormal(1, width);
+    Tensor dY = run.normal(rows, inputs);
+    Tensor back = run.exactNormal(outputs, inputs);
+    Tensor out = run.output(rows, outputs);
+    Tensor kept = run.output(rows, width);
+    Tensor dPre = run.output(rows, width);
+    run.work(
+        forwardOfExpert, () -> run.kernels().linearActivation(out, kept, x, w, bias, activation));
+    run.work(
+        backwardOfExpert,
+        () -> {
+          run.kernels().linearActivationBackward(dPre, dY, back, kept, activation);
+          run.kernels().linearActivationBackward(kept, dY, back, kept, activation);
+        });
+    // What was kept is the gradient by now.
+    run.keep(out, dPre, kept);
   }
 
   /**
@@ -436,7 +472,7 @@ public final class KernelCases {
     private final Tensor b1;
     private final Tensor w2;
     private final Tensor b2;
-    private final Tensor pre;
+    private final Tensor kept;
     private final Tensor hidden;
     private final Tensor y;
     private final Tensor dX;
@@ -458,7 +494,7 @@ public final class KernelCases {
       // Sums of about one.
       run.kernels().scale(w1, 1 / Math.sqrt(d));
       run.kernels().scale(w2, 1 / Math.sqrt(ff));
-      pre = run.output(rows, width);
+      kept = run.output(rows, width);
       hidden = run.output(rows, ff);
       y = run.output(rows, d);
       dX = run.output(rows, d);
@@ -469,14 +505,14 @@ public final class KernelCases {
     }
 
     void forward() {
-      run.kernels().linearActivation(hidden, pre, x, w1, b1, activation);
+      run.kernels().linearActivation(hidden, kept, x, w1, b1, activation);
       run.kernels().linear(y, hidden, w2, b2, null);
     }
 
     void backward() {
-      run.kernels().linearActivationBackward(pre, dY, w2, pre, activation);
-      run.kernels().matmul(dX, pre, false, w1, true, false);
-      run.kernels().weightGradient(dW1, dB1, x, pre, false);
+      run.kernels().linearActivationBackward(kept, dY, w2, kept, activation);
+      run.kernels().matmul(dX, kept, false, w1, true, false);
+      run.kernels().weightGradient(dW1, dB1, x, kept, false);
       run.kernels().weightGradient(dW2, dB2, hidden, dY, true);
     }
 

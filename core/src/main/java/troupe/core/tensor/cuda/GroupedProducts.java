@@ -47,12 +47,12 @@ final class GroupedProducts implements AutoCloseable {
   enum Kind {
     /** {@code out = left right + bias}. */
     NN("grouped_nn", false, false),
-    /** {@code out = left right + bias, more = gelu(out)}. */
+    /** {@code out = gelu(left right + bias), more = gelu'(left right + bias)}. */
     NN_GELU("grouped_nn_gelu", false, false),
     /** {@code out = left right^T}. */
     NT("grouped_nt", false, true),
-    /** {@code out = (left right^T) * gelu'(more)}. */
-    NT_GELU("grouped_nt_gelu", false, true),
+    /** {@code out = (left right^T) * more}. */
+    NT_TIMES("grouped_nt_times", false, true),
     /** {@code out (+)= left^T right} and {@code rightSum (+)= sum over rows of right}, float32. */
     TN("grouped_tn", true, false);
 

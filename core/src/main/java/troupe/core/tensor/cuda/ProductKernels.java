@@ -189,31 +189,47 @@ interface ProductKernels extends KernelPart {
 
   @Override
   default void linearActivation(
-      Tensor out_RF, Tensor pre, Tensor x, Tensor w, Tensor bias, Activation activation) {
+      Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
     bf16("out_RF", out_RF);
-    bf16("pre", pre);
+    bf16("kept", kept);
     if (activation == Activation.GELU
-        && pre.size() > 0
-        && gather(Kind.NN_GELU, pre, out_RF, x, w, x.columns(), bias, null, false)) {
+        && kept.size() > 0
+        && gather(Kind.NN_GELU, out_RF, kept, x, w, x.columns(), bias, null, false)) {
       return;
     }
-    linear(pre, x, w, bias, null);
-    activationForward(out_RF, pre, activation);
+    linear(kept, x, w, bias, null);
+    RowKernels.activate(device(), out_RF, kept, keepsSlope(activation) ? kept : null, activation);
+  }
+
+  /**
+   * Whether the slope of an activation is kept, so that the backward pass only multiplies, rather
+   * than what was before it. SwiGLU has two slopes, which take more time to write than to compute.
+   * It has nothing to do with which way the products go: forward and backward may go different
+   * ones.
+   */
+  private static boolean keepsSlope(Activation activation) {
+    return activation != Activation.SWIGLU;
   }
 
   @Override
   default void linearActivationBackward(
-      Tensor dPre, Tensor dY, Tensor w, Tensor pre, Activation activation) {
+      Tensor dPre, Tensor dY, Tensor w, Tensor kept, Activation activation) {
     bf16("dPre", dPre);
-    bf16("pre", pre);
-    if (activation == Activation.GELU
-        && dPre.size() > 0
-        && dY.columns() > 0
-        && isBf16(dY)
-        && gather(Kind.NT_GELU, dPre, pre, dY, w, dY.columns(), null, null, false)) {
+    bf16("kept", kept);
+    if (!keepsSlope(activation)) {
+      KernelPart.super.linearActivationBackward(dPre, dY, w, kept, activation);
       return;
     }
-    KernelPart.super.linearActivationBackward(dPre, dY, w, pre, activation);
+    if (dPre.size() > 0
+        && dY.columns() > 0
+        && isBf16(dY)
+        && gather(Kind.NT_TIMES, dPre, kept, dY, w, dY.columns(), null, null, false)) {
+      return;
+    }
+    try (Tensor dOut_RF = device().allocateActivations(dY.rows(), w.rows())) {
+      matmul(dOut_RF, dY, false, w, true, false);
+      multiply(dPre, dOut_RF, kept);
+    }
   }
 
   @Override

@@ -35,15 +35,27 @@ interface RowKernels extends KernelPart {
   default void activationForward(Tensor out_RF, Tensor pre, Activation activation) {
     bf16("out_RF", out_RF);
     bf16("pre", pre);
+    activate(device(), out_RF, pre, null, activation);
+  }
+
+  /**
+   * {@code out = act(pre), slope = act'(pre)}, all bf16.
+   *
+   * @param slope may be {@code pre}; {@code null} if nobody wants it
+   */
+  static void activate(
+      CudaDevice device, Tensor out_RF, Tensor pre, Tensor slope, Activation activation) {
     if (out_RF.size() > 0) {
-      launch(
-          named("act_forward", activation),
-          Grid.strips(out_RF.rows(), out_RF.columns(), 256),
-          out(out_RF),
-          in(pre),
-          0L,
-          out_RF.rows(),
-          out_RF.columns());
+      device
+          .launcher()
+          .launch(
+              named("act_forward", activation),
+              Grid.strips(out_RF.rows(), out_RF.columns(), 256),
+              out(out_RF),
+              in(pre),
+              out(slope),
+              out_RF.rows(),
+              out_RF.columns());
     }
   }
 
@@ -72,7 +84,6 @@ interface RowKernels extends KernelPart {
           out(dPre),
           in(dOut_RF),
           in(pre),
-          0L,
           rows,
           ff,
           parts);

@@ -382,65 +382,70 @@ DEVICE Halves<N, Act::HALVES> load_halves(const bf16* from, int ff) {
   return halves;
 }
 
+template <int N, int HALVES>
+struct ActResults { Pack<N> out; Halves<N, HALVES> slope; };
+
 template <typename Act, int N>
-DEVICE void act_forward_of(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+DEVICE ActResults<N, Act::HALVES> act(const Halves<N, Act::HALVES>& pre) {
+  constexpr int H = Act::HALVES;
+  ActResults<N, H> results;
+#pragma unroll
+  for (int j = 0; j < N; j++) {
+    float each[H], slope[H];
+#pragma unroll
+    for (int h = 0; h < H; h++) each[h] = pre.of[h].x[j];
+    results.out.x[j] = Act::forward(each, slope);
+#pragma unroll
+    for (int h = 0; h < H; h++) results.slope.of[h].x[j] = slope[h];
+  }
+  return results;
+}
+
+template <typename Act, int N>
+DEVICE void act_forward_of(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
   constexpr int H = Act::HALVES;
   FOR_STRIPS(N, ff) {
     int c = strip_column<N>(strip);
     if (c >= ff) continue;
-    Halves<N, H> b;
-#pragma unroll
-    for (int h = 0; h < H; h++) b.of[h] = bias ? load<N>(bias + (i64)h * ff + c) : pack_of<N>(0);
     walk<4 / H>(
         row_of_warp(), rows, row_step(), [&](i64 r) { return load_halves<Act, N>(pre + r * H * ff + c, ff); },
-        [&](i64 r, Halves<N, H> x) {
-          if (bias) {
-            // What the backward pass will read is what the activation sees.
+        [&](i64 r, const Halves<N, H>& x) {
+          ActResults<N, H> y = act<Act, N>(x);
+          store(out + r * ff + c, y.out);
+          if (slope) {
 #pragma unroll
-            for (int h = 0; h < H; h++) {
-              add_to(x.of[h], b.of[h]);
-              x.of[h] = bf16_rounded(x.of[h]);
-              store(pre + (r * H + h) * ff + c, x.of[h]);
-            }
+            for (int h = 0; h < H; h++) store(slope + (r * H + h) * ff + c, y.slope.of[h]);
           }
-          Pack<N> y;
-#pragma unroll
-          for (int j = 0; j < N; j++) {
-            float each[H];
-#pragma unroll
-            for (int h = 0; h < H; h++) each[h] = x.of[h].x[j];
-            y.x[j] = Act::forward(each);
-          }
-          store(out + r * ff + c, y);
         });
   }
 }
 
+// `slope` may be pre, as a thread writes only where it has read; or null.
 template <typename Act>
-DEVICE void act_forward(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
-  if (fits<8>(ff, out, pre) && fits<8>(ff, bias)) act_forward_of<Act, 8>(out, pre, bias, rows, ff);
-  else act_forward_of<Act, 1>(out, pre, bias, rows, ff);
+DEVICE void act_forward(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
+  if (fits<8>(ff, out, pre, slope)) act_forward_of<Act, 8>(out, pre, slope, rows, ff);
+  else act_forward_of<Act, 1>(out, pre, slope, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_gelu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+act_forward_gelu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
   after_previous();
-  act_forward<Gelu>(out, pre, bias, rows, ff);
+  act_forward<Gelu>(out, pre, slope, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_relu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+act_forward_relu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
   after_previous();
-  act_forward<Relu>(out, pre, bias, rows, ff);
+  act_forward<Relu>(out, pre, slope, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_swiglu(bf16* out, bf16* pre, const float* bias, int rows, int ff) {
+act_forward_swiglu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
   after_previous();
-  act_forward<Swiglu>(out, pre, bias, rows, ff);
+  act_forward<Swiglu>(out, pre, slope, rows, ff);
 }
 
 template <int N, int HALVES>
@@ -448,78 +453,55 @@ struct ActInputs { Pack<N> dOut; Halves<N, HALVES> pre; };
 
 // dPre may be pre, or dOut where their widths are equal: a thread writes only where it has read.
 template <typename Act, int N>
-DEVICE void act_backward_of(
-    bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+DEVICE void act_backward_of(bf16* dPre, const bf16* dOut, const bf16* pre, int rows, int ff, int parts) {
   constexpr int H = Act::HALVES;
-  __shared__ __align__(16) float scratch[256 * N];
   Share share = share_of(rows, blockIdx.y, parts);
   FOR_STRIPS(N, ff) {
     int c = strip_column<N>(strip);
-    Halves<N, H> sums;
+    if (c >= ff) continue;
+    walk<2>(
+        share.first + threadIdx.x / WARP, share.end, blockDim.x / WARP,
+        [&](i64 r) {
+          ActInputs<N, H> in = {load<N>(dOut + r * ff + c), load_halves<Act, N>(pre + r * H * ff + c, ff)};
+          return in;
+        },
+        [&](i64 r, const ActInputs<N, H>& in) {
+          Halves<N, H> d = act<Act, N>(in.pre).slope;
 #pragma unroll
-    for (int h = 0; h < H; h++) sums.of[h] = pack_of<N>(0);
-    if (c < ff) {
-      walk<2>(
-          share.first + threadIdx.x / WARP, share.end, blockDim.x / WARP,
-          [&](i64 r) {
-            ActInputs<N, H> in = {load<N>(dOut + r * ff + c), load_halves<Act, N>(pre + r * H * ff + c, ff)};
-            return in;
-          },
-          [&](i64 r, const ActInputs<N, H>& in) {
-            Halves<N, H> d;
+          for (int h = 0; h < H; h++) {
 #pragma unroll
-            for (int j = 0; j < N; j++) {
-              float each[H], dEach[H];
-#pragma unroll
-              for (int h = 0; h < H; h++) each[h] = in.pre.of[h].x[j];
-              Act::backward(dEach, each, in.dOut.x[j]);
-#pragma unroll
-              for (int h = 0; h < H; h++) d.of[h].x[j] = dEach[h];
-            }
-#pragma unroll
-            for (int h = 0; h < H; h++) {
-              add_to(sums.of[h], d.of[h]);
-              store(dPre + (r * H + h) * ff + c, d.of[h]);
-            }
-          });
-    }
-    if (partial) {
-      int column = strip * WARP * N + threadIdx.x;
-#pragma unroll
-      for (int h = 0; h < H; h++) {
-        float total = across_warps(scratch, sums.of[h]);
-        if (threadIdx.x < WARP * N && column < ff) partial[((i64)blockIdx.y * H + h) * ff + column] = total;
-      }
-    }
+            for (int j = 0; j < N; j++) d.of[h].x[j] *= in.dOut.x[j];
+            store(dPre + (r * H + h) * ff + c, d.of[h]);
+          }
+        });
   }
 }
 
 template <typename Act>
-DEVICE void act_backward(
-    bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
-  if (fits<8>(ff, dPre, dOut, pre)) act_backward_of<Act, 8>(dPre, dOut, pre, partial, rows, ff, parts);
-  else act_backward_of<Act, 1>(dPre, dOut, pre, partial, rows, ff, parts);
+DEVICE void act_backward(bf16* dPre, const bf16* dOut, const bf16* pre, int rows, int ff, int parts) {
+  if (fits<8>(ff, dPre, dOut, pre)) act_backward_of<Act, 8>(dPre, dOut, pre, rows, ff, parts);
+  else act_backward_of<Act, 1>(dPre, dOut, pre, rows, ff, parts);
 }
 
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_gelu(
-    bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+    bf16* dPre, const bf16* dOut, const bf16* pre, int rows, int ff, int parts) {
   after_previous();
-  act_backward<Gelu>(dPre, dOut, pre, partial, rows, ff, parts);
+  act_backward<Gelu>(dPre, dOut, pre, rows, ff, parts);
 }
 
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_relu(
-    bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+    bf16* dPre, const bf16* dOut, const bf16* pre, int rows, int ff, int parts) {
   after_previous();
-  act_backward<Relu>(dPre, dOut, pre, partial, rows, ff, parts);
+  act_backward<Relu>(dPre, dOut, pre, rows, ff, parts);
 }
 
 // <<<(ceil(ff / 256), parts), 256>>>, 1 <= parts <= 65535. Good: parts as for sum_rows_bf16 of rows x ff.
 extern "C" __global__ void __launch_bounds__(256) act_backward_swiglu(
-    bf16* dPre, const bf16* dOut, const bf16* pre, float* partial, int rows, int ff, int parts) {
+    bf16* dPre, const bf16* dOut, const bf16* pre, int rows, int ff, int parts) {
   after_previous();
-  act_backward<Swiglu>(dPre, dOut, pre, partial, rows, ff, parts);
+  act_backward<Swiglu>(dPre, dOut, pre, rows, ff, parts);
 }
 
 // ---- Rows by index: embedding, dispatch ----

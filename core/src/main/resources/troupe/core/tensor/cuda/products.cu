@@ -1,6 +1,6 @@
 // Products of many pairs of matrices of different sizes in one launch, for Hopper (sm_90a): what the experts of a
 // layer ask for at the same time. bfloat16 in, float32 sums, and what follows a product in a feed-forward network
-// is done to its sums before they leave the multiprocessor: bias, activation, and its derivative.
+// is done to its sums before they leave the multiprocessor: bias, activation, and what its slope is multiplied with.
 //
 // A pair of blocks, a cluster, owns two neighbouring tiles of 128 x 256 results at a time and walks over all tiles
 // in steps of the grid. In each block one thread has the copy engine bring 64 inner columns of both sides into a
@@ -33,7 +33,7 @@
 struct __align__(128) GroupedProduct {
   char left[128], right[128];    // tensor maps
   void* out;                     // rows x columns
-  void* more;                    // GELU: its results; GELU_BACKWARD: what was before the activation
+  void* more;                    // as many: GELU writes its slopes; TIMES reads them
   const float* bias;             // of `columns`, or null
   float* rightSum;               // of `columns`: sums over the inner columns of the right side; or null
   int rows, columns, inner;
@@ -45,7 +45,7 @@ struct __align__(128) GroupedProduct {
 #define FEW_PRODUCTS 10
 struct FewProducts { GroupedProduct products[FEW_PRODUCTS]; };
 
-enum Kind { PLAIN, GELU, GELU_BACKWARD, GRADIENT };
+enum Kind { PLAIN, GELU, TIMES, GRADIENT };
 
 // ---- Barriers in shared memory ----
 
@@ -378,20 +378,21 @@ DEVICE void store_matrices(u32 at, u32 a, u32 b, u32 c, u32 d) {
                ::"r"(at), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 
-DEVICE u32 gelu_pair(u32 x) {
-  float a = low(x), b = high(x);
-  return pack(Gelu::forward(&a), Gelu::forward(&b));
+DEVICE u32 gelu(u32 pair, u32& slopes) {
+  float a = low(pair), b = high(pair), slopeA, slopeB;
+  u32 y = pack(Gelu::forward(&a, &slopeA), Gelu::forward(&b, &slopeB));
+  slopes = pack(slopeA, slopeB);
+  return y;
 }
-DEVICE u32 gelu_backward_pair(u32 dOut, u32 pre) {
-  float a = low(pre), b = high(pre), da, db;
-  Gelu::backward(&da, &a, low(dOut));
-  Gelu::backward(&db, &b, high(dOut));
-  return pack(da, db);
+DEVICE u32 times(u32 pair, u32 by) {
+  u32 product;
+  asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(product) : "r"(pair), "r"(by));
+  return product;
 }
 
 // A warp's 16 rows as bfloat16. In registers each thread has pieces of 4 bytes of many rows; by way of shared memory
-// they become pieces of 16 bytes, 128 bytes of a row beside each other, which is also how it reads what was before
-// the activation. What is rounded here is rounded as if it had been stored in between.
+// they become pieces of 16 bytes, 128 bytes of a row beside each other, which is also how it reads slopes. What is
+// rounded here is rounded as if it had been stored in between.
 struct Rows {
   i64 at;          // of this thread's first piece, in elements
   int stride;      // from one row's to the next but three
@@ -405,25 +406,25 @@ DEVICE Rows rows_of(const GroupedProduct& p, int row, int column) {
 }
 DEVICE bool has(const Rows& rows, int part, int i) { return i * 4 < rows.rows && part * 64 < rows.columns; }
 
-struct Before { uint4 x[4]; };
-DEVICE Before load_before(const bf16* from, const Rows& rows, int part) {
-  Before before;
+struct Slopes { uint4 x[4]; };
+DEVICE Slopes load_slopes(const bf16* from, const Rows& rows, int part) {
+  Slopes slopes;
 #pragma unroll
   for (int i = 0; i < 4; i++)
-    before.x[i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
-  return before;
+    slopes.x[i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
+  return slopes;
 }
 
 template <int KIND>
-DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Before before, u32 bias, u32 staging) {
+DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Slopes slopes, u32 bias, u32 staging) {
   int lane = threadIdx.x % WARP;
   bf16* out = (bf16*)p.out;
   bf16* more = (bf16*)p.more;
 #pragma unroll
   for (int part = 0; part < TILE_COLUMNS / 64; part++) {
-    Before next = before;
-    if constexpr (KIND == GELU_BACKWARD)
-      if (part < 3) next = load_before(more, rows, part + 1);
+    Slopes next = slopes;
+    if constexpr (KIND == TIMES)
+      if (part < 3) next = load_slopes(more, rows, part + 1);
     float2 b[8];
     if constexpr (KIND == PLAIN || KIND == GELU) {
 #pragma unroll
@@ -453,18 +454,18 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Before
     for (int i = 0; i < 4; i++) {
       i64 at = rows.at + part * 64 + (i64)i * rows.stride;
       bool there = has(rows, part, i);
-      if constexpr (KIND == GELU_BACKWARD) {
-        uint4 pre = before.x[i];
-        x[i] = make_uint4(gelu_backward_pair(x[i].x, pre.x), gelu_backward_pair(x[i].y, pre.y),
-                          gelu_backward_pair(x[i].z, pre.z), gelu_backward_pair(x[i].w, pre.w));
+      if constexpr (KIND == TIMES) {
+        uint4 by = slopes.x[i];
+        x[i] = make_uint4(times(x[i].x, by.x), times(x[i].y, by.y), times(x[i].z, by.z), times(x[i].w, by.w));
+      }
+      if constexpr (KIND == GELU) {
+        uint4 slope;
+        x[i] = make_uint4(gelu(x[i].x, slope.x), gelu(x[i].y, slope.y), gelu(x[i].z, slope.z), gelu(x[i].w, slope.w));
+        store_global(more + at, slope, there);
       }
       store_global(out + at, x[i], there);
-      if constexpr (KIND == GELU) {
-        uint4 y = make_uint4(gelu_pair(x[i].x), gelu_pair(x[i].y), gelu_pair(x[i].z), gelu_pair(x[i].w));
-        store_global(more + at, y, there);
-      }
     }
-    before = next;
+    slopes = next;
   }
 }
 
@@ -539,7 +540,7 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
       if (p.bias && at < p.columns) bias = *(const float2*)(p.bias + at);
     Rows rows = rows_of(p, row + warp * 16, walk.column);
     Exact exact = exact_of(p, row + warp * 16, walk.column);
-    Before pre = {};
+    Slopes slopes = {};
     u32 before = 0;
     for (int step = 0; step < walk.steps; step++) {
       barrier_wait(filled(shared, ring.stage), ring.turn);
@@ -553,19 +554,19 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
       before = ring.stage;
       advance(ring);
     }
-    if constexpr (KIND == GELU_BACKWARD) pre = load_before((const bf16*)p.more, rows, 0);
+    if constexpr (KIND == TIMES) slopes = load_slopes((const bf16*)p.more, rows, 0);
     products_wait<0>();
     hold(sums);
     if (walk.steps > 0) release(shared, before);
     if constexpr (KIND == GRADIENT) finish_exact(sums, exact);
     else {
       u32 vector = shared + VECTORS_AT + group * TILE_COLUMNS * 4;
-      if constexpr (KIND != GELU_BACKWARD) {
+      if constexpr (KIND != TIMES) {
         store_shared(vector + threadIdx.x % GROUP * 8, bias);
         group_sync(group);
       }
-      finish<KIND>(sums, p, rows, pre, vector, staging);
-      if constexpr (KIND != GELU_BACKWARD) group_sync(group);
+      finish<KIND>(sums, p, rows, slopes, vector, staging);
+      if constexpr (KIND != TIMES) group_sync(group);
     }
   }
 }
@@ -620,14 +621,14 @@ DEVICE void grouped(const FewProducts& few, const GroupedProduct* many, int coun
 // out = left right + bias
 GROUPED(grouped_nn) { grouped<false, true, PLAIN>(few, many, count); }
 
-// out = left right + bias; more = gelu(out)
+// out = gelu(left right + bias); more = gelu'(left right + bias)
 GROUPED(grouped_nn_gelu) { grouped<false, true, GELU>(few, many, count); }
 
 // out = left right^T
 GROUPED(grouped_nt) { grouped<false, false, PLAIN>(few, many, count); }
 
-// out = (left right^T) * gelu'(more); out may be more
-GROUPED(grouped_nt_gelu) { grouped<false, false, GELU_BACKWARD>(few, many, count); }
+// out = (left right^T) * more; out may be more
+GROUPED(grouped_nt_times) { grouped<false, false, TIMES>(few, many, count); }
 
 // out (+)= left^T right, float32; rightSum (+)= sums over the rows of right
 GROUPED(grouped_tn) { grouped<true, true, GRADIENT>(few, many, count); }
