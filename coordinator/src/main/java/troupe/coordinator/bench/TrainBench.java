@@ -131,7 +131,9 @@ public final class TrainBench {
     RunConfig.Model model = config.model();
     double d = model.dModel();
     double pre = model.activation().preWidth(model.dFf());
-    double weights = model.layers() * (4 * d * d + d * pre + d * model.dFf()) + model.vocab() * d;
+    double expert = d * pre + d * model.dFf();
+    int experts = config.gate().expertsPerToken(config.experts().count());
+    double weights = model.layers() * (4 * d * d + experts * expert) + model.vocab() * d;
     return 6 * weights + 6 * model.layers() * model.seq() * d;
   }
 }

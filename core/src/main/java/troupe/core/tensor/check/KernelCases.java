@@ -417,7 +417,7 @@ public final class KernelCases {
     Tensor x = run.normal(rows, inputs);
     // Where RELU bends, what is rounded would decide whether there is a gradient at all.
     Tensor w = run.shortNormal(inputs, width);
-    Tensor bias = run.exactNormal(1, width);
+    Tensor bias = run.shortNormal(1, width);
     Tensor dY = run.normal(rows, inputs);
     Tensor back = run.exactNormal(outputs, inputs);
     Tensor out = run.output(rows, outputs);
