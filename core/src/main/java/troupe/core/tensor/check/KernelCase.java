@@ -85,16 +85,7 @@ public record KernelCase(String name, Body body) {
 
     /** Activations, standard normal. */
     Tensor normal(int rows, int columns) {
-      return shortNormals(device.allocateActivations(rows, columns));
-    }
-
-    /** Parameters of no more bits than bf16, standard normal: a product is as exact as its sums. */
-    Tensor shortNormal(int rows, int columns) {
-      return shortNormals(device.allocate(rows, columns));
-    }
-
-    private Tensor shortNormals(Tensor tensor) {
-      own(tensor);
+      Tensor tensor = own(device.allocateActivations(rows, columns));
       float[] values = normals(tensor);
       for (int i = 0; i < values.length; i++) {
         values[i] = Float.intBitsToFloat(Float.floatToRawIntBits(values[i]) & BF16_MASK);
@@ -108,6 +99,16 @@ public record KernelCase(String name, Body body) {
       Tensor tensor = own(device.allocate(rows, columns));
       tensor.set(normals(tensor));
       return tensor;
+    }
+
+    /** Adds something to all that is positive, and takes it from the rest. */
+    void moveFromZero(Tensor tensor, float distance) {
+      double[] old = tensor.toDoubles();
+      float[] values = new float[old.length];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) old[i] + (old[i] >= 0 ? distance : -distance);
+      }
+      tensor.set(values);
     }
 
     private float[] normals(Tensor tensor) {

@@ -415,9 +415,13 @@ public final class KernelCases {
       boolean backwardOfExpert) {
     int width = activation.preWidth(outputs);
     Tensor x = run.normal(rows, inputs);
-    // Where RELU bends, what is rounded would decide whether there is a gradient at all.
-    Tensor w = run.shortNormal(inputs, width);
-    Tensor bias = run.shortNormal(1, width);
+    Tensor w = run.exactNormal(inputs, width);
+    Tensor bias = run.exactNormal(1, width);
+    if (activation == Activation.RELU) {
+      // Where it bends, what is rounded would decide whether there is a gradient at all.
+      run.kernels().scale(w, 0.5 / Math.sqrt(inputs));
+      run.moveFromZero(bias, 2);
+    }
     Tensor dY = run.normal(rows, inputs);
     Tensor back = run.exactNormal(outputs, inputs);
     Tensor out = run.output(rows, outputs);
