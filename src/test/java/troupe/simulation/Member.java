@@ -73,7 +73,7 @@ final class Member implements AutoCloseable {
 
   private NodeInfo info() {
     return new NodeInfo(
-        node, name(), "", node, "", "machine-" + node, "", "reference", MEMORY_BYTES, 1);
+        node, name(), "", node, "", "machine-" + node, "", "reference", List.of(MEMORY_BYTES), 1);
   }
 
   int node() {
