@@ -50,18 +50,16 @@ class TrainBenchTest {
    */
   @Test
   void shouldWaitForExpertsToMoveBeforeItTimes() {
-    RunConfig uneven =
-        config("experts.count=8", "gate.balance_coefficient=0", "schedule.learning_rate=0.001");
+    String[] uneven = {"experts.count=8", "schedule.learning_rate=0.0003", "train.batch=64"};
+    String[] moves = {
+      "placement.rebalance=load", "placement.max_imbalance=1.03", "placement.patience_steps=4"
+    };
+    RunConfig still = config(uneven);
     RunConfig moved =
-        config(
-            "experts.count=8",
-            "gate.balance_coefficient=0",
-            "schedule.learning_rate=0.001",
-            "placement.rebalance=load",
-            "placement.max_imbalance=1.02",
-            "placement.patience_steps=4");
+        config(Stream.concat(Arrays.stream(uneven), Arrays.stream(moves)).toArray(String[]::new));
     try (DeviceGroup devices = new DeviceGroup(List.of(Devices.open("cpu"), Devices.open("cpu")))) {
-      StepClock.Times before = StepClock.times(uneven, devices, 6, 6);
+      // The same steps, with the same load.
+      StepClock.Times before = StepClock.times(still, devices, 10, 6);
       StepClock.Times after = StepClock.times(moved, devices, 1, 6);
       assertEquals(6, after.stepMs().length);
       assertTrue(

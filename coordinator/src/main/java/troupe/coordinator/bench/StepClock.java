@@ -103,11 +103,11 @@ final class StepClock implements RunListener {
     }
   }
 
-  /** Steps until experts have moved, and for some more nobody looks whether they should again. */
+  /** Steps until experts have moved: for the first ones nobody looks whether they should. */
   private static int untilMoved(RunConfig config, DeviceGroup devices) {
     RunConfig.Placement placement = config.placement();
     boolean moves = placement.rebalance() == RunConfig.Rebalance.LOAD && devices.size() > 1;
-    return moves ? placement.patienceSteps() + placement.patienceSteps() / 2 : 0;
+    return moves ? 5 * placement.patienceSteps() / 2 : 0;
   }
 
   @Override

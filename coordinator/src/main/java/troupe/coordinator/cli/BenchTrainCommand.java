@@ -71,7 +71,7 @@ final class BenchTrainCommand implements Callable<Integer> {
       defaultValue = "5",
       description = {
         "Steps before them (default: ${DEFAULT-VALUE}); with placement.rebalance=load and several",
-        "GPUs at least 1.5 times placement.patience_steps, so that experts have moved."
+        "GPUs at least 2.5 times placement.patience_steps, so that experts have moved."
       })
   private int warmUp;
 
