@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -15,6 +16,7 @@ import troupe.coordinator.events.RunEvent;
 import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Place;
 
 /** What people and processes may wish for: to move an expert, to leave, to stop. */
 final class CoordinatorWishesTest {
@@ -52,7 +54,7 @@ final class CoordinatorWishesTest {
   }
 
   private String elsewhere(EpochPlan plan) {
-    return plan.placement().experts().get(EXPERT) == 1 ? "node-2" : "node-1";
+    return plan.placement().experts().get(EXPERT).node() == 1 ? "node-2" : "node-1";
   }
 
   @Test
@@ -67,10 +69,32 @@ final class CoordinatorWishesTest {
     run.expectApply(1, 1);
     run.applied(1, 1);
     EpochPlan plan = run.enter(2, first.holds(1), second.holds(1));
-    assertEquals(to, "node-" + plan.placement().experts().get(EXPERT));
+    assertEquals(to, "node-" + plan.placement().experts().get(EXPERT).node());
     assertEquals(new RunEvent.ExpertMoved(EXPERT, from, to), run.only(RunEvent.ExpertMoved.class));
     run.commit(2, 2);
     assertEquals(List.of(1L, 2L), run.committed());
+  }
+
+  @Test
+  void shouldMoveAnExpertToAnotherDevice() throws Exception {
+    PlayedHost alone = run.host(3, 2);
+    run.start(alone);
+    run.enter(1, alone.holds(0));
+    Place before = run.plan().placement().experts().get(EXPERT);
+    Place after = new Place(3, 1 - before.device());
+    run.collect(1, 1);
+    // It is on that node already.
+    assertInstanceOf(Host.Accepted.class, move(1, 1, "node-3"));
+    Host.Refused nowhere = assertInstanceOf(Host.Refused.class, move(1, 1, "node-3:2"));
+    assertTrue(nowhere.message().startsWith("node: node-3:2 (expected"), nowhere.message());
+    assertInstanceOf(Host.Accepted.class, move(1, 1, "node-3:" + after.device()));
+    run.ready(1, 1);
+    run.expectApply(1, 1);
+    run.applied(1, 1);
+    assertEquals(after, run.enter(2, alone.holds(1)).placement().experts().get(EXPERT));
+    assertEquals(
+        new RunEvent.ExpertMoved(EXPERT, "node-3:" + before.device(), "node-3:" + after.device()),
+        run.only(RunEvent.ExpertMoved.class));
   }
 
   @Test
@@ -137,7 +161,7 @@ final class CoordinatorWishesTest {
     run.applied(1, 1);
     second.leaving = true;
     EpochPlan plan = run.enter(2, first.holds(1), second.holds(1));
-    assertEquals(List.of(1, 1), plan.placement().ranks());
+    assertEquals(Set.of(1), plan.placement().nodesOfRanks());
     assertEquals("leaving: node-2", run.only(RunEvent.EpochBegan.class).cause());
     assertEquals(new Host.Release(2), second.expect(Host.Release.class));
     run.collect(2, 2);
@@ -177,7 +201,7 @@ final class CoordinatorWishesTest {
       second.report(epoch);
     }
     EpochPlan plan = run.prepare(3, first, second);
-    assertEquals(List.of(1, 1), plan.placement().ranks());
+    assertEquals(Set.of(1), plan.placement().nodesOfRanks());
     second.expect(Host.Release.class);
   }
 

@@ -17,6 +17,7 @@ import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Inventory;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 
 final class EpochChangeTest {
@@ -34,7 +35,7 @@ final class EpochChangeTest {
           TestInbox.<Host.Event>create().getRef());
 
   private static NodeInfo info(int node) {
-    return new NodeInfo(node, "node-" + node, "", node, "", "m", "", "cpu", 1, 1);
+    return new NodeInfo(node, "node-" + node, "", node, "", "m", "", "cpu", List.of(1L), 1);
   }
 
   private Host.Reported report(int node) {
@@ -55,7 +56,7 @@ final class EpochChangeTest {
             EPOCH,
             0,
             Stream.of(0, 1, 2).map(EpochChangeTest::info).toList(),
-            new Placement(new TreeMap<>(), List.of(0)),
+            new Placement(new TreeMap<>(), List.of(new Place(0, 0))),
             new TreeMap<>()));
   }
 

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.router.RouterActor;
 
@@ -24,8 +25,8 @@ final class InferenceTest {
           new EpochPlan(
               EPOCH,
               0,
-              List.of(new NodeInfo(1, "node-1", "", 1, "", "m", "", "cpu", 1, 1)),
-              new Placement(new TreeMap<>(), List.of(1, 1)),
+              List.of(new NodeInfo(1, "node-1", "", 1, "", "m", "", "cpu", List.of(1L), 1)),
+              new Placement(new TreeMap<>(), List.of(new Place(1, 0), new Place(1, 0))),
               new TreeMap<>()),
           Map.of(1, host.getRef()));
   private final Inference inference = new Inference(2);

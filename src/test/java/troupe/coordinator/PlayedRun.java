@@ -10,6 +10,7 @@ import akka.actor.typed.ActorRef;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -85,8 +86,8 @@ final class PlayedRun implements AutoCloseable {
     boolean leaving;
     Placement placement;
 
-    private PlayedHost(int node) {
-      info = new NodeInfo(node, "node-" + node, "", node, "", "m", "", "cpu", 1L << 30, 1);
+    private PlayedHost(int node, List<Long> devices) {
+      info = new NodeInfo(node, "node-" + node, "", node, "", "m", "", "cpu", devices, 1);
     }
 
     int node() {
@@ -156,11 +157,11 @@ final class PlayedRun implements AutoCloseable {
     }
 
     boolean hasRank() {
-      return plan.placement().ranks().contains(node());
+      return plan.placement().nodesOfRanks().contains(node());
     }
 
     boolean hasExpert() {
-      return plan.placement().experts().containsValue(node());
+      return plan.placement().nodesOfExperts().contains(node());
     }
 
     void expectNothing() {
@@ -220,7 +221,11 @@ final class PlayedRun implements AutoCloseable {
   }
 
   PlayedHost host(int node) {
-    PlayedHost host = new PlayedHost(node);
+    return host(node, 1);
+  }
+
+  PlayedHost host(int node, int devices) {
+    PlayedHost host = new PlayedHost(node, Collections.nCopies(devices, 1L << 30));
     hosts.add(host);
     return host;
   }

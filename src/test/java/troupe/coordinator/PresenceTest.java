@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 
 final class PresenceTest {
@@ -62,11 +63,15 @@ final class PresenceTest {
 
   @Test
   void shouldNameWhoOfAnEpochIsGone() {
-    NodeInfo info = new NodeInfo(2, "node-2", "", 2, "", "m", "", "cpu", 1, 1);
+    NodeInfo info = new NodeInfo(2, "node-2", "", 2, "", "m", "", "cpu", List.of(1L), 1);
     Group group =
         new Group(
             new EpochPlan(
-                1, 0, List.of(info), new Placement(new TreeMap<>(), List.of(2)), new TreeMap<>()),
+                1,
+                0,
+                List.of(info),
+                new Placement(new TreeMap<>(), List.of(new Place(2, 0))),
+                new TreeMap<>()),
             Map.of(2, second));
     presence.update(Set.of(first, second));
     assertEquals(List.of(), presence.gone(null));

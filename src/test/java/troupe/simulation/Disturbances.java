@@ -132,10 +132,15 @@ final class Disturbances implements Trouble {
         int through = present.get(random.nextInt(present.size()));
         run.tell(
             through,
-            new Host.Move(
-                expert.layer(), expert.expert(), NodePath.nameOf(node), cluster.nobody()));
+            new Host.Move(expert.layer(), expert.expert(), placeOn(node), cluster.nobody()));
       }
     }
+  }
+
+  /** A node, or one of its devices, should it have two. */
+  private String placeOn(int node) {
+    String name = NodePath.nameOf(node);
+    return random.nextBoolean() ? name : name + ":" + random.nextInt(2);
   }
 
   /** How long until a silent node is given up. */

@@ -1,7 +1,9 @@
 package troupe.simulation;
 
 import akka.actor.typed.ActorRef;
+import java.util.Collections;
 import java.util.List;
+import java.util.stream.Stream;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.host.Links;
@@ -10,19 +12,23 @@ import troupe.coordinator.host.NodeReceiver;
 import troupe.coordinator.placement.NodeInfo;
 import troupe.core.config.RunConfig;
 import troupe.core.data.TokenCounts;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.DeviceGroup;
 import troupe.core.tensor.reference.ReferenceDevice;
 import troupe.router.BatchSource;
 import troupe.router.pass.DrawsSource;
 import troupe.transport.Transport;
 
-/** A node that takes part in a run: its device, its part of the model, its host. */
+/**
+ * A node that takes part in a run: its devices, its part of the model, its host. Nodes of odd
+ * numbers have two devices.
+ */
 final class Member implements AutoCloseable {
   private static final long RUN_ID = 1;
   private static final long MEMORY_BYTES = 1L << 30;
 
   private final int node;
-  private final ReferenceDevice device = new ReferenceDevice();
+  private final DeviceGroup devices;
   private final Model model;
   private final SimulatedTransport transport;
   private final NodeReceiver receiver;
@@ -34,8 +40,10 @@ final class Member implements AutoCloseable {
   Member(SimulatedCluster cluster, RunConfig config) {
     this.cluster = cluster;
     this.node = cluster.join();
-    this.model = Model.empty(DeviceGroup.of(device), config, TokenCounts.UNKNOWN);
-    this.receiver = new NodeReceiver(device, config);
+    this.devices =
+        new DeviceGroup(Stream.<Device>generate(ReferenceDevice::new).limit(1 + node % 2).toList());
+    this.model = Model.empty(devices, config, TokenCounts.UNKNOWN);
+    this.receiver = new NodeReceiver(devices.first(), config);
     this.transport = cluster.transport(node, receiver);
   }
 
@@ -73,7 +81,16 @@ final class Member implements AutoCloseable {
 
   private NodeInfo info() {
     return new NodeInfo(
-        node, name(), "", node, "", "machine-" + node, "", "reference", MEMORY_BYTES, 1);
+        node,
+        name(),
+        "",
+        node,
+        "",
+        "machine-" + node,
+        "",
+        "reference",
+        Collections.nCopies(devices.size(), MEMORY_BYTES),
+        1);
   }
 
   int node() {
@@ -101,12 +118,12 @@ final class Member implements AutoCloseable {
   /** Bytes of tensors that are neither parameters nor part of what was closed. */
   long closeAndCount() {
     model.close();
-    return device.allocatedBytes();
+    return devices.devices().stream().mapToLong(Device::allocatedBytes).sum();
   }
 
   @Override
   public void close() {
-    device.close();
+    devices.close();
   }
 
   /** Every node is reached by its number. */

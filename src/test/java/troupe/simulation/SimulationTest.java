@@ -50,6 +50,9 @@ final class SimulationTest {
         "evaluate.every=3",
         "evaluate.batches=2",
         "replicate.every=2",
+        "placement.rebalance=load",
+        "placement.max_imbalance=1.05",
+        "placement.patience_steps=1",
         "cluster.reply_timeout_seconds=4",
         "cluster.nodes=" + nodes);
   }

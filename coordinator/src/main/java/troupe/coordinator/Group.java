@@ -1,15 +1,16 @@
 package troupe.coordinator;
 
 import akka.actor.typed.ActorRef;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Host;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.expert.ExpertActor;
 import troupe.router.RouterActor;
@@ -26,8 +27,8 @@ final class Group {
     this.plan = plan;
     this.hosts = hosts;
     plan.nodes().forEach(info -> names.put(info.node(), info.name()));
-    this.withRouters = hostsOf(new HashSet<>(plan.placement().ranks()));
-    this.withExperts = hostsOf(new HashSet<>(plan.placement().experts().values()));
+    this.withRouters = hostsOf(plan.placement().nodesOfRanks());
+    this.withExperts = hostsOf(plan.placement().nodesOfExperts());
   }
 
   private List<ActorRef<Host.Command>> hostsOf(Set<Integer> nodes) {
@@ -58,13 +59,31 @@ final class Group {
     return names.getOrDefault(node, "node " + node);
   }
 
-  /** The node of that name, or {@code null}. */
-  Integer node(String name) {
+  private String name(Place place) {
     return plan.nodes().stream()
-        .filter(info -> info.name().equals(name))
-        .map(NodeInfo::node)
+        .filter(info -> info.node() == place.node())
+        .map(info -> info.deviceName(place.device()))
         .findFirst()
-        .orElse(null);
+        .orElseGet(() -> name(place.node()));
+  }
+
+  /** The devices of the node of that name, or the one that is called so; empty if there is none. */
+  List<Place> places(String name) {
+    for (NodeInfo info : plan.nodes()) {
+      List<Place> all =
+          IntStream.range(0, info.deviceBytes().size())
+              .mapToObj(device -> new Place(info.node(), device))
+              .toList();
+      if (info.name().equals(name)) {
+        return all;
+      }
+      List<Place> named =
+          all.stream().filter(place -> info.deviceName(place.device()).equals(name)).toList();
+      if (!named.isEmpty()) {
+        return named;
+      }
+    }
+    return List.of();
   }
 
   List<String> nodeNames() {
@@ -77,13 +96,13 @@ final class Group {
 
   /** Says of a rank where it lives. */
   String whereIs(int rank) {
-    return "node=" + name(placement().nodeOfRank(rank)) + " rank=" + rank;
+    return "node=" + name(placement().ranks().get(rank)) + " rank=" + rank;
   }
 
   /** Says of an expert where it lives. */
   String whereIs(int layer, int expert) {
     return "node="
-        + name(placement().nodeOfExpert(layer, expert))
+        + name(placement().experts().get(new ExpertId(layer, expert)))
         + " layer="
         + layer
         + " expert="
@@ -91,7 +110,8 @@ final class Group {
   }
 
   boolean isEmpty(int node) {
-    return !placement().ranks().contains(node) && !placement().experts().containsValue(node);
+    return !placement().nodesOfRanks().contains(node)
+        && !placement().nodesOfExperts().contains(node);
   }
 
   boolean hasExpert(ExpertId expert) {

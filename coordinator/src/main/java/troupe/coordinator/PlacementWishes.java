@@ -2,13 +2,12 @@ package troupe.coordinator;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.stream.Collectors;
 import troupe.coordinator.events.RunEvent;
 import troupe.coordinator.host.EpochPlan;
@@ -18,6 +17,7 @@ import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.Footprint;
 import troupe.coordinator.placement.Moves;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.Rebalancer;
 import troupe.core.config.RunConfig;
@@ -72,7 +72,8 @@ final class PlacementWishes {
   }
 
   private static boolean isWithin(Placement placement, Set<Integer> nodes) {
-    return nodes.containsAll(placement.ranks()) && nodes.containsAll(placement.experts().values());
+    return nodes.containsAll(placement.nodesOfRanks())
+        && nodes.containsAll(placement.nodesOfExperts());
   }
 
   /** An epoch begins; returns who lives elsewhere now, nobody at the very start. */
@@ -115,28 +116,41 @@ final class PlacementWishes {
   }
 
   /**
-   * An expert is to live on another node.
+   * An expert is to live on another node, or on another device.
    *
-   * @param toNode the name of the node
+   * @param to the name of the node, or of a device of it
    * @return why it cannot, or {@code null}
    */
-  Host.Refused move(ExpertId expert, String toNode, Group group) {
-    Integer node = group.node(toNode);
+  Host.Refused move(ExpertId expert, String to, Group group) {
+    List<Place> places = group.places(to);
     if (!group.hasExpert(expert)) {
       return new Host.Refused(
           "expert: " + expert + " (expected: LAYER/EXPERT of this model)",
           "metrics.jsonl names all experts in the line of each placement");
     }
-    if (node == null || leaving.contains(node)) {
+    if (places.isEmpty() || leaving.contains(places.getFirst().node())) {
       return new Host.Refused(
-          "node: " + toNode + " (expected: one of " + group.names() + ")",
+          "node: " + to + " (expected: one of " + group.names() + ")",
           "nodes.json of the run names all nodes");
     }
     Placement base = wish != null ? wish : current;
-    SortedMap<ExpertId, Integer> experts = new TreeMap<>(base.experts());
-    experts.put(expert, node);
-    wish = new Placement(experts, base.ranks());
+    if (!places.contains(base.experts().get(expert))) {
+      wish = base.with(expert, emptiest(places, expert.layer(), base));
+    }
     return null;
+  }
+
+  /** Where fewest experts of a layer live: these compute at the same time. */
+  private static Place emptiest(List<Place> places, int layer, Placement placement) {
+    return places.stream()
+        .min(
+            Comparator.comparingLong(
+                place ->
+                    placement.experts().entrySet().stream()
+                        .filter(home -> home.getKey().layer() == layer)
+                        .filter(home -> home.getValue().equals(place))
+                        .count()))
+        .orElseThrow();
   }
 
   /** A node wants to go; returns whether that is news. */
@@ -162,6 +176,13 @@ final class PlacementWishes {
         .map(this::name)
         .sorted()
         .collect(Collectors.joining(", "));
+  }
+
+  /** What people call a place, whose node may be gone. */
+  private String name(Place place) {
+    return known.containsKey(place.node())
+        ? known.get(place.node()).deviceName(place.device())
+        : name(place.node());
   }
 
   /** What people call a node, which may be gone. */

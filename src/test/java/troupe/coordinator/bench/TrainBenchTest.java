@@ -6,13 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.DeviceGroup;
+import troupe.core.tensor.Devices;
 
 @Timeout(120)
 class TrainBenchTest {
@@ -30,6 +34,7 @@ class TrainBenchTest {
             new TrainBench.Plan(config(), Optional.of(config("gate.type=balanced")), 1, 3, false));
     assertEquals(3, result.stepMs().length);
     assertEquals(3, result.balancedMs().length);
+    assertEquals(OptionalDouble.empty(), result.deviceImbalance());
     assertEquals(8 * 16, result.tokensPerStep());
     assertTrue(result.tokensPerSecond() > 0);
     StepProfile profile = result.profile();
@@ -38,6 +43,29 @@ class TrainBenchTest {
     assertEquals(2 * profile.stepMs(), profile.capacityMs());
     assertEquals(0, profile.idle());
     assertTrue(profile.outsideKernels() > 0 && profile.outsideKernels() < 1);
+  }
+
+  /**
+   * Experts move in the warm-up, however short it was to be, and what is timed has their effect.
+   */
+  @Test
+  void shouldWaitForExpertsToMoveBeforeItTimes() {
+    String[] uneven = {"experts.count=8", "schedule.learning_rate=0.0003", "train.batch=64"};
+    String[] moves = {
+      "placement.rebalance=load", "placement.max_imbalance=1.03", "placement.patience_steps=4"
+    };
+    RunConfig still = config(uneven);
+    RunConfig moved =
+        config(Stream.concat(Arrays.stream(uneven), Arrays.stream(moves)).toArray(String[]::new));
+    try (DeviceGroup devices = new DeviceGroup(List.of(Devices.open("cpu"), Devices.open("cpu")))) {
+      // The same steps, with the same load.
+      StepClock.Times before = StepClock.times(still, devices, 10, 6);
+      StepClock.Times after = StepClock.times(moved, devices, 1, 6);
+      assertEquals(6, after.stepMs().length);
+      assertTrue(
+          after.deviceImbalance() < before.deviceImbalance(),
+          () -> before.deviceImbalance() + " " + after.deviceImbalance());
+    }
   }
 
   @Test

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -117,6 +118,7 @@ class BenchDeviceCommandsTest {
         new TrainBench.Result(
             new double[] {9},
             new double[0],
+            OptionalDouble.of(1.0213),
             1000,
             1,
             2,
@@ -132,8 +134,10 @@ class BenchDeviceCommandsTest {
     assertEquals(0.175, json.get("outside_kernels").getAsDouble());
     assertEquals(12, json.getAsJsonObject("kernel_ms").get("gate").getAsDouble());
     assertEquals(3, json.get("lost_activities").getAsLong());
+    assertEquals(1.021, json.get("device_imbalance").getAsDouble());
     for (String line :
         List.of(
+            "layers wait for the device with most rows: 1.021 times an even load",
             "gate                               12.00    60.0 %",
             "  of which idle                     1.50    15.0 %   nothing ran: 1.00 before adamw",
             "step                               10.00   median of the profiled steps; 9.00 of")) {

@@ -21,6 +21,7 @@ import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.Footprint;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.RandomCluster;
 import troupe.core.config.RunConfig;
@@ -88,7 +89,7 @@ class EpochPlannerTest {
 
   private static List<Integer> owners(Placement placement, ShardId shard) {
     return switch (shard.kind()) {
-      case TRUNK -> placement.ranks();
+      case TRUNK -> List.copyOf(placement.nodesOfRanks());
       case MOMENTS -> List.of(placement.nodeOfRank(shard.index()));
       case EXPERT -> List.of(placement.nodeOfExpert(shard.layer(), shard.index()));
     };
@@ -181,7 +182,8 @@ class EpochPlannerTest {
   @Test
   void shouldSendTheTrunkToEveryNodeThatGetsARank() {
     RunConfig config = RandomCluster.config(1, 2, 2);
-    Placement placement = new Placement(on(A, A, A).experts(), List.of(1, 2));
+    Placement placement =
+        new Placement(on(A, A, A).experts(), List.of(new Place(1, 0), new Place(2, 0)));
     EpochPlan plan =
         EpochPlanner.plan(config, 2, Map.of(A, inventory(7), B, inventory(-1)), placement);
     assertEquals(Map.of(ShardId.trunk(), 1, ShardId.moments(1), 1), plan.sources());
@@ -207,13 +209,13 @@ class EpochPlannerTest {
   }
 
   private static Placement on(NodeInfo rank, NodeInfo first, NodeInfo second) {
-    SortedMap<ExpertId, Integer> experts = new TreeMap<>();
-    experts.put(new ExpertId(0, 0), first.node());
-    experts.put(new ExpertId(0, 1), second.node());
-    return new Placement(experts, List.of(rank.node()));
+    SortedMap<ExpertId, Place> experts = new TreeMap<>();
+    experts.put(new ExpertId(0, 0), new Place(first.node(), 0));
+    experts.put(new ExpertId(0, 1), new Place(second.node(), 0));
+    return new Placement(experts, List.of(new Place(rank.node(), 0)));
   }
 
   private static NodeInfo node(int number, String name, String machine) {
-    return new NodeInfo(number, name, "h:1", 1, "", machine, "", "cpu", 0, 2);
+    return new NodeInfo(number, name, "h:1", 1, "", machine, "", "cpu", List.of(0L), 2);
   }
 }

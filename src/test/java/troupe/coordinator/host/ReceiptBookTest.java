@@ -10,6 +10,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig.Replicate;
 import troupe.transport.Phase;
@@ -21,18 +22,23 @@ class ReceiptBookTest {
   private final ReceiptBook book = new ReceiptBook(plan(), 20, new Replicate(10, 1));
 
   private static EpochPlan plan() {
-    TreeMap<ExpertId, Integer> experts =
+    TreeMap<ExpertId, Place> experts =
         new TreeMap<>(
             Map.of(
-                new ExpertId(0, 0), 10,
-                new ExpertId(0, 1), 10,
-                new ExpertId(0, 2), 20,
-                new ExpertId(0, 3), 30));
+                new ExpertId(0, 0), new Place(10, 0),
+                new ExpertId(0, 1), new Place(10, 1),
+                new ExpertId(0, 2), new Place(20, 0),
+                new ExpertId(0, 3), new Place(30, 0)));
     List<NodeInfo> nodes =
         Stream.of(10, 20, 30)
-            .map(node -> new NodeInfo(node, "n" + node, "", 1, "", "", "", "cpu", 0, 1))
+            .map(node -> new NodeInfo(node, "n" + node, "", 1, "", "", "", "cpu", List.of(0L), 1))
             .toList();
-    return new EpochPlan(EPOCH, 0, nodes, new Placement(experts, List.of(10, 20)), new TreeMap<>());
+    return new EpochPlan(
+        EPOCH,
+        0,
+        nodes,
+        new Placement(experts, List.of(new Place(10, 0), new Place(20, 0))),
+        new TreeMap<>());
   }
 
   private static Host.Arrived arrived(ShardId shard, long step, Phase phase) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.Footprint;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.coordinator.placement.RandomCluster;
 import troupe.core.config.RunConfig.Replicate;
@@ -68,12 +69,12 @@ class ReplicaRingTest {
       EpochPlan plan = new EpochPlan(1, 0, cluster.nodes(), placement, new TreeMap<>());
       ReplicaRing ring = new ReplicaRing(plan, new Replicate(10, 0));
       int copies = ReplicaRing.copies(new Replicate(10, 0), cluster.nodes().size());
-      Set<Integer> trunk = new HashSet<>(placement.ranks());
+      Set<Integer> trunk = new HashSet<>(placement.nodesOfRanks());
       for (NodeInfo node : cluster.nodes()) {
         List<Integer> targets = new ArrayList<>(ring.targets(node.node()));
         assertEquals(copies, Set.copyOf(targets).size(), "seed " + seed);
         assertTrue(!targets.contains(node.node()), "seed " + seed);
-        if (placement.ranks().contains(node.node())) {
+        if (placement.nodesOfRanks().contains(node.node())) {
           trunk.addAll(ring.trunkTargets(node.node()));
         }
       }
@@ -86,7 +87,8 @@ class ReplicaRingTest {
     for (int number : numbers) {
       nodes.add(RandomCluster.node(number, "n" + number, 1, 0));
     }
-    Placement placement = new Placement(new TreeMap<>(), ranks);
+    Placement placement =
+        new Placement(new TreeMap<>(), ranks.stream().map(node -> new Place(node, 0)).toList());
     EpochPlan plan = new EpochPlan(1, 0, nodes, placement, new TreeMap<>());
     return new ReplicaRing(plan, new Replicate(10, copies));
   }

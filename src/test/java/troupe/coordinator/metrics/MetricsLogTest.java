@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.LoggerFactory;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.router.gate.Ledger;
 
@@ -196,17 +197,38 @@ class MetricsLogTest {
   void shouldTellNodesOfTheSameNameApart() {
     PlacementMetrics metrics =
         PlacementMetrics.of(
-            1, 0, new Placement(new TreeMap<>(), List.of(5)), Map.of(5, "a", 6, "a", 7, "b"));
+            1,
+            0,
+            new Placement(new TreeMap<>(), List.of(place(5))),
+            Map.of(place(5), "a", place(6), "a", place(7), "b"));
     assertEquals(Set.of("a#5", "a#6", "b"), metrics.nodes().keySet());
   }
 
+  @Test
+  void shouldTellDevicesApart() {
+    Place first = new Place(5, 0);
+    Place second = new Place(5, 1);
+    SortedMap<ExpertId, Place> experts = new TreeMap<>();
+    experts.put(new ExpertId(0, 3), second);
+    PlacementMetrics metrics =
+        PlacementMetrics.of(
+            1, 0, new Placement(experts, List.of(first)), Map.of(first, "a:0", second, "a:1"));
+    assertEquals(List.of(0), metrics.nodes().get("a:0").ranks());
+    assertEquals(List.of("0/3"), metrics.nodes().get("a:1").experts());
+  }
+
   private static PlacementMetrics placement(int epoch, long step) {
-    SortedMap<ExpertId, Integer> experts = new TreeMap<>();
-    experts.put(new ExpertId(0, 0), 9);
-    experts.put(new ExpertId(1, 1), 9);
-    experts.put(new ExpertId(1, 0), 4);
-    Placement placement = new Placement(experts, List.of(4, 9));
-    return PlacementMetrics.of(epoch, step, placement, Map.of(9, "a", 4, "b", 1, "c"));
+    SortedMap<ExpertId, Place> experts = new TreeMap<>();
+    experts.put(new ExpertId(0, 0), place(9));
+    experts.put(new ExpertId(1, 1), place(9));
+    experts.put(new ExpertId(1, 0), place(4));
+    Placement placement = new Placement(experts, List.of(place(4), place(9)));
+    return PlacementMetrics.of(
+        epoch, step, placement, Map.of(place(9), "a", place(4), "b", place(1), "c"));
+  }
+
+  private static Place place(int node) {
+    return new Place(node, 0);
   }
 
   private static List<Long> steps(List<MetricsRecord> records) {

@@ -15,6 +15,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import troupe.core.config.RunConfig;
 
 class BalancerTest {
@@ -33,10 +35,11 @@ class BalancerTest {
   private static final double MEDIAN_RATIO = 1.2;
   private static final Footprint ANY = new Footprint(0, 0);
 
-  @Test
-  void shouldStayPlacedOnceOnLiveNodesAndMoveOnlyWhoMust() {
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4})
+  void shouldStayPlacedOnceOnLiveNodesAndMoveOnlyWhoMust(int mostDevices) {
     for (long seed = 0; seed < CLUSTERS; seed++) {
-      RandomCluster cluster = new RandomCluster(seed);
+      RandomCluster cluster = new RandomCluster(seed, mostDevices);
       Placement placement = null;
       Map<ExpertId, Double> load = Map.of();
       for (int event = 0; event < EVENTS; event++) {
@@ -51,7 +54,9 @@ class BalancerTest {
               before =
                   before.with(
                       all.get(cluster.random().nextInt(all.size())),
-                      nodes.get(cluster.random().nextInt(nodes.size())).node());
+                      OwnerPlace.of(nodes)
+                          .get(cluster.random().nextInt(OwnerPlace.of(nodes).size()))
+                          .place());
             }
           }
           default -> {
@@ -77,39 +82,42 @@ class BalancerTest {
 
   private static Set<String> owners(Placement placement) {
     Set<String> owners = new HashSet<>();
-    placement.experts().values().forEach(node -> owners.add("experts on " + node));
-    placement.ranks().forEach(node -> owners.add("ranks on " + node));
+    placement.experts().values().forEach(place -> owners.add("experts on " + place));
+    placement.ranks().forEach(place -> owners.add("ranks on " + place));
     return owners;
   }
 
   private static Set<String> liveOwners(RandomCluster cluster, Placement placement) {
     Set<String> owners = owners(placement);
-    Set<Integer> live = numbers(cluster.nodes());
-    owners.removeIf(owner -> !live.contains(Integer.valueOf(owner.split(" on ")[1])));
+    Set<String> live =
+        OwnerPlace.of(cluster.nodes()).stream()
+            .map(place -> place.place().toString())
+            .collect(Collectors.toSet());
+    owners.removeIf(owner -> !live.contains(owner.split(" on ")[1]));
     return owners;
   }
 
   private static void checkWhole(RandomCluster cluster, Placement placement, String at) {
-    Set<Integer> live = numbers(cluster.nodes());
+    Set<Place> live = places(cluster.nodes());
     assertEquals(ExpertId.all(cluster.config()), List.copyOf(placement.experts().keySet()), at);
     assertEquals(cluster.config().train().ranks(), placement.ranks().size(), at);
     assertTrue(live.containsAll(placement.experts().values()), at);
     assertTrue(live.containsAll(placement.ranks()), at);
   }
 
-  /** Who moves was on a node that is gone, or goes to one that had none. */
+  /** Who moves was on a node that is gone, or goes to a place that had none. */
   private static void checkStable(
       RandomCluster cluster, Placement before, Placement after, String at) {
     Set<Integer> live = numbers(cluster.nodes());
     Moves moves = Moves.between(before, after);
     for (Moves.ExpertMove move : moves.experts()) {
       assertTrue(
-          !live.contains(move.from()) || !before.experts().containsValue(move.to()),
+          !live.contains(move.from().node()) || !before.experts().containsValue(move.to()),
           () -> at + ": " + move);
     }
     for (Moves.RankMove move : moves.ranks()) {
       assertTrue(
-          !live.contains(move.from()) || !before.ranks().contains(move.to()),
+          !live.contains(move.from().node()) || !before.ranks().contains(move.to()),
           () -> at + ": " + move);
     }
   }
@@ -141,14 +149,15 @@ class BalancerTest {
       double weights = cluster.nodes().stream().mapToInt(NodeInfo::threads).sum();
       for (NodeInfo node : cluster.nodes()) {
         double share = node.threads() / weights;
-        long ranks = placement.ranks().stream().filter(n -> n == node.node()).count();
+        long ranks =
+            placement.ranks().stream().filter(place -> place.node() == node.node()).count();
         double idealRanks = share * config.train().ranks();
         assertEquals(idealRanks, ranks, ROUNDING, "seed " + seed + ", ranks of " + node);
         for (int layer = 0; layer < config.model().layers(); layer++) {
           int here = layer;
           long held =
               placement.experts().entrySet().stream()
-                  .filter(e -> e.getKey().layer() == here && e.getValue() == node.node())
+                  .filter(e -> e.getKey().layer() == here && e.getValue().node() == node.node())
                   .count();
           double ideal = share * config.experts().count();
           assertEquals(ideal, held, ROUNDING, "seed " + seed + ", layer " + layer + " of " + node);
@@ -197,7 +206,7 @@ class BalancerTest {
 
   static List<ExpertId> held(Placement placement, NodeInfo node) {
     return placement.experts().entrySet().stream()
-        .filter(entry -> entry.getValue() == node.node())
+        .filter(entry -> entry.getValue().node() == node.node())
         .map(Map.Entry::getKey)
         .toList();
   }
@@ -219,7 +228,8 @@ class BalancerTest {
       assertTrue(moves.ranks().size() <= Math.round(ranks), at);
       assertTrue(moves.experts().size() >= Math.floor(LEAST_SHARE * experts) - 1, at);
       assertTrue(moves.ranks().size() >= Math.floor(ranks) - 1, at);
-      Set<Integer> to = Set.copyOf(moves.experts().stream().map(Moves.ExpertMove::to).toList());
+      Set<Integer> to =
+          moves.experts().stream().map(move -> move.to().node()).collect(Collectors.toSet());
       assertTrue(Set.of(newcomer.node()).containsAll(to), at);
     }
   }
@@ -243,14 +253,15 @@ class BalancerTest {
         placement = Balancer.place(config, nodes, placement, cluster.load(), footprint);
         long surplus = 0;
         for (NodeInfo node : nodes) {
-          surplus += Math.max(0, held(placement, node).size() - node.memoryBytes() / 10);
+          surplus += Math.max(0, held(placement, node).size() - node.deviceBytes().getFirst() / 10);
         }
         assertEquals(Math.max(0, total - room), surplus, "seed " + seed + ", event " + event);
         if (nodes.size() > 1 && event % 2 == 0) {
-          room -= nodes.remove(cluster.random().nextInt(nodes.size())).memoryBytes() / 10;
+          room -=
+              nodes.remove(cluster.random().nextInt(nodes.size())).deviceBytes().getFirst() / 10;
         } else {
           NodeInfo joined = cluster.join(4, 10 * (1 + cluster.random().nextInt(total)));
-          room += joined.memoryBytes() / 10;
+          room += joined.deviceBytes().getFirst() / 10;
           nodes.add(joined);
         }
       }
@@ -280,8 +291,24 @@ class BalancerTest {
     List<NodeInfo> nodes =
         List.of(RandomCluster.node(1, "a", 2, 0), RandomCluster.node(2, "b", 2, 0));
     Placement placement = Balancer.place(RandomCluster.config(1, 3, 1), nodes, null, Map.of(), ANY);
-    assertEquals(List.of(1), placement.ranks());
+    assertEquals(List.of(new Place(1, 0)), placement.ranks());
     assertEquals(1, held(placement, nodes.get(0)).size());
+  }
+
+  @Test
+  void shouldSpreadOverTheDevicesOfANode() {
+    NodeInfo node = RandomCluster.node(3, "a", 2, List.of(0L, 0L));
+    RunConfig config = RandomCluster.config(2, 4, 2);
+    Placement placement = Balancer.place(config, List.of(node), null, Map.of(), ANY);
+    assertEquals(List.of(new Place(3, 0), new Place(3, 1)), placement.ranks());
+    assertEquals(
+        List.of(0, 1, 0, 1, 0, 1, 0, 1),
+        placement.experts().values().stream().map(Place::device).toList());
+    assertEquals(
+        placement.experts().values().stream().map(Place::device).toList(),
+        Balancer.alone(config, List.of(0L, 0L)).experts().values().stream()
+            .map(Place::device)
+            .toList());
   }
 
   @Test
@@ -292,6 +319,10 @@ class BalancerTest {
         () -> Balancer.place(config, List.of(), null, Map.of(), ANY));
   }
 
+  private static Set<Place> places(List<NodeInfo> nodes) {
+    return OwnerPlace.of(nodes).stream().map(OwnerPlace::place).collect(Collectors.toSet());
+  }
+
   private static Set<Integer> numbers(List<NodeInfo> nodes) {
     return nodes.stream().map(NodeInfo::node).collect(Collectors.toCollection(HashSet::new));
   }
@@ -300,8 +331,10 @@ class BalancerTest {
     Map<Integer, String> names =
         nodes.stream().collect(Collectors.toMap(NodeInfo::node, NodeInfo::name));
     List<String> named = new ArrayList<>();
-    placement.experts().forEach((expert, node) -> named.add(expert + " " + names.get(node)));
-    placement.ranks().forEach(node -> named.add(names.get(node)));
+    placement
+        .experts()
+        .forEach((expert, place) -> named.add(expert + " " + names.get(place.node())));
+    placement.ranks().forEach(place -> named.add(names.get(place.node())));
     return named;
   }
 }

@@ -1,6 +1,7 @@
 package troupe.coordinator.placement;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,14 +10,24 @@ import java.util.random.RandomGenerator;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 
-/** A run of random size and nodes that come and go, all of it decided by a seed. */
+/**
+ * A run of random size and nodes that come and go, all of it decided by a seed. Nodes have one
+ * device, or some more of equal memory.
+ */
 public final class RandomCluster {
   private final RandomGenerator random;
   private final RunConfig config;
   private final List<NodeInfo> nodes = new ArrayList<>();
+  private final int mostDevices;
   private int named;
 
   public RandomCluster(long seed) {
+    this(seed, 1);
+  }
+
+  /** Nodes have up to so many devices. */
+  public RandomCluster(long seed, int mostDevices) {
+    this.mostDevices = mostDevices;
     random = new Random(seed);
     int layers = 1 + random.nextInt(5);
     config = config(layers, 1 + random.nextInt(300 / layers), 1 + random.nextInt(16));
@@ -41,9 +52,13 @@ public final class RandomCluster {
   }
 
   public static NodeInfo node(int number, String name, int threads, long memoryBytes) {
+    return node(number, name, threads, List.of(memoryBytes));
+  }
+
+  public static NodeInfo node(int number, String name, int threads, List<Long> deviceBytes) {
     String machine = "machine" + number % 3;
     return new NodeInfo(
-        number, name, name + ":1", 1, "aeron:ipc", machine, "", "cpu", memoryBytes, threads);
+        number, name, name + ":1", 1, "aeron:ipc", machine, "", "cpu", deviceBytes, threads);
   }
 
   public RunConfig config() {
@@ -60,8 +75,10 @@ public final class RandomCluster {
   }
 
   public NodeInfo join(int threads, long memoryBytes) {
+    int number = random.nextInt(Integer.MAX_VALUE);
+    int devices = mostDevices == 1 ? 1 : 1 + random.nextInt(mostDevices);
     NodeInfo node =
-        node(random.nextInt(Integer.MAX_VALUE), "node-" + ++named, threads, memoryBytes);
+        node(number, "node-" + ++named, threads, Collections.nCopies(devices, memoryBytes));
     nodes.add(random.nextInt(nodes.size() + 1), node);
     return node;
   }

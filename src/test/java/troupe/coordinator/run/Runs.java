@@ -68,6 +68,7 @@ public final class Runs {
     final List<Double> validations = new ArrayList<>();
     final List<int[]> generated = new ArrayList<>();
     final List<String> notices = new ArrayList<>();
+    final List<RunEvent.ExpertMoved> moves = new ArrayList<>();
     final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
 
     @Override
@@ -92,6 +93,9 @@ public final class Runs {
 
     @Override
     public void happened(RunEvent event) {
+      if (event instanceof RunEvent.ExpertMoved moved) {
+        moves.add(moved);
+      }
       if (event instanceof RunEvent.Restarted restarted) {
         notices.add(restarted.who() + " restarted: " + restarted.cause());
       }

@@ -33,6 +33,7 @@ import troupe.coordinator.host.Inventory;
 import troupe.coordinator.host.ShardId;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.core.tensor.AdamWStep;
 import troupe.router.RouterActor;
@@ -112,7 +113,7 @@ class WireFormatTest {
                         3,
                         7,
                         List.of(),
-                        new Placement(new TreeMap<>(), List.of(1)),
+                        new Placement(new TreeMap<>(), List.of(new Place(1, 0))),
                         new TreeMap<>()),
                     Map.of(5, KIT.<Host.Command>createTestProbe().getRef())));
     assertThrows(UnsupportedOperationException.class, () -> read.hosts().clear());
@@ -165,7 +166,7 @@ class WireFormatTest {
   }
 
   private Host.Reported reported(Inventory inventory) {
-    NodeInfo info = new NodeInfo(1, "a", "h:1", 2, "", "m", "", "cpu", 1, 2);
+    NodeInfo info = new NodeInfo(1, "a", "h:1", 2, "", "m", "", "cpu", List.of(1L), 2);
     return new Host.Reported(
         1, info, KIT.<Host.Command>createTestProbe().getRef(), inventory, false, List.of(info), 5);
   }
@@ -255,16 +256,17 @@ class WireFormatTest {
   void shouldHoldTheStateOfTwoHundredThousandExpertsInAFrame() {
     int layers = 12;
     int experts = 16_384;
-    TreeMap<ExpertId, Integer> homes = new TreeMap<>();
+    TreeMap<ExpertId, Place> homes = new TreeMap<>();
     TreeMap<ShardId, Integer> sources = new TreeMap<>();
     TreeMap<ShardId, java.util.SortedSet<Long>> held = new TreeMap<>();
     for (int e = 0; e < layers * experts; e++) {
       ExpertId expert = new ExpertId(e % layers, e / layers);
-      homes.put(expert, 2_000_000_000 + e % 256);
+      homes.put(expert, new Place(2_000_000_000 + e % 256, e % 8));
       sources.put(ShardId.expert(expert), 2_000_000_000 + e % 255);
       held.put(ShardId.expert(expert), new TreeSet<>(List.of(990L, 1_000L + e % 2)));
     }
-    Placement placement = new Placement(homes, java.util.Collections.nCopies(256, 2_000_000_001));
+    Placement placement =
+        new Placement(homes, java.util.Collections.nCopies(256, new Place(2_000_000_001, 7)));
     EpochPlan plan = new EpochPlan(3, 1_000, List.of(), placement, sources);
     Host.Reported reported = reported(new Inventory(held, 990, placement));
     Host.Prepare prepare = new Host.Prepare(plan, Map.of());

@@ -2,12 +2,15 @@ package troupe.coordinator.bench;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.concurrent.CompletableFuture;
 import troupe.coordinator.RunListener;
 import troupe.coordinator.RunTask;
 import troupe.coordinator.StepReport;
 import troupe.coordinator.events.Outcome;
+import troupe.coordinator.host.EpochPlan;
 import troupe.coordinator.host.Model;
+import troupe.coordinator.placement.Rebalancer;
 import troupe.coordinator.run.LocalRun;
 import troupe.coordinator.run.RunFailedException;
 import troupe.core.config.RunConfig;
@@ -17,7 +20,10 @@ import troupe.core.tensor.DeviceGroup;
 import troupe.router.BatchSource;
 import troupe.router.gate.CounterDraws;
 
-/** Runs training steps on random tokens and takes the wall-clock time between commits. */
+/**
+ * Runs training steps on random tokens and takes the wall-clock time between commits. Where experts
+ * are moved by load, at least so many steps come first that this has happened.
+ */
 final class StepClock implements RunListener {
   private final int warmUp;
   private final int steps;
@@ -27,6 +33,25 @@ final class StepClock implements RunListener {
   private final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
   private long last = System.nanoTime();
 
+  private final List<Routed> routed = new ArrayList<>();
+  private EpochPlan plan;
+
+  /**
+   * What was measured of the steps that count.
+   *
+   * @param stepMs milliseconds of each
+   * @param deviceImbalance what layers took, one after the other, over what they take where all
+   *     devices have the same load; mean of all
+   */
+  record Times(double[] stepMs, double deviceImbalance) {}
+
+  /** The load of a step, and who lived where. */
+  private record Routed(SortedMap<Integer, long[]> load, EpochPlan plan) {
+    double deviceImbalance() {
+      return Rebalancer.overMean(load, plan.placement(), plan.nodes());
+    }
+  }
+
   private StepClock(int warmUp, int steps, Runnable whenWarm, Runnable whenDone) {
     this.warmUp = warmUp;
     this.steps = steps;
@@ -34,24 +59,25 @@ final class StepClock implements RunListener {
     this.whenDone = whenDone;
   }
 
-  /** Milliseconds of {@code steps} steps after {@code warmUp}. */
-  static double[] stepMs(RunConfig config, DeviceGroup devices, int warmUp, int steps) {
-    return stepMs(config, devices, warmUp, steps, () -> {}, () -> {});
+  /** Times of {@code steps} steps after at least {@code leastWarmUp}. */
+  static Times times(RunConfig config, DeviceGroup devices, int leastWarmUp, int steps) {
+    return times(config, devices, leastWarmUp, steps, () -> {}, () -> {});
   }
 
   /**
-   * Milliseconds of {@code steps} steps after {@code warmUp}.
+   * Times of {@code steps} steps after at least {@code leastWarmUp}.
    *
-   * @param whenWarm runs when the last step of {@code warmUp}, at least one, is committed
+   * @param whenWarm runs when the last step of the warm-up, at least one, is committed
    * @param whenDone runs when the last step is committed
    */
-  static double[] stepMs(
+  static Times times(
       RunConfig config,
       DeviceGroup devices,
-      int warmUp,
+      int leastWarmUp,
       int steps,
       Runnable whenWarm,
       Runnable whenDone) {
+    int warmUp = Math.max(leastWarmUp, untilMoved(config, devices));
     try (Model model = new Model(devices, config)) {
       StepClock clock = new StepClock(warmUp, steps, whenWarm, whenDone);
       LocalRun.Parts parts =
@@ -67,8 +93,26 @@ final class StepClock implements RunListener {
           throw new RunFailedException(failed);
         }
       }
-      return clock.stepMs.stream().skip(warmUp).mapToDouble(Double::doubleValue).toArray();
+      return new Times(
+          clock.stepMs.stream().skip(warmUp).mapToDouble(Double::doubleValue).toArray(),
+          clock.routed.stream()
+              .skip(warmUp)
+              .mapToDouble(Routed::deviceImbalance)
+              .average()
+              .orElseThrow());
     }
+  }
+
+  /** Steps until experts have moved: for the first ones nobody looks whether they should. */
+  private static int untilMoved(RunConfig config, DeviceGroup devices) {
+    RunConfig.Placement placement = config.placement();
+    boolean moves = placement.rebalance() == RunConfig.Rebalance.LOAD && devices.size() > 1;
+    return moves ? 5 * placement.patienceSteps() / 2 : 0;
+  }
+
+  @Override
+  public void epochBegan(EpochPlan began, String coordinator) {
+    plan = began;
   }
 
   @Override
@@ -76,6 +120,8 @@ final class StepClock implements RunListener {
     long now = System.nanoTime();
     stepMs.add((now - last) / 1e6);
     last = now;
+    // Looked at when no step is timed any more.
+    routed.add(new Routed(report.load(), plan));
     if (report.step() == warmUp) {
       whenWarm.run();
     }

@@ -36,7 +36,7 @@ final class StepProfiler {
 
   /** The steps of a profile, without one: the JIT compiler is done with the code then. */
   static void rehearse(RunConfig config, DeviceGroup devices) {
-    StepClock.stepMs(config, devices, WARM_UP_STEPS, STEPS);
+    StepClock.times(config, devices, WARM_UP_STEPS, STEPS);
   }
 
   /**
@@ -48,7 +48,8 @@ final class StepProfiler {
     try (DeviceGroup devices = ModelDevice.open(config);
         CuptiTimeline timeline = CudaDevices.record(devices.devices(), config.cuda().lib())) {
       double[] stepMs =
-          StepClock.stepMs(config, devices, WARM_UP_STEPS, STEPS, timeline::begin, timeline::cut);
+          StepClock.times(config, devices, WARM_UP_STEPS, STEPS, timeline::begin, timeline::cut)
+              .stepMs();
       GpuRecording recording = timeline.end();
       if (recording.activities().isEmpty()) {
         throw new UserException(
@@ -66,7 +67,7 @@ final class StepProfiler {
     KernelProfiler profiler = own == null ? threads : own;
     DeviceGroup group = own == null ? DeviceGroup.of(threads) : devices;
     double[] stepMs =
-        StepClock.stepMs(config, group, WARM_UP_STEPS, STEPS, profiler::begin, () -> {});
+        StepClock.times(config, group, WARM_UP_STEPS, STEPS, profiler::begin, () -> {}).stepMs();
     return StepProfile.of(
         own == null ? StepProfile.Clock.THREADS : StepProfile.Clock.EVENTS,
         own == null ? ComputeThreads.count(config.cluster().threads(), devices) : 1,

@@ -1,6 +1,7 @@
 package troupe.coordinator.bench;
 
 import java.util.Optional;
+import java.util.OptionalDouble;
 import troupe.coordinator.compute.ComputeThreads;
 import troupe.coordinator.run.ModelDevice;
 import troupe.core.UserException;
@@ -19,7 +20,7 @@ public final class TrainBench {
    *
    * @param config of the steps
    * @param balanced the same with a forced even load, if that is measured too
-   * @param warmUp steps before those that are timed
+   * @param warmUp steps before those that are timed; more where experts are moved by load
    * @param steps that are timed
    * @param mustRecord whether it is a mistake if GPUs cannot be recorded as they work; else kernels
    *     are then timed one by one
@@ -32,6 +33,8 @@ public final class TrainBench {
    *
    * @param stepMs wall-clock milliseconds of each timed step
    * @param balancedMs the same with a forced even load; empty if not measured
+   * @param deviceImbalance what layers took over what they take where all devices have the same
+   *     load, with the real router; empty where there is one device
    * @param tokensPerStep tokens of a step
    * @param flopsPerToken floating-point operations a token, forward and backward, of matrix
    *     products alone
@@ -42,6 +45,7 @@ public final class TrainBench {
   public record Result(
       double[] stepMs,
       double[] balancedMs,
+      OptionalDouble deviceImbalance,
       long tokensPerStep,
       double flopsPerToken,
       int threads,
@@ -74,8 +78,10 @@ public final class TrainBench {
     Optional<UserException> notRecorded;
     Optional<StepProfile> profile = Optional.empty();
     int threads;
+    boolean isOneDevice;
     try (DeviceGroup devices = ModelDevice.open(config)) {
       threads = ComputeThreads.count(config.cluster().threads(), devices);
+      isOneDevice = devices.size() == 1;
       notRecorded = StepProfiler.whyNotRecorded(config, devices);
       refuse(plan, notRecorded);
       if (notRecorded.isPresent()) {
@@ -84,7 +90,7 @@ public final class TrainBench {
         StepProfiler.rehearse(config, devices);
       }
     }
-    double[] stepMs = timed(config, plan.warmUp(), plan.steps());
+    StepClock.Times times = times(config, plan.warmUp(), plan.steps());
     double[] balancedMs =
         plan.balanced()
             .map(balanced -> timed(balanced, plan.warmUp(), plan.steps()))
@@ -101,8 +107,9 @@ public final class TrainBench {
       }
     }
     return new Result(
-        stepMs,
+        times.stepMs(),
         balancedMs,
+        isOneDevice ? OptionalDouble.empty() : OptionalDouble.of(times.deviceImbalance()),
         (long) config.train().batch() * config.model().seq(),
         flopsPerToken(config),
         threads,
@@ -121,8 +128,12 @@ public final class TrainBench {
    * {@code gate.type=balanced} this is what a step takes when every expert gets as many rows.
    */
   public static double[] timed(RunConfig config, int warmUp, int steps) {
+    return times(config, warmUp, steps).stepMs();
+  }
+
+  private static StepClock.Times times(RunConfig config, int warmUp, int steps) {
     try (DeviceGroup devices = ModelDevice.open(config)) {
-      return StepClock.stepMs(config, devices, warmUp, steps);
+      return StepClock.times(config, devices, warmUp, steps);
     }
   }
 

@@ -69,7 +69,10 @@ final class BenchTrainCommand implements Callable<Integer> {
       names = "--warmup",
       paramLabel = "N",
       defaultValue = "5",
-      description = "Steps before them (default: ${DEFAULT-VALUE}).")
+      description = {
+        "Steps before them (default: ${DEFAULT-VALUE}); with placement.rebalance=load and several",
+        "GPUs at least 2.5 times placement.patience_steps, so that experts have moved."
+      })
   private int warmUp;
 
   @Option(

@@ -45,6 +45,13 @@ final class BenchTrainReport {
     if (result.balancedMs().length > 0) {
       printSpeed(FORCED, result.balancedMs());
     }
+    result
+        .deviceImbalance()
+        .ifPresent(
+            imbalance ->
+                out.printf(
+                    "layers wait for the device with most rows: %.3f times an even load%n",
+                    imbalance));
     out.println();
     out.println(new Gson().toJson(json()));
   }
@@ -157,6 +164,7 @@ final class BenchTrainReport {
       json.put("balanced_step_ms", round(Median.of(balancedMs)));
       json.put("balanced_min_step_ms", round(Arrays.stream(balancedMs).min().orElseThrow()));
     }
+    result.deviceImbalance().ifPresent(imbalance -> json.put("device_imbalance", round(imbalance)));
     json.put("gflop_per_s", round(result.tokensPerSecond() * result.flopsPerToken() / 1e9));
     json.put("tokens_per_step", result.tokensPerStep());
     json.put("threads", result.threads());

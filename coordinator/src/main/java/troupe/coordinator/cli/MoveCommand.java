@@ -42,7 +42,7 @@ final class MoveCommand implements Callable<Integer> {
       names = "--to",
       required = true,
       paramLabel = "NODE",
-      description = "The name of a node, as nodes.json has it.")
+      description = "The name of a node, as nodes.json has it; NODE:1 is its second GPU.")
   private String node;
 
   @Override

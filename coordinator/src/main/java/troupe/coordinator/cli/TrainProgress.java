@@ -88,7 +88,7 @@ final class TrainProgress implements TrainingSession.Observer {
             .boxed()
             .toList();
     long experts =
-        placement.experts().values().stream().filter(home -> home == node.node()).count();
+        placement.experts().values().stream().filter(home -> home.node() == node.node()).count();
     return "%s at %s: ranks %s, %d experts%s"
         .formatted(
             node.name(),

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.Map;
 import java.util.WeakHashMap;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.DeviceGroup;
 
 /**
@@ -62,8 +63,12 @@ public final class ComputeThreads {
     return ConfigFactory.parseMap(Map.of(POOL_SIZE, threads)).withFallback(settings);
   }
 
-  /** The dispatcher of what lives on a device of the group. */
-  public static String dispatcher(int device) {
+  /** The dispatcher of what lives on a device of the group: all that are the host share theirs. */
+  public static String dispatcher(DeviceGroup devices, Device device) {
+    return dispatcher(device.isHostMemory() ? 0 : devices.devices().indexOf(device));
+  }
+
+  private static String dispatcher(int device) {
     return device == 0 ? DISPATCHER : DISPATCHER + "-" + device;
   }
 

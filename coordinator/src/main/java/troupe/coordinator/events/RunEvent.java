@@ -3,7 +3,10 @@ package troupe.coordinator.events;
 import java.util.List;
 import troupe.coordinator.placement.ExpertId;
 
-/** Something that happened to a run beside its steps. Nodes go by their names. */
+/**
+ * Something that happened to a run beside its steps. Nodes, and devices where a node has several,
+ * go by their names.
+ */
 public sealed interface RunEvent {
   /** Training is about to begin, or to go on, on these nodes after {@code step}. */
   record Began(long step, List<String> nodes) implements RunEvent {}
@@ -32,10 +35,10 @@ public sealed interface RunEvent {
   /** Steps after {@code step} are to be done again. */
   record RolledBack(long step, long from) implements RunEvent {}
 
-  /** An expert lives on another node. */
+  /** An expert lives on another node, or on another device of its node. */
   record ExpertMoved(ExpertId expert, String from, String to) implements RunEvent {}
 
-  /** A rank lives on another node. */
+  /** A rank lives on another node, or on another device of its node. */
   record RankMoved(int rank, String from, String to) implements RunEvent {}
 
   /** The first step after an epoch began is committed. */

@@ -4,7 +4,6 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedSet;
@@ -33,13 +32,12 @@ final class CopyRound {
         .experts()
         .forEach(
             (expert, home) -> {
-              if (home == node) {
+              if (home.node() == node) {
                 unmade.add(ShardId.expert(expert));
               }
             });
-    List<Integer> ranks = plan.placement().ranks();
-    for (int rank = 0; rank < ranks.size(); rank++) {
-      if (ranks.get(rank) == node) {
+    for (int rank = 0; rank < plan.placement().ranks().size(); rank++) {
+      if (plan.placement().nodeOfRank(rank) == node) {
         unmade.add(ShardId.moments(rank));
         unmade.add(ShardId.trunk());
       }

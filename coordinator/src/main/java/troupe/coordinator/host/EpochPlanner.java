@@ -59,18 +59,20 @@ public final class EpochPlanner {
     nodes.forEach(node -> byNumber.put(node.node(), node));
     SortedMap<ShardId, Set<NodeInfo>> owners = new TreeMap<>();
     for (int rank = 0; rank < config.train().ranks(); rank++) {
-      NodeInfo owner = owner(byNumber, ShardId.moments(rank), placement.ranks().get(rank));
+      NodeInfo owner = owner(byNumber, ShardId.moments(rank), placement.nodeOfRank(rank));
       owners.put(ShardId.moments(rank), Set.of(owner));
       owners.computeIfAbsent(ShardId.trunk(), shard -> new HashSet<>()).add(owner);
     }
     for (ExpertId expert : ExpertId.all(config)) {
       ShardId shard = ShardId.expert(expert);
-      owners.put(shard, Set.of(owner(byNumber, shard, placement.experts().get(expert))));
+      owners.put(
+          shard,
+          Set.of(owner(byNumber, shard, placement.nodeOfExpert(expert.layer(), expert.expert()))));
     }
     return owners;
   }
 
-  private static NodeInfo owner(Map<Integer, NodeInfo> byNumber, ShardId shard, Integer number) {
+  private static NodeInfo owner(Map<Integer, NodeInfo> byNumber, ShardId shard, int number) {
     NodeInfo owner = byNumber.get(number);
     if (owner == null) {
       throw new IllegalArgumentException(

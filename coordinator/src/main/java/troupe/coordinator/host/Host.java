@@ -111,7 +111,7 @@ public final class Host {
   /** Whoever runs this process wants it to end; said by the node itself. */
   public record Leave() implements Command {}
 
-  /** Someone at this node wants an expert to live on the node of that name. */
+  /** Someone at this node wants an expert to live on the node, or the device, of that name. */
   public record Move(int layer, int expert, String toNode, ActorRef<Answer> replyTo)
       implements Command {}
 
@@ -224,7 +224,9 @@ public final class Host {
   /** This node was asked to go: nothing should live here any more. */
   public record Leaving(int epoch, int node) implements Event {}
 
-  /** An expert should live on the node of that name; the answer goes to who wants it. */
+  /**
+   * An expert should live on the node, or the device, of that name; the answer goes to who asks.
+   */
   public record MoveAsked(
       int epoch, int node, int layer, int expert, String toNode, ActorRef<Answer> replyTo)
       implements Event {}

@@ -1,15 +1,14 @@
 package troupe.coordinator.host;
 
-import static java.util.stream.Collectors.counting;
-import static java.util.stream.Collectors.groupingBy;
-
-import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
+import troupe.coordinator.placement.Balancer;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Place;
+import troupe.coordinator.placement.Placement;
 import troupe.core.config.RunConfig;
 import troupe.core.data.TokenCounts;
 import troupe.core.nn.ParameterLayout;
@@ -48,10 +47,11 @@ public final class Model implements AutoCloseable {
    */
   public Model(DeviceGroup devices, RunConfig config, TokenCounts counts) {
     this(config, devices, counts);
+    Placement placement = Balancer.alone(config, devices.memoryBytes());
     for (int rank = 0; rank < config.train().ranks(); rank++) {
-      freshRank(rank);
+      freshRank(rank, device(placement.ranks().get(rank)));
     }
-    ExpertId.all(config).forEach(this::freshExpert);
+    placement.experts().forEach((expert, place) -> freshExpert(expert, device(place)));
   }
 
   private Model(RunConfig config, DeviceGroup devices, TokenCounts counts) {
@@ -68,6 +68,11 @@ public final class Model implements AutoCloseable {
   /** The devices that hold it. */
   public DeviceGroup devices() {
     return devices;
+  }
+
+  /** The device that a place is, which is on this node. */
+  Device device(Place place) {
+    return devices.devices().get(place.device());
   }
 
   /** What it was built from. */
@@ -96,22 +101,16 @@ public final class Model implements AutoCloseable {
   }
 
   /** A rank as it starts from the seed, instead of the one that is here, if any. */
-  RankState freshRank(int rank) {
+  RankState freshRank(int rank, Device device) {
     dropRank(rank);
-    Device device = leastUsed(ranks.values().stream().map(RankState::device));
     RankState fresh = new RankState(device, config, rank, counts);
     ranks.put(rank, fresh);
     return fresh;
   }
 
   /** An expert as it starts from the seed, instead of the one that is here, if any. */
-  ExpertState freshExpert(ExpertId id) {
+  ExpertState freshExpert(ExpertId id, Device device) {
     dropExpert(id);
-    Device device =
-        leastUsed(
-            experts.values().stream()
-                .filter(expert -> expert.layer() == id.layer())
-                .map(ExpertState::device));
     ExpertState fresh =
         new ExpertState(
             device,
@@ -126,14 +125,25 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * The device on which fewest of its like live, the first of those: the experts of a layer work at
-   * the same time, so each layer is spread by itself.
+   * Has a rank that is here live on another of its devices; nothing has changed if that fails.
+   *
+   * @param fill makes the new state, which is its parameter, what the old one is
    */
-  private Device leastUsed(Stream<Device> used) {
-    Map<Device, Long> counts = used.collect(groupingBy(device -> device, counting()));
-    return devices.devices().stream()
-        .min(Comparator.comparingLong(device -> counts.getOrDefault(device, 0L)))
-        .orElseThrow();
+  void moveRank(int rank, Device device, Consumer<RankState> fill) {
+    RankState moved = new RankState(device, config, rank, counts);
+    fill.accept(moved);
+    ranks.put(rank, moved).close();
+  }
+
+  /**
+   * Has an expert that is here live on another of its devices; nothing has changed if that fails.
+   *
+   * @param fill makes the new state, which is its parameter, what the old one is
+   */
+  void moveExpert(ExpertId id, Device device, Consumer<ExpertState> fill) {
+    ExpertState moved = experts.get(id).emptyOn(device);
+    fill.accept(moved);
+    experts.put(id, moved).close();
   }
 
   /** Frees a rank that lives elsewhere now. */

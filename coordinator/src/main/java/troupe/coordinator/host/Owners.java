@@ -116,8 +116,7 @@ final class Owners {
   }
 
   private DispatcherSelector computeOn(Device device) {
-    return DispatcherSelector.fromConfig(
-        ComputeThreads.dispatcher(model.devices().devices().indexOf(device)));
+    return DispatcherSelector.fromConfig(ComputeThreads.dispatcher(model.devices(), device));
   }
 
   private <T> ActorRef<T> watched(ActorRef<T> owner, Incarnations its) {

@@ -1,7 +1,6 @@
 package troupe.coordinator.host;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import troupe.coordinator.placement.NodeInfo;
@@ -23,7 +22,7 @@ public final class ReplicaRing {
   /** The ring of an epoch. */
   public ReplicaRing(EpochPlan plan, RunConfig.Replicate config) {
     ring = plan.nodes().stream().map(NodeInfo::node).sorted().toList();
-    withRanks = new HashSet<>(plan.placement().ranks());
+    withRanks = plan.placement().nodesOfRanks();
     trunkOwner = plan.owner(ShardId.trunk());
     copies = copies(config, ring.size());
   }

@@ -2,15 +2,19 @@ package troupe.coordinator.host;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.SortedSet;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import troupe.coordinator.placement.ExpertId;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.core.UserException;
 import troupe.core.checkpoint.Checkpoints;
+import troupe.core.tensor.Device;
 import troupe.expert.network.ExpertState;
 import troupe.router.trunk.RankState;
 
@@ -24,6 +28,8 @@ final class Restore {
   private final ShardStore store;
   private final Path checkpoints;
   private final SortedSet<ShardId> missing = new TreeSet<>();
+  private final SortedMap<ExpertId, Device> expertsHere = new TreeMap<>();
+  private final SortedMap<Integer, Device> ranksHere = new TreeMap<>();
   private DiskShards disk;
   private EpochPlan plan;
   private int node;
@@ -72,12 +78,13 @@ final class Restore {
     node = thisNode;
     store.dropNewerThan(plan.step());
     missing.clear();
-    for (ExpertId expert : expertsHere()) {
+    findOwnersHere();
+    for (ExpertId expert : expertsHere.keySet()) {
       if (!isLive(expert)) {
         need(ShardId.expert(expert));
       }
     }
-    for (int rank : ranksHere()) {
+    for (int rank : ranksHere.keySet()) {
       if (!isLive(rank)) {
         need(ShardId.moments(rank));
         need(ShardId.trunk());
@@ -93,27 +100,23 @@ final class Restore {
             });
   }
 
-  private SortedSet<ExpertId> expertsHere() {
-    SortedSet<ExpertId> here = new TreeSet<>();
+  private void findOwnersHere() {
+    expertsHere.clear();
     plan.placement()
         .experts()
         .forEach(
             (expert, home) -> {
-              if (home == node) {
-                here.add(expert);
+              if (home.node() == node) {
+                expertsHere.put(expert, model.device(home));
               }
             });
-    return here;
-  }
-
-  private SortedSet<Integer> ranksHere() {
-    SortedSet<Integer> here = new TreeSet<>();
-    for (int rank = 0; rank < plan.placement().ranks().size(); rank++) {
-      if (plan.placement().nodeOfRank(rank) == node) {
-        here.add(rank);
+    ranksHere.clear();
+    List<Place> ranks = plan.placement().ranks();
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      if (ranks.get(rank).node() == node) {
+        ranksHere.put(rank, model.device(ranks.get(rank)));
       }
     }
-    return here;
   }
 
   private boolean isLive(ExpertId id) {
@@ -211,39 +214,74 @@ final class Restore {
   void finish() {
     for (ExpertState expert : model.experts()) {
       ExpertId id = new ExpertId(expert.layer(), expert.expert());
-      if (!expertsHere().contains(id)) {
+      if (!expertsHere.containsKey(id)) {
         model.dropExpert(id);
       }
     }
     for (RankState rank : model.ranks()) {
-      if (!ranksHere().contains(rank.rank())) {
+      if (!ranksHere.containsKey(rank.rank())) {
         model.dropRank(rank.rank());
       }
     }
-    expertsHere().stream().filter(expert -> !isLive(expert)).forEach(this::load);
-    ranksHere().stream().filter(rank -> !isLive(rank)).forEach(this::load);
+    expertsHere.forEach(this::settle);
+    ranksHere.forEach(this::settle);
   }
 
-  private void load(ExpertId id) {
+  private void settle(ExpertId id, Device device) {
+    if (!isLive(id)) {
+      load(id, device);
+    } else if (model.expert(id).device() != device) {
+      ShardCopy copy = ShardStates.copy(model.expert(id), memory);
+      try {
+        model.moveExpert(id, device, moved -> ShardStates.copyIn(moved, copy.bytes(), plan.step()));
+      } finally {
+        copy.release();
+      }
+    }
+  }
+
+  private void settle(int rank, Device device) {
+    if (!isLive(rank)) {
+      load(rank, device);
+    } else if (model.rank(rank).device() != device) {
+      ShardCopy trunk = ShardStates.copy(model.rank(rank), ShardId.trunk(), memory);
+      ShardCopy moments = ShardStates.copy(model.rank(rank), ShardId.moments(rank), memory);
+      try {
+        model.moveRank(
+            rank,
+            device,
+            moved -> ShardStates.copyIn(moved, trunk.bytes(), moments.bytes(), plan.step()));
+      } finally {
+        trunk.release();
+        moments.release();
+      }
+    }
+  }
+
+  private void load(ExpertId id, Device device) {
     Optional<ShardCopy> copy = store.get(ShardId.expert(id), plan.step());
     if (copy.isEmpty()) {
       requireStart(ShardId.expert(id));
-      model.freshExpert(id);
+      model.freshExpert(id, device);
       return;
     }
-    ExpertState expert = model.expert(id) == null ? model.freshExpert(id) : model.expert(id);
+    ExpertState there = model.expert(id);
+    ExpertState expert =
+        there == null || there.device() != device ? model.freshExpert(id, device) : there;
     ShardStates.copyIn(expert, copy.get().bytes(), plan.step());
     copy.get().release();
   }
 
-  private void load(int rank) {
+  private void load(int rank, Device device) {
     Optional<ShardCopy> trunk = store.get(ShardId.trunk(), plan.step());
     Optional<ShardCopy> moments = store.get(ShardId.moments(rank), plan.step());
     if (trunk.isEmpty() || moments.isEmpty()) {
       requireStart(ShardId.moments(rank));
-      model.freshRank(rank);
+      model.freshRank(rank, device);
     } else {
-      RankState state = model.rank(rank) == null ? model.freshRank(rank) : model.rank(rank);
+      RankState there = model.rank(rank);
+      RankState state =
+          there == null || there.device() != device ? model.freshRank(rank, device) : there;
       ShardStates.copyIn(state, trunk.get().bytes(), moments.get().bytes(), plan.step());
     }
     trunk.ifPresent(ShardCopy::release);

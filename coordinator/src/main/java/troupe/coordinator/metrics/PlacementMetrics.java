@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 
 /**
@@ -13,12 +14,12 @@ import troupe.coordinator.placement.Placement;
  *
  * @param epoch the epoch
  * @param step the step it goes on from
- * @param nodes what lives on each node, by its name
+ * @param nodes what lives on each node, by its name; on each device of a node of several
  */
 public record PlacementMetrics(int epoch, long step, SortedMap<String, Owners> nodes)
     implements MetricsRecord {
   /**
-   * What lives on a node, in canonical order.
+   * What lives in a place, in canonical order.
    *
    * @param experts each {@code LAYER/EXPERT}
    */
@@ -38,27 +39,27 @@ public record PlacementMetrics(int epoch, long step, SortedMap<String, Owners> n
   /**
    * Says it by name.
    *
-   * @param names of all nodes by number, with or without owners; two of the same name get their
-   *     numbers behind it
+   * @param names of all places, with or without owners; two of the same name get the numbers of
+   *     their nodes behind it
    */
   public static PlacementMetrics of(
-      int epoch, long step, Placement placement, Map<Integer, String> names) {
+      int epoch, long step, Placement placement, Map<Place, String> names) {
     SortedMap<String, Owners> nodes = new TreeMap<>();
     names.forEach(
-        (number, name) -> {
+        (place, name) -> {
           List<Integer> ranks = new ArrayList<>();
           for (int rank = 0; rank < placement.ranks().size(); rank++) {
-            if (placement.nodeOfRank(rank) == number) {
+            if (placement.ranks().get(rank).equals(place)) {
               ranks.add(rank);
             }
           }
           List<String> experts =
               placement.experts().entrySet().stream()
-                  .filter(entry -> entry.getValue().equals(number))
+                  .filter(entry -> entry.getValue().equals(place))
                   .map(entry -> entry.getKey().toString())
                   .toList();
           boolean isShared = Collections.frequency(names.values(), name) > 1;
-          nodes.put(isShared ? name + "#" + number : name, new Owners(ranks, experts));
+          nodes.put(isShared ? name + "#" + place.node() : name, new Owners(ranks, experts));
         });
     return new PlacementMetrics(epoch, step, nodes);
   }

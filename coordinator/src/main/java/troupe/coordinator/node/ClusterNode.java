@@ -4,6 +4,8 @@ import akka.actor.typed.ActorSystem;
 import com.typesafe.config.ConfigFactory;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -155,8 +157,15 @@ public final class ClusterNode {
         transport.local().machine(),
         transport.local().directory(),
         devices.first().name(),
-        MachineMemory.bytes(),
+        memoryBytes(devices),
         ComputeThreads.count(config.cluster().threads(), devices));
+  }
+
+  /** Of each device. */
+  private static List<Long> memoryBytes(DeviceGroup devices) {
+    return devices.first().isHostMemory()
+        ? Collections.nCopies(devices.size(), MachineMemory.bytes() / devices.size())
+        : devices.memoryBytes();
   }
 
   private void tellTransport(TransportCounters counters, long elapsedNs) {

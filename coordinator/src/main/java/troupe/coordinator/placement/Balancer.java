@@ -12,12 +12,13 @@ import troupe.core.config.RunConfig;
 /**
  * Decides where ranks and experts live. Ranks come first, spread by threads; then experts, spread
  * by load over threads, each layer for itself as well as all together: layers compute one after the
- * other, so a node that held one layer alone would idle during all others.
+ * other, so a device that held one layer alone would idle during all others. Places are the devices
+ * of all nodes, each with its share of its node's threads.
  *
- * <p>Stable: who lives on a node that is still there stays, unless that node's device is too small
- * while others have room, or a node without any takes its fair share. Those whose node is gone go
- * to the least loaded. Results depend on names and sizes of nodes, not on their numbers (unless
- * names are equal) or the order in which they are given.
+ * <p>Stable: who lives on a node that is still there stays, unless the device is too small while
+ * others have room, or a place without any takes its fair share. Those whose node is gone go to the
+ * least loaded. Results depend on names and sizes of nodes, not on their numbers (unless names are
+ * equal) or the order in which they are given.
  */
 public final class Balancer {
   /**
@@ -46,38 +47,64 @@ public final class Balancer {
     if (nodes.isEmpty()) {
       throw new IllegalArgumentException("nodes: none (expected: at least one)");
     }
-    List<OwnerNode> sorted =
-        nodes.stream().<OwnerNode>map(node -> node).sorted(OwnerNode.ORDER).toList();
-    List<Integer> ranks = ranks(config, sorted, before, footprint);
-    return new Placement(experts(config, sorted, ranks, before, load, footprint), ranks);
+    List<OwnerPlace> places = OwnerPlace.of(nodes);
+    List<Place> ranks = ranks(config, places, before, footprint);
+    return new Placement(experts(config, places, ranks, before, load, footprint), ranks);
   }
 
-  private static List<Integer> ranks(
-      RunConfig config, List<OwnerNode> nodes, Placement before, Footprint footprint) {
+  /**
+   * Where {@link #place} has everyone live at the start of a run whose only node has devices of
+   * these sizes.
+   *
+   * @param deviceBytes memory of each, 0 if unknown
+   */
+  public static Placement alone(RunConfig config, List<Long> deviceBytes) {
+    Alone node = new Alone(deviceBytes);
+    return place(config, List.of(node), null, Map.of(), Footprint.of(config));
+  }
+
+  private record Alone(List<Long> deviceBytes) implements OwnerNode {
+    @Override
+    public int node() {
+      return 0;
+    }
+
+    @Override
+    public String name() {
+      return "";
+    }
+
+    @Override
+    public int threads() {
+      return deviceBytes.size();
+    }
+  }
+
+  private static List<Place> ranks(
+      RunConfig config, List<OwnerPlace> places, Placement before, Footprint footprint) {
     Spread spread =
-        new Spread(nodes, nodes.stream().mapToLong(footprint::roomForRanks).toArray(), 1);
+        new Spread(places, places.stream().mapToLong(footprint::roomForRanks).toArray(), 1);
     for (int rank = 0; rank < config.train().ranks(); rank++) {
       boolean placed = before != null && rank < before.ranks().size();
-      spread.add(0, 1, placed ? before.nodeOfRank(rank) : Spread.NOWHERE);
+      spread.add(0, 1, placed ? before.ranks().get(rank) : null);
     }
     return spread.solve();
   }
 
-  private static SortedMap<ExpertId, Integer> experts(
+  private static SortedMap<ExpertId, Place> experts(
       RunConfig config,
-      List<OwnerNode> nodes,
-      List<Integer> ranks,
+      List<OwnerPlace> places,
+      List<Place> ranks,
       Placement before,
       Map<ExpertId, Double> load,
       Footprint footprint) {
     // Where it is all the same, those without ranks have more time for experts.
-    List<OwnerNode> idleFirst = new ArrayList<>(nodes);
+    List<OwnerPlace> idleFirst = new ArrayList<>(places);
     idleFirst.sort(
-        Comparator.<OwnerNode>comparingDouble(node -> (double) count(ranks, node) / node.weight())
-            .thenComparing(OwnerNode.ORDER));
+        Comparator.comparingDouble(place -> count(ranks, place.place()) / place.weight()));
     long[] room =
         idleFirst.stream()
-            .mapToLong(node -> footprint.roomForExperts(node, count(ranks, node)))
+            .mapToLong(place -> footprint.roomForExperts(place, count(ranks, place.place())))
             .toArray();
     List<ExpertId> experts = ExpertId.all(config);
     double mean =
@@ -85,21 +112,21 @@ public final class Balancer {
     double least = mean > 0 ? LEAST_LOAD * mean : 1;
     Spread spread = new Spread(idleFirst, room, config.model().layers());
     for (ExpertId expert : experts) {
-      Integer home = before == null ? null : before.experts().get(expert);
       spread.add(
           expert.layer(),
           Math.max(least, load.getOrDefault(expert, mean)),
-          home == null ? Spread.NOWHERE : home);
+          before == null ? null : before.experts().get(expert));
     }
-    List<Integer> homes = spread.solve();
-    SortedMap<ExpertId, Integer> placed = new TreeMap<>();
+    List<Place> homes = spread.solve();
+    SortedMap<ExpertId, Place> placed = new TreeMap<>();
     for (int i = 0; i < homes.size(); i++) {
       placed.put(experts.get(i), homes.get(i));
     }
     return placed;
   }
 
-  private static long count(List<Integer> ranks, OwnerNode node) {
-    return ranks.stream().filter(number -> number == node.node()).count();
+  /** How many ranks live in a place. */
+  static long count(List<Place> ranks, Place place) {
+    return ranks.stream().filter(place::equals).count();
   }
 }

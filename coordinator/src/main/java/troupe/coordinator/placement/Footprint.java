@@ -34,18 +34,18 @@ public record Footprint(long expertBytes, long rankBytes) {
         4 * expert * Float.BYTES, (2 * trunk + 3 * (trunk / config.train().ranks())) * Float.BYTES);
   }
 
-  /** How many ranks a node has room for. */
-  long roomForRanks(OwnerNode node) {
-    return room(node, node.memoryBytes(), rankBytes);
+  /** How many ranks a place has room for. */
+  long roomForRanks(OwnerPlace place) {
+    return room(place, place.memoryBytes(), rankBytes);
   }
 
-  /** How many experts a node has room for beside its ranks; 0 if these are too many already. */
-  long roomForExperts(OwnerNode node, long ranks) {
-    return room(node, node.memoryBytes() - ranks * rankBytes, expertBytes);
+  /** How many experts a place has room for beside its ranks; 0 if these are too many already. */
+  long roomForExperts(OwnerPlace place, long ranks) {
+    return room(place, place.memoryBytes() - ranks * rankBytes, expertBytes);
   }
 
-  private static long room(OwnerNode node, long freeBytes, long bytes) {
-    return node.memoryBytes() <= 0 || bytes == 0
+  private static long room(OwnerPlace place, long freeBytes, long bytes) {
+    return place.memoryBytes() <= 0 || bytes == 0
         ? Integer.MAX_VALUE
         : Math.max(0, freeBytes / bytes);
   }

@@ -11,11 +11,11 @@ import java.util.Map;
  * @param ranks those that live elsewhere
  */
 public record Moves(List<ExpertMove> experts, List<RankMove> ranks) {
-  /** An expert and the numbers of its nodes. */
-  public record ExpertMove(ExpertId expert, int from, int to) {}
+  /** An expert and its places. */
+  public record ExpertMove(ExpertId expert, Place from, Place to) {}
 
-  /** A rank and the numbers of its nodes. */
-  public record RankMove(int rank, int from, int to) {}
+  /** A rank and its places. */
+  public record RankMove(int rank, Place from, Place to) {}
 
   /** Copies the lists. */
   public Moves {
@@ -30,15 +30,16 @@ public record Moves(List<ExpertMove> experts, List<RankMove> ranks) {
     List<ExpertMove> experts = new ArrayList<>();
     List<RankMove> ranks = new ArrayList<>();
     if (before != null) {
-      for (Map.Entry<ExpertId, Integer> entry : after.experts().entrySet()) {
-        int from = before.experts().get(entry.getKey());
-        if (from != entry.getValue()) {
+      for (Map.Entry<ExpertId, Place> entry : after.experts().entrySet()) {
+        Place from = before.experts().get(entry.getKey());
+        if (!from.equals(entry.getValue())) {
           experts.add(new ExpertMove(entry.getKey(), from, entry.getValue()));
         }
       }
       for (int rank = 0; rank < after.ranks().size(); rank++) {
-        if (before.nodeOfRank(rank) != after.nodeOfRank(rank)) {
-          ranks.add(new RankMove(rank, before.nodeOfRank(rank), after.nodeOfRank(rank)));
+        Place from = before.ranks().get(rank);
+        if (!from.equals(after.ranks().get(rank))) {
+          ranks.add(new RankMove(rank, from, after.ranks().get(rank)));
         }
       }
     }

@@ -1,5 +1,7 @@
 package troupe.coordinator.placement;
 
+import java.util.List;
+
 /**
  * What a node says of itself.
  *
@@ -11,9 +13,9 @@ package troupe.coordinator.placement;
  * @param channel of its data plane for other hosts, an Aeron URI; empty for a node alone
  * @param machine the same for all processes that can share memory with it
  * @param directory of its Aeron driver, for processes of the same machine
- * @param device the name of its device
- * @param memoryBytes of that device
- * @param threads compute threads
+ * @param device the name of its first device
+ * @param deviceBytes memory of each of its devices, at least one; 0 = unknown
+ * @param threads compute threads of all of them
  */
 public record NodeInfo(
     int node,
@@ -24,6 +26,11 @@ public record NodeInfo(
     String machine,
     String directory,
     String device,
-    long memoryBytes,
+    List<Long> deviceBytes,
     int threads)
-    implements OwnerNode {}
+    implements OwnerNode {
+  /** Copies the list. */
+  public NodeInfo {
+    deviceBytes = List.copyOf(deviceBytes);
+  }
+}

@@ -1,6 +1,7 @@
 package troupe.coordinator.placement;
 
 import java.util.Comparator;
+import java.util.List;
 
 /** A node as placement sees it. */
 public interface OwnerNode {
@@ -17,14 +18,14 @@ public interface OwnerNode {
   /** What people call it. */
   String name();
 
-  /** Memory of its device; 0 = unknown, taken as enough. */
-  long memoryBytes();
+  /** Memory of each of its devices, at least one; 0 = unknown, taken as enough. */
+  List<Long> deviceBytes();
 
   /** Compute threads: how much work it does beside others. */
   int threads();
 
-  /** {@link #threads}, at least one. */
-  default int weight() {
-    return Math.max(1, threads());
+  /** What people call one of its devices: {@code NAME:DEVICE}, the name alone if it has but one. */
+  default String deviceName(int device) {
+    return deviceBytes().size() == 1 ? name() : name() + ":" + device;
   }
 }

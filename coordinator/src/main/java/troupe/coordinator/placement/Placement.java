@@ -2,17 +2,19 @@ package troupe.coordinator.placement;
 
 import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import troupe.router.RouterActor;
 
 /**
- * The node of every expert and of every rank.
+ * The place of every expert and of every rank: a node, and a device of it.
  *
- * @param experts node by expert, in canonical order
- * @param ranks node by rank
+ * @param experts place by expert, in canonical order
+ * @param ranks place by rank
  */
-public record Placement(SortedMap<ExpertId, Integer> experts, List<Integer> ranks)
+public record Placement(SortedMap<ExpertId, Place> experts, List<Place> ranks)
     implements RouterActor.Placement {
   /** Copies both. */
   public Placement {
@@ -20,20 +22,30 @@ public record Placement(SortedMap<ExpertId, Integer> experts, List<Integer> rank
     ranks = List.copyOf(ranks);
   }
 
-  /** The same with an expert on another node. */
-  public Placement with(ExpertId expert, int node) {
-    SortedMap<ExpertId, Integer> moved = new TreeMap<>(experts);
-    moved.put(expert, node);
+  /** The same with an expert in another place. */
+  public Placement with(ExpertId expert, Place place) {
+    SortedMap<ExpertId, Place> moved = new TreeMap<>(experts);
+    moved.put(expert, place);
     return new Placement(moved, ranks);
+  }
+
+  /** The nodes with experts. */
+  public Set<Integer> nodesOfExperts() {
+    return experts.values().stream().map(Place::node).collect(Collectors.toSet());
+  }
+
+  /** The nodes with ranks. */
+  public Set<Integer> nodesOfRanks() {
+    return ranks.stream().map(Place::node).collect(Collectors.toSet());
   }
 
   @Override
   public int nodeOfExpert(int layer, int expert) {
-    return experts.get(new ExpertId(layer, expert));
+    return experts.get(new ExpertId(layer, expert)).node();
   }
 
   @Override
   public int nodeOfRank(int rank) {
-    return ranks.get(rank);
+    return ranks.get(rank).node();
   }
 }

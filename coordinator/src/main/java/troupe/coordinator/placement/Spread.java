@@ -6,34 +6,31 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Spreads items of known load over nodes. Best is what has the smallest sum over all nodes of
+ * Spreads items of known load over places. Best is what has the smallest sum over all places of
  *
  * <pre>
  *   (load^2 + layers * sum over layers of (load of the layer)^2) / weight
  * </pre>
  *
- * which is convex, lowest where every node has its share of each layer, and gives both parts the
+ * which is convex, lowest where every place has its share of each layer, and gives both parts the
  * same weight there. Items are placed heaviest first, each where the sum grows least. Ties go to
- * the node that comes first.
+ * the place that comes first.
  *
- * <p>Suffixes: I items, N nodes, L layers.
+ * <p>Suffixes: P places, L layers.
  */
 final class Spread {
-  /** The node of an item that has none. */
-  static final int NOWHERE = Integer.MIN_VALUE;
-
   /** Differences below this share are rounding. */
   private static final double EPSILON = 1e-9;
 
-  private final List<OwnerNode> nodes;
-  private final long[] room_N;
+  private final List<OwnerPlace> places;
+  private final long[] room_P;
   private final int layers;
   private final List<Item> items = new ArrayList<>();
-  private final double[] load_N;
-  private final double[][] load_NL;
-  private final long[] count_N;
+  private final double[] load_P;
+  private final double[][] load_PL;
+  private final long[] count_P;
 
-  /** An item; {@code home} is an index of {@link #nodes}, or -1. */
+  /** An item; {@code home} is an index of {@link #places}, or -1. */
   private static final class Item {
     private final int index;
     private final int layer;
@@ -52,31 +49,29 @@ final class Spread {
       Comparator.<Item>comparingDouble(item -> -item.load).thenComparingInt(item -> item.index);
 
   /**
-   * @param nodes at least one, those first that ties shall go to
-   * @param room_N how many items each has room for
+   * @param places at least one, those first that ties shall go to
+   * @param room_P how many items each has room for
    */
-  Spread(List<? extends OwnerNode> nodes, long[] room_N, int layers) {
-    this.nodes = List.copyOf(nodes);
-    this.room_N = room_N.clone();
+  Spread(List<OwnerPlace> places, long[] room_P, int layers) {
+    this.places = List.copyOf(places);
+    this.room_P = room_P.clone();
     this.layers = layers;
-    load_N = new double[nodes.size()];
-    load_NL = new double[nodes.size()][layers];
-    count_N = new long[nodes.size()];
+    load_P = new double[places.size()];
+    load_PL = new double[places.size()][layers];
+    count_P = new long[places.size()];
   }
 
   /**
    * Adds an item.
    *
-   * @param node the number of the node it is on, which may be gone
+   * @param place where it is, which may be gone; {@code null} if it is nowhere
    */
-  void add(int layer, double load, int node) {
+  void add(int layer, double load, Place place) {
     int home =
-        node == NOWHERE
-            ? -1
-            : IntStream.range(0, nodes.size())
-                .filter(n -> nodes.get(n).node() == node)
-                .findFirst()
-                .orElse(-1);
+        IntStream.range(0, places.size())
+            .filter(p -> places.get(p).place().equals(place))
+            .findFirst()
+            .orElse(-1);
     Item item = new Item(items.size(), layer, load, -1);
     items.add(item);
     if (home >= 0) {
@@ -84,24 +79,24 @@ final class Spread {
     }
   }
 
-  /** Places everyone and returns the numbers of their nodes, in the order of adding. */
-  List<Integer> solve() {
-    int[] newcomers = IntStream.range(0, nodes.size()).filter(n -> count_N[n] == 0).toArray();
+  /** Places everyone and returns their places, in the order of adding. */
+  List<Place> solve() {
+    int[] newcomers = IntStream.range(0, places.size()).filter(p -> count_P[p] == 0).toArray();
     evictSurplus();
     items.stream().filter(item -> item.home < 0).sorted(HEAVIEST_FIRST).forEach(this::place);
     fill(newcomers);
-    return items.stream().map(item -> nodes.get(item.home).node()).toList();
+    return items.stream().map(item -> places.get(item.home).place()).toList();
   }
 
-  /** Takes the lightest items from nodes that are too small, as far as others have room. */
+  /** Takes the lightest items from places that are too small, as far as others have room. */
   private void evictSurplus() {
     long free = -items.stream().filter(item -> item.home < 0).count();
-    for (int n = 0; n < count_N.length; n++) {
-      free += Math.max(0, room_N[n] - count_N[n]);
+    for (int p = 0; p < count_P.length; p++) {
+      free += Math.max(0, room_P[p] - count_P[p]);
     }
     List<Item> lightestFirst = items.stream().sorted(HEAVIEST_FIRST.reversed()).toList();
     for (Item item : lightestFirst) {
-      if (free > 0 && item.home >= 0 && count_N[item.home] > room_N[item.home]) {
+      if (free > 0 && item.home >= 0 && count_P[item.home] > room_P[item.home]) {
         take(item);
         free--;
       }
@@ -110,50 +105,50 @@ final class Spread {
 
   private void place(Item item) {
     int best = -1;
-    for (int n = 0; n < count_N.length; n++) {
-      if (best < 0 || isBetter(item, n, best)) {
-        best = n;
+    for (int p = 0; p < count_P.length; p++) {
+      if (best < 0 || isBetter(item, p, best)) {
+        best = p;
       }
     }
     put(item, best);
   }
 
-  private boolean isBetter(Item item, int n, int than) {
-    long surplus = surplusWithOneMore(n);
+  private boolean isBetter(Item item, int p, int than) {
+    long surplus = surplusWithOneMore(p);
     long otherSurplus = surplusWithOneMore(than);
     if (surplus != otherSurplus) {
       return surplus < otherSurplus;
     }
-    return growth(item, n) < growth(item, than) * (1 - EPSILON);
+    return growth(item, p) < growth(item, than) * (1 - EPSILON);
   }
 
-  private long surplusWithOneMore(int n) {
-    return Math.max(0, count_N[n] + 1 - room_N[n]);
+  private long surplusWithOneMore(int p) {
+    return Math.max(0, count_P[p] + 1 - room_P[p]);
   }
 
   /**
-   * Moves items to nodes that had none, at the start all: always the one that helps most, until
+   * Moves items to places that had none, at the start all: always the one that helps most, until
    * each has its share or no move helps.
    */
   private void fill(int[] newcomers) {
     double sum = items.stream().mapToDouble(item -> item.load).sum();
-    double weights = nodes.stream().mapToInt(OwnerNode::weight).sum();
+    double weights = places.stream().mapToDouble(OwnerPlace::weight).sum();
     while (true) {
       Item bestItem = null;
-      int bestNode = -1;
+      int bestPlace = -1;
       double bestGain = 0;
-      for (int n : newcomers) {
-        double share = sum * nodes.get(n).weight() / weights;
+      for (int p : newcomers) {
+        double share = sum * places.get(p).weight() / weights;
         for (Item item : items) {
-          boolean isShareMet = load_N[n] + item.load / 2 > share * (1 + EPSILON);
-          if (item.home == n || count_N[n] >= room_N[n] || isShareMet) {
+          boolean isShareMet = load_P[p] + item.load / 2 > share * (1 + EPSILON);
+          if (item.home == p || count_P[p] >= room_P[p] || isShareMet) {
             continue;
           }
           double relief = relief(item);
-          double gain = relief - growth(item, n);
+          double gain = relief - growth(item, p);
           if (gain > Math.max(EPSILON * relief, bestGain * (1 + EPSILON))) {
             bestItem = item;
-            bestNode = n;
+            bestPlace = p;
             bestGain = gain;
           }
         }
@@ -162,27 +157,27 @@ final class Spread {
         return;
       }
       take(bestItem);
-      put(bestItem, bestNode);
+      put(bestItem, bestPlace);
     }
   }
 
-  /** By how much the sum grows when an item is put on a node. */
-  private double growth(Item item, int n) {
-    double own = item.load * (2 * load_N[n] + item.load);
-    double layer = item.load * (2 * load_NL[n][item.layer] + item.load);
-    return (own + layers * layer) / nodes.get(n).weight();
+  /** By how much the sum grows when an item is put in a place. */
+  private double growth(Item item, int p) {
+    double own = item.load * (2 * load_P[p] + item.load);
+    double layer = item.load * (2 * load_PL[p][item.layer] + item.load);
+    return (own + layers * layer) / places.get(p).weight();
   }
 
-  /** By how much the sum shrinks when an item is taken from its node. */
+  /** By how much the sum shrinks when an item is taken from its place. */
   private double relief(Item item) {
-    double own = item.load * (2 * load_N[item.home] - item.load);
-    double layer = item.load * (2 * load_NL[item.home][item.layer] - item.load);
-    return (own + layers * layer) / nodes.get(item.home).weight();
+    double own = item.load * (2 * load_P[item.home] - item.load);
+    double layer = item.load * (2 * load_PL[item.home][item.layer] - item.load);
+    return (own + layers * layer) / places.get(item.home).weight();
   }
 
-  private void put(Item item, int n) {
-    item.home = n;
-    add(item, n, 1);
+  private void put(Item item, int p) {
+    item.home = p;
+    add(item, p, 1);
   }
 
   private void take(Item item) {
@@ -190,9 +185,9 @@ final class Spread {
     item.home = -1;
   }
 
-  private void add(Item item, int n, int sign) {
-    load_N[n] += sign * item.load;
-    load_NL[n][item.layer] += sign * item.load;
-    count_N[n] += sign;
+  private void add(Item item, int p, int sign) {
+    load_P[p] += sign * item.load;
+    load_PL[p][item.layer] += sign * item.load;
+    count_P[p] += sign;
   }
 }

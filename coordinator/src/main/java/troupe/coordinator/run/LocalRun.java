@@ -172,7 +172,7 @@ public final class LocalRun implements AutoCloseable {
         "",
         "",
         devices.first().name(),
-        0,
+        devices.memoryBytes(),
         ComputeThreads.count(config.cluster().threads(), devices));
   }
 

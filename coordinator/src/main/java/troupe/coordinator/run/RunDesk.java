@@ -29,6 +29,7 @@ import troupe.coordinator.metrics.ReportFacts;
 import troupe.coordinator.metrics.StepMetrics;
 import troupe.coordinator.metrics.ValidationMetrics;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.core.UserException;
 import troupe.core.checkpoint.CheckpointWriter;
 import troupe.core.config.ResolvedConfig;
@@ -100,9 +101,13 @@ public final class RunDesk
     }
     epoch = plan.epoch();
     coordinator = coordinatorName;
-    if (plan.nodes().size() > 1 || !first) {
-      Map<Integer, String> names = new HashMap<>();
-      plan.nodes().forEach(node -> names.put(node.node(), node.name()));
+    Map<Place, String> names = new HashMap<>();
+    for (NodeInfo node : plan.nodes()) {
+      for (int device = 0; device < node.deviceBytes().size(); device++) {
+        names.put(new Place(node.node(), device), node.deviceName(device));
+      }
+    }
+    if (names.size() > 1 || !first) {
       metrics.append(PlacementMetrics.of(epoch, plan.step(), plan.placement(), names));
     }
     if (plan.nodes().stream().anyMatch(node -> !node.address().isEmpty())) {

@@ -16,6 +16,7 @@ import troupe.coordinator.host.Inventory;
 import troupe.coordinator.host.ShardId;
 import troupe.coordinator.placement.ExpertId;
 import troupe.coordinator.placement.NodeInfo;
+import troupe.coordinator.placement.Place;
 import troupe.coordinator.placement.Placement;
 import troupe.core.tensor.AdamWStep;
 import troupe.expert.ExpertActor;
@@ -94,7 +95,8 @@ public final class WireTypes {
           part(110, Outcome.Completed.class),
           part(111, Outcome.Stopped.class),
           part(112, Outcome.Failed.class),
-          part(113, Phase.class));
+          part(113, Phase.class),
+          part(114, Place.class));
 
   /** Public messages that hold tensors or code and so never leave their process. */
   static final Set<Class<?>> LOCAL_ONLY =

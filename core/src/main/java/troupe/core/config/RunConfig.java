@@ -419,7 +419,7 @@ public record RunConfig(
    * Where experts and ranks live.
    *
    * @param rebalance whether hot experts move by themselves
-   * @param maxImbalance load of the busiest node over the mean above which they do
+   * @param maxImbalance what layers take over the least that they can, above which they do
    * @param patienceSteps steps in a row that have to be above
    */
   public record Placement(Rebalance rebalance, double maxImbalance, int patienceSteps) {

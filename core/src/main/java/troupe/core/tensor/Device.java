@@ -135,16 +135,30 @@ public interface Device extends AutoCloseable {
   /** A point in the work of a device. */
   interface Fence {}
 
+  /** Bytes of its own memory; 0 where tensors are in memory of the host. */
+  default long memoryBytes() {
+    return 0;
+  }
+
   /**
    * A copy of a tensor of another device of this process. What is asked of this device with it
-   * waits for it; the other device goes on.
+   * waits for it; the other device goes on. Where both are the host, the copy is done when this
+   * returns.
    *
    * @param ready the point at which its device has computed the tensor; may be {@code null}
    * @param last whether the tensor is not needed any more: it is closed once it is copied
    */
   default Tensor fetch(Tensor from, Fence ready, boolean last) {
-    throw new UnsupportedOperationException(
-        name() + ": no tensors of " + from.device().name() + " (expected: its own)");
+    if (!isHostMemory() || !from.device().isHostMemory()) {
+      throw new UnsupportedOperationException(
+          name() + ": no tensors of " + from.device().name() + " (expected: its own)");
+    }
+    Tensor copy = allocate(from.rows(), from.columns());
+    copy.copyFrom(from.bytes());
+    if (last) {
+      from.close();
+    }
+    return copy;
   }
 
   /** What times this device's kernels, or {@code null} where each is over when its call returns. */

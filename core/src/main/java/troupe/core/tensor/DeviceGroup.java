@@ -31,6 +31,11 @@ public record DeviceGroup(List<Device> devices) implements AutoCloseable {
     return devices.size();
   }
 
+  /** Bytes of memory of its own that each has; 0 where that is the host's. */
+  public List<Long> memoryBytes() {
+    return devices.stream().map(Device::memoryBytes).toList();
+  }
+
   @Override
   public void close() {
     devices.forEach(Device::close);

@@ -20,6 +20,7 @@ public final class ExpertState implements AutoCloseable {
   private final int layer;
   private final int expert;
   private final Activation activation;
+  private final double weightDecay;
   private final Device device;
   private final Parameters parameters;
   private final Parameters gradients;
@@ -36,13 +37,37 @@ public final class ExpertState implements AutoCloseable {
       Activation activation,
       double weightDecay,
       long seed) {
+    this(
+        Parameters.initialised(device, layout, seed),
+        device,
+        layer,
+        expert,
+        activation,
+        weightDecay);
+  }
+
+  private ExpertState(
+      Parameters parameters,
+      Device device,
+      int layer,
+      int expert,
+      Activation activation,
+      double weightDecay) {
     this.device = device;
     this.layer = layer;
     this.expert = expert;
     this.activation = activation;
-    this.parameters = Parameters.initialised(device, layout, seed);
-    this.gradients = new Parameters(device, layout);
-    this.owned = new OwnedParameters(device, parameters.flat(), layout.decayed(), weightDecay);
+    this.weightDecay = weightDecay;
+    this.parameters = parameters;
+    this.gradients = new Parameters(device, parameters.layout());
+    this.owned =
+        new OwnedParameters(device, parameters.flat(), parameters.layout().decayed(), weightDecay);
+  }
+
+  /** The same expert on another device, with room for all that this one has, and nothing of it. */
+  public ExpertState emptyOn(Device other) {
+    return new ExpertState(
+        new Parameters(other, parameters.layout()), other, layer, expert, activation, weightDecay);
   }
 
   /** The parameters of an expert, named {@code lLAYER.eEXPERT.w1} and so on. */

@@ -104,6 +104,11 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public long memoryBytes() {
+    return gpu.memoryBytes();
+  }
+
+  @Override
   public DType activationType() {
     return DType.BF16;
   }

@@ -121,6 +121,10 @@ final class Gpu implements AutoCloseable {
     return index;
   }
 
+  long memoryBytes() {
+    return driver.totalMemory(handle);
+  }
+
   /** How long a wait may take. */
   Duration patience() {
     return patience;
