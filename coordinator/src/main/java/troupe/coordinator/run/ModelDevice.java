@@ -32,7 +32,7 @@ public final class ModelDevice {
 
   private static void check(DeviceGroup group) {
     try {
-      group.devices().forEach(DeviceCheck::all);
+      DeviceCheck.each(group.devices());
     } catch (KernelCheck.WrongKernelException e) {
       group.close();
       throw new UserException(

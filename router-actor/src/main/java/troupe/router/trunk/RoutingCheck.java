@@ -4,12 +4,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.check.KernelCheck;
-import troupe.core.tensor.reference.ReferenceDevice;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
 
@@ -83,19 +83,24 @@ public final class RoutingCheck {
     if (device.routing() == null) {
       return 0;
     }
-    try (Device host = new ReferenceDevice()) {
-      for (List<String> overrides : CASES) {
-        List<String> keys = new ArrayList<>(List.of("experts.count=" + EXPERTS));
-        keys.addAll(overrides);
-        RunConfig config = ConfigLoader.parse("", keys);
-        for (boolean training : new boolean[] {true, false}) {
-          Results expected = run(new HostRouter(host, config), host, config, training);
-          Results found = run(new DeviceRouter(device, config), device, config, training);
-          compare(overrides + (training ? "" : " in evaluation"), expected, found);
-        }
-      }
-    }
-    return 2 * CASES.size();
+    List<Case> cases = CASES.stream().flatMap(RoutingCheck::both).toList();
+    KernelCheck.beside(
+        cases,
+        (host, one) -> run(new HostRouter(host, one.config), host, one),
+        (one, expected) ->
+            compare(one.name, expected, run(new DeviceRouter(device, one.config), device, one)));
+    return cases.size();
+  }
+
+  private record Case(String name, RunConfig config, boolean training) {}
+
+  private static Stream<Case> both(List<String> overrides) {
+    List<String> keys = new ArrayList<>(List.of("experts.count=" + EXPERTS));
+    keys.addAll(overrides);
+    RunConfig config = ConfigLoader.parse("", keys);
+    return Stream.of(
+        new Case(overrides.toString(), config, true),
+        new Case(overrides + " in evaluation", config, false));
   }
 
   /** What a routing came to. */
@@ -109,8 +114,9 @@ public final class RoutingCheck {
       double[] dLogits_TE,
       double[] dH_TD) {}
 
-  private static Results run(
-      TokenRouter router, Device device, RunConfig config, boolean training) {
+  private static Results run(TokenRouter router, Device device, Case one) {
+    RunConfig config = one.config;
+    boolean training = one.training;
     Random random = new Random(20231018);
     Draws draws = training ? new CounterDraws(7, 11, 3, 1L << 33) : null;
     boolean omega = config.gate().omega();

@@ -1,6 +1,9 @@
 package troupe.core.tensor.check;
 
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BiConsumer;
+import java.util.function.BiFunction;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.check.KernelCase.Result;
@@ -37,15 +40,38 @@ public final class KernelCheck {
    */
   public static int all(Device device) {
     List<KernelCase> cases = KernelCases.all();
+    beside(
+        cases,
+        (reference, kernelCase) -> kernelCase.runOn(reference),
+        (kernelCase, expected) -> compare(kernelCase, expected, device));
+    return cases.size();
+  }
+
+  /**
+   * Runs cases on the reference, whose plain loops take longer than any device, on all cores, and
+   * beside that compares them one after the other.
+   *
+   * @param run what is to be expected of a case
+   * @param compare compares it with what a device finds
+   */
+  public static <C, R> void beside(
+      List<C> cases, BiFunction<Device, C, R> run, BiConsumer<C, R> compare) {
     try (Device reference = new ReferenceDevice()) {
-      // Plain loops take longer than any device: on all cores.
-      List<List<Result>> expected =
-          cases.parallelStream().map(kernelCase -> kernelCase.runOn(reference)).toList();
-      for (int i = 0; i < cases.size(); i++) {
-        compare(cases.get(i), expected.get(i), device);
+      List<CompletableFuture<R>> expected =
+          cases.stream()
+              .map(one -> CompletableFuture.supplyAsync(() -> run.apply(reference, one)))
+              .toList();
+      try {
+        for (int i = 0; i < cases.size(); i++) {
+          compare.accept(cases.get(i), expected.get(i).join());
+        }
+      } finally {
+        // Nobody may run on a device that is closed.
+        CompletableFuture.allOf(expected.toArray(CompletableFuture[]::new))
+            .exceptionally(failure -> null)
+            .join();
       }
     }
-    return cases.size();
   }
 
   /** Runs one case on a device and on the reference. */
