@@ -14,9 +14,9 @@ class ScaleRuleTest {
   static Stream<ScaleRule> rules() {
     return Stream.of(
         ScaleRule.FIRST_ORDER,
-        ScaleRule.MIDPOINT,
-        ScaleRule.BALANCED,
-        ScaleRule.INTEGRAL,
+        QuadratureScale.MIDPOINT,
+        QuadratureScale.BALANCED,
+        QuadratureScale.INTEGRAL,
         QuadratureScale.total(Quadrature.SIMPSON, true),
         QuadratureScale.total(Quadrature.gauss(3), false),
         QuadratureScale.nabla0(Quadrature.HEUN, true),

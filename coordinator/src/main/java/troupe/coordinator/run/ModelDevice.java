@@ -32,7 +32,7 @@ public final class ModelDevice {
 
   private static void check(DeviceGroup group) {
     try {
-      DeviceCheck.each(group.devices());
+      group.devices().forEach(DeviceCheck::all);
     } catch (KernelCheck.WrongKernelException e) {
       group.close();
       throw new UserException(

@@ -118,10 +118,10 @@ public final class Gates {
   private static QuadratureScale scale(GateConfig config) {
     boolean fullBest = config.ode().fullBest();
     return switch (config.type()) {
-      case SPARSEMIXER -> QuadratureScale.total(Quadrature.MIDPOINT, true);
+      case SPARSEMIXER -> QuadratureScale.BALANCED;
       case SPARSEMIXER_1ST -> QuadratureScale.nabla0(Quadrature.EULER, false);
-      case SPARSEMIXER_2ND -> QuadratureScale.total(Quadrature.MIDPOINT, false);
-      case SPARSEMIXER_INF -> QuadratureScale.total(null, true);
+      case SPARSEMIXER_2ND -> QuadratureScale.MIDPOINT;
+      case SPARSEMIXER_INF -> QuadratureScale.INTEGRAL;
       case SPARSEMIXER_ODE -> QuadratureScale.total(Quadrature.of(config.ode().rule()), fullBest);
       case SPARSEMIXER_V2 -> QuadratureScale.nabla0(Quadrature.of(config.ode().rule()), fullBest);
       default -> throw new IllegalArgumentException("gate without a scale: " + config.type());

@@ -14,6 +14,20 @@ import troupe.core.tensor.RoutingKernels;
  * @param evenly whether it is full scale or a node, evenly
  */
 record QuadratureScale(Quadrature rule, boolean fullBest, boolean evenly) implements ScaleRule {
+  // Not among the rules of ScaleRule: to begin either class would need the other, and two threads
+  // that begin with one each would wait for each other for ever.
+
+  /** SparseMixer-2nd: the mid-point rule, 1 or 1/2 evenly. */
+  static final QuadratureScale MIDPOINT = total(Quadrature.MIDPOINT, false);
+
+  /**
+   * SparseMixer: mid-point except where the sampled expert is the one that inference would take.
+   */
+  static final QuadratureScale BALANCED = total(Quadrature.MIDPOINT, true);
+
+  /** SparseMixer-inf: like balanced with U(0, 1) in place of 1/2, the whole path integral. */
+  static final QuadratureScale INTEGRAL = total(null, true);
+
   private static final double HALF = 0.5;
 
   /**

@@ -31,17 +31,6 @@ interface ScaleRule {
         }
       };
 
-  /** SparseMixer-2nd: the mid-point rule, 1 or 1/2 evenly. */
-  ScaleRule MIDPOINT = QuadratureScale.total(Quadrature.MIDPOINT, false);
-
-  /**
-   * SparseMixer: mid-point except where the sampled expert is the one that inference would take.
-   */
-  ScaleRule BALANCED = QuadratureScale.total(Quadrature.MIDPOINT, true);
-
-  /** SparseMixer-inf: like balanced with U(0, 1) in place of 1/2, the whole path integral. */
-  ScaleRule INTEGRAL = QuadratureScale.total(null, true);
-
   /**
    * The scale of one token; asks for no draw that the rule does not need.
    *

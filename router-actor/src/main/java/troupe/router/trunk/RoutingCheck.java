@@ -84,7 +84,7 @@ public final class RoutingCheck {
       return 0;
     }
     List<Case> cases = CASES.stream().flatMap(RoutingCheck::both).toList();
-    KernelCheck.beside(
+    KernelCheck.all(
         cases,
         (host, one) -> run(new HostRouter(host, one.config), host, one),
         (one, expected) ->

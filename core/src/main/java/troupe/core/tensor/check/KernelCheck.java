@@ -1,7 +1,6 @@
 package troupe.core.tensor.check;
 
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import troupe.core.tensor.DType;
@@ -40,7 +39,7 @@ public final class KernelCheck {
    */
   public static int all(Device device) {
     List<KernelCase> cases = KernelCases.all();
-    beside(
+    all(
         cases,
         (reference, kernelCase) -> kernelCase.runOn(reference),
         (kernelCase, expected) -> compare(kernelCase, expected, device));
@@ -48,28 +47,18 @@ public final class KernelCheck {
   }
 
   /**
-   * Runs cases on the reference, whose plain loops take longer than any device, on all cores, and
-   * beside that compares them one after the other.
+   * Runs cases on the reference, on all cores, for plain loops take longer than any device; then
+   * compares them one after the other.
    *
    * @param run what is to be expected of a case
    * @param compare compares it with what a device finds
    */
-  public static <C, R> void beside(
+  public static <C, R> void all(
       List<C> cases, BiFunction<Device, C, R> run, BiConsumer<C, R> compare) {
     try (Device reference = new ReferenceDevice()) {
-      List<CompletableFuture<R>> expected =
-          cases.stream()
-              .map(one -> CompletableFuture.supplyAsync(() -> run.apply(reference, one)))
-              .toList();
-      try {
-        for (int i = 0; i < cases.size(); i++) {
-          compare.accept(cases.get(i), expected.get(i).join());
-        }
-      } finally {
-        // Nobody may run on a device that is closed.
-        CompletableFuture.allOf(expected.toArray(CompletableFuture[]::new))
-            .exceptionally(failure -> null)
-            .join();
+      List<R> expected = cases.parallelStream().map(one -> run.apply(reference, one)).toList();
+      for (int i = 0; i < cases.size(); i++) {
+        compare.accept(cases.get(i), expected.get(i));
       }
     }
   }
