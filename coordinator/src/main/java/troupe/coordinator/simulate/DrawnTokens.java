@@ -79,7 +79,7 @@ final class DrawnTokens implements Tokens {
   static int steps(RunConfig config) {
     int asked = config.simulate().steps();
     long logits = (long) config.simulate().tokens() * config.experts().count();
-    return asked > 0 ? asked : (int) Math.clamp(LOGITS_UNASKED / logits, 1, STEPS_UNASKED);
+    return asked > 0 ? asked : Math.clamp(LOGITS_UNASKED / logits, 1, STEPS_UNASKED);
   }
 
   /** Tokens that are routed together. */

@@ -6,125 +6,36 @@ import static troupe.core.tensor.cuda.Operands.out;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
-import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
-import troupe.core.tensor.cuda.driver.Driver;
 
 /**
- * The kernels of {@code gates.cu} and {@code routing.cu}: see there for launches and workspaces.
+ * What a layer does with rows on a GPU, the kernels of {@code routing.cu}: see there for launches
+ * and workspaces. {@link CudaGates} decides who goes where.
  */
 final class CudaRouting implements RoutingKernels {
   private final CudaDevice device;
   private final Launcher launcher;
-  private final RoutingStructures structures = new RoutingStructures();
+  private final CudaGates gates;
 
   CudaRouting(CudaDevice device) {
     this.device = device;
     this.launcher = device.launcher();
+    this.gates = new CudaGates(device);
   }
 
   @Override
   public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
     CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
-    choose(routed, draws);
-    sort(routed, draws, room);
-    sum(routed);
-    routed.readSummary();
-    return routed;
-  }
-
-  private void choose(CudaRouted routed, DrawKey draws) {
-    int tokens = routed.tokens;
-    int experts = routed.experts;
-    Driver driver = device.gpu().driver();
-    device
-        .gpu()
-        .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
-    if (tokens == 0) {
-      return;
+    try {
+      gates.choose(routed, draws);
+      sort(routed, draws, room);
+      gates.sum(routed);
+      routed.readSummary();
+      return routed;
+    } catch (RuntimeException e) {
+      routed.close();
+      throw e;
     }
-    switch (routed.gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> routeOne(routed, draws);
-      case ROUNDS, BEST -> routeSlots(routed, draws);
-      case BALANCED ->
-          launcher.launch(
-              "forced",
-              Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
-              routed.expert_S,
-              routed.multiplier_S,
-              routed.scale_S,
-              routed.alive_T,
-              routed.p_TE,
-              tokens,
-              experts,
-              routed.gate.k());
-    }
-  }
-
-  private void routeOne(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
-    launcher.launch(
-        "route",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.used_TE,
-        routed.jitter_TE,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.choice() == Choice.SWITCH ? 0 : 1,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
-  }
-
-  private void routeSlots(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
-    launcher.launch(
-        "route_slots",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.best_S,
-        routed.sum_S,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.k(),
-        gate.choice() == Choice.ROUNDS ? 1 : 0,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
-  }
-
-  /** Several lanes for each token. */
-  private static Grid lanesOf(CudaRouted routed) {
-    return Grid.line(Math.ceilDiv((long) routed.tokens * lanes(routed.experts), 256), 256);
-  }
-
-  private static int lanes(int experts) {
-    int quads = Math.ceilDiv(experts, 4);
-    int power = Integer.highestOneBit(quads);
-    return Math.min(32, power == quads ? power : 2 * power);
   }
 
   private void sort(CudaRouted routed, DrawKey draws, Room room) {
@@ -180,34 +91,6 @@ final class CudaRouting implements RoutingKernels {
             draws.layer(),
             draws.firstToken());
       }
-    }
-  }
-
-  private void sum(CudaRouted routed) {
-    int experts = routed.experts;
-    int parts = Math.clamp(Math.ceilDiv(routed.tokens, 64), 1, 512);
-    try (Scratch partial = device.memory().scratch(8L * parts * (experts + 2))) {
-      launcher.launch(
-          "stats_parts",
-          Grid.line(parts, 128, 32 * experts),
-          partial,
-          routed.p_TE,
-          routed.logitsUsed(),
-          routed.alive_T,
-          routed.tokens,
-          experts);
-      launcher.launch(
-          "stats_total",
-          Grid.line(Math.ceilDiv(experts + 2, 8), 256),
-          routed.summary + SummaryLayout.SUM_P,
-          routed.summary + SummaryLayout.SUM_Z,
-          routed.summary + routed.layout.alive(),
-          routed.summary + routed.layout.badLogit(),
-          partial,
-          parts,
-          experts,
-          routed.summary + SummaryLayout.BAD,
-          CudaTensor.of(routed.logits_TE).address());
     }
   }
 
@@ -332,34 +215,9 @@ final class CudaRouting implements RoutingKernels {
   public void logitsGradient(
       Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
     CudaRouted from = (CudaRouted) routed;
-    if (from.tokens == 0) {
-      return;
+    if (from.tokens > 0) {
+      gates.logitsGradient(dLogits_TE, from, load_E, balanceFactor, zFactor);
     }
-    try (Scratch load = device.transfers().uploadDoubles(load_E)) {
-      launcher.launch(
-          gradientKernel(from.gate),
-          lanesOf(from),
-          CudaTensor.of(dLogits_TE).addressToWrite(),
-          from.p_TE,
-          zFactor == 0 && from.gate.choice() != Choice.ROUNDS ? 0L : from.logitsUsed(),
-          from.jitter_TE,
-          RoutingStructures.slots(from),
-          load,
-          from.tokens,
-          from.experts,
-          from.training || from.gate.choice() == Choice.BALANCED ? from.gate.gradientFactor() : 1.0,
-          balanceFactor,
-          zFactor);
-    }
-  }
-
-  private static String gradientKernel(Gate gate) {
-    return switch (gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> "logits_gradient";
-      case ROUNDS -> "logits_gradient_rounds";
-      case BEST -> "logits_gradient_shares";
-      case BALANCED -> gate.k() == 1 ? "logits_gradient" : "logits_gradient_shares";
-    };
   }
 
   @Override
