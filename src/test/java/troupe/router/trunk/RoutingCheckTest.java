@@ -14,7 +14,7 @@ final class RoutingCheckTest {
   @Test
   void shouldHaveNothingToCompareWhereTheHostRoutes() {
     try (Device device = Devices.open("cpu")) {
-      assertEquals(0, RoutingCheck.all(device));
+      assertEquals(0, RoutingCheck.begin().all(device));
     }
   }
 
@@ -23,7 +23,7 @@ final class RoutingCheckTest {
   void shouldDecideOnTheGpuAsOnTheHost() {
     assumeTrue(CudaDevices.mayBePresent(), "no NVIDIA GPU here");
     try (Device device = Devices.open("cuda:0")) {
-      assertTrue(RoutingCheck.all(device) > 0);
+      assertTrue(RoutingCheck.begin().all(device) > 0);
     }
   }
 }

@@ -33,6 +33,9 @@ final class GpuSearch {
   /** A set: several GPUs miss the same library. */
   private final Set<String> problems = new LinkedHashSet<>();
 
+  /** Begun with the first GPU that is checked. */
+  private DeviceCheck check;
+
   /**
    * A search.
    *
@@ -105,9 +108,12 @@ final class GpuSearch {
         gpu, free.map(OptionalLong::of).orElse(OptionalLong.empty()), rates, kernels);
   }
 
-  private static GpuFindings.Kernels kernels(CudaProbe probe, int index) {
+  private GpuFindings.Kernels kernels(CudaProbe probe, int index) {
     try {
-      CudaProbe.Checked checked = probe.checkKernels(index, DeviceCheck::all);
+      if (check == null) {
+        check = DeviceCheck.begin();
+      }
+      CudaProbe.Checked checked = probe.checkKernels(index, check::all);
       return new GpuFindings.Kernels(checked.cases(), checked.millis(), Optional.empty());
     } catch (KernelCheck.WrongKernelException e) {
       return new GpuFindings.Kernels(0, 0, Optional.of(e.getMessage()));

@@ -4,17 +4,29 @@ import troupe.core.tensor.Device;
 import troupe.core.tensor.check.KernelCheck;
 import troupe.router.trunk.RoutingCheck;
 
-/** Compares everything that a device computes with the reference. */
+/**
+ * Compares everything that devices compute with the reference, which computes it once, in the
+ * background.
+ */
 public final class DeviceCheck {
+  private final KernelCheck kernels = KernelCheck.begin();
+  private final RoutingCheck gates = RoutingCheck.begin();
+
   private DeviceCheck() {}
 
+  /** Has the reference begin; devices may be opened meanwhile. */
+  public static DeviceCheck begin() {
+    return new DeviceCheck();
+  }
+
   /**
-   * Runs every kernel, and every gate where the device routes.
+   * Runs every kernel, and every gate where the device routes. Several devices may be checked at
+   * the same time.
    *
    * @return how many comparisons there were
    * @throws KernelCheck.WrongKernelException naming the first that is wrong
    */
-  public static int all(Device device) {
-    return KernelCheck.all(device) + RoutingCheck.all(device);
+  public int all(Device device) {
+    return kernels.all(device) + gates.all(device);
   }
 }

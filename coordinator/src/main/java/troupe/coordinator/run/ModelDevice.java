@@ -16,6 +16,8 @@ public final class ModelDevice {
    * @throws UserException if there is no such device here, or a kernel of it is wrong
    */
   public static DeviceGroup open(RunConfig config) {
+    // Where there may be a GPU the reference begins while that is opened.
+    DeviceCheck check = Devices.isGpu(config.device()) ? DeviceCheck.begin() : null;
     DeviceGroup group;
     try {
       group =
@@ -24,15 +26,15 @@ public final class ModelDevice {
     } catch (IllegalArgumentException e) {
       throw new UserException(e.getMessage(), "device=auto takes the best there is", e);
     }
-    if (!group.first().isHostMemory()) {
-      check(group);
+    if (check != null) {
+      check(check, group);
     }
     return group;
   }
 
-  private static void check(DeviceGroup group) {
+  private static void check(DeviceCheck check, DeviceGroup group) {
     try {
-      group.devices().forEach(DeviceCheck::all);
+      group.devices().parallelStream().forEach(check::all);
     } catch (KernelCheck.WrongKernelException e) {
       group.close();
       throw new UserException(

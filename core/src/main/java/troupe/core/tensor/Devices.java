@@ -22,11 +22,16 @@ public final class Devices {
    * @param cudaPatience how long to wait for a GPU at most
    */
   public static List<Device> openAll(String name, String cudaFolders, Duration cudaPatience) {
-    boolean gpus =
-        name.equals(CudaDevice.NAME) || name.equals("auto") && CudaDevices.mayBePresent();
-    return gpus
+    return isGpu(name) && !name.contains(":")
         ? CudaDevices.openAll(cudaFolders, cudaPatience)
         : List.of(open(name, cudaFolders, cudaPatience));
+  }
+
+  /** Whether a name stands for one GPU or for all of them. */
+  public static boolean isGpu(String name) {
+    return name.equals("auto")
+        ? CudaDevices.mayBePresent()
+        : name.equals(CudaDevice.NAME) || name.startsWith(CudaDevice.NAME + ":");
   }
 
   /** Opens a device that needs no settings. */

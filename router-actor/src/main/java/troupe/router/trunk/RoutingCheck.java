@@ -3,12 +3,13 @@ package troupe.router.trunk;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.check.Expected;
 import troupe.core.tensor.check.KernelCheck;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
@@ -71,25 +72,32 @@ public final class RoutingCheck {
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
 
+  private final Expected<Case, Results> expected =
+      Expected.begin(
+          CASES.stream().flatMap(RoutingCheck::both).toList(),
+          (host, one) -> run(new HostRouter(host, one.config), host, one));
+
   private RoutingCheck() {}
 
+  /** Has the host begin with every case. */
+  public static RoutingCheck begin() {
+    return new RoutingCheck();
+  }
+
   /**
-   * Runs every case on a device that routes; does nothing on another.
+   * Runs every case on a device that routes; does nothing on another. Several may be checked at the
+   * same time.
    *
    * @return how many there were
    * @throws KernelCheck.WrongKernelException naming the case and what differs
    */
-  public static int all(Device device) {
+  public int all(Device device) {
     if (device.routing() == null) {
       return 0;
     }
-    List<Case> cases = CASES.stream().flatMap(RoutingCheck::both).toList();
-    KernelCheck.all(
-        cases,
-        (host, one) -> run(new HostRouter(host, one.config), host, one),
-        (one, expected) ->
-            compare(one.name, expected, run(new DeviceRouter(device, one.config), device, one)));
-    return cases.size();
+    return expected.compare(
+        one -> run(new DeviceRouter(device, one.config), device, one),
+        (one, host, found) -> compare(one.name, host, found));
   }
 
   private record Case(String name, RunConfig config, boolean training) {}
@@ -117,7 +125,7 @@ public final class RoutingCheck {
   private static Results run(TokenRouter router, Device device, Case one) {
     RunConfig config = one.config;
     boolean training = one.training;
-    Random random = new Random(20231018);
+    SplittableRandom random = new SplittableRandom(20231018);
     Draws draws = training ? new CounterDraws(7, 11, 3, 1L << 33) : null;
     boolean omega = config.gate().omega();
     int experts = config.experts().count();
@@ -163,19 +171,19 @@ public final class RoutingCheck {
   }
 
   /** Activations of few bits, so that all devices start from the same numbers. */
-  private static Tensor normal(Device device, Random random, int rows, int d) {
+  private static Tensor normal(Device device, SplittableRandom random, int rows, int d) {
     Tensor tensor = device.allocateActivations(rows, d);
     tensor.set(normals(random, rows * d, 0xFFFF0000));
     return tensor;
   }
 
-  private static Tensor exact(Device device, Random random, int rows, int columns) {
+  private static Tensor exact(Device device, SplittableRandom random, int rows, int columns) {
     Tensor tensor = device.allocate(rows, columns);
     tensor.set(normals(random, rows * columns, -1));
     return tensor;
   }
 
-  private static float[] normals(Random random, int count, int bits) {
+  private static float[] normals(SplittableRandom random, int count, int bits) {
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {
       values[i] =

@@ -2,7 +2,7 @@ package troupe.core.tensor.check;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.function.IntConsumer;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
@@ -32,7 +32,7 @@ public record KernelCase(String name, Body body) {
 
   /** What the kernel wrote, in the order of {@link Run#keep}. */
   public List<Result> runOn(Device device) {
-    Run run = new Run(device, new Random(name.hashCode()));
+    Run run = new Run(device, new SplittableRandom(name.hashCode()));
     try {
       body.run(run);
       return run.kept.stream()
@@ -53,11 +53,11 @@ public record KernelCase(String name, Body body) {
     private static final int BF16_MASK = 0xFFFF0000;
 
     private final Device device;
-    private final Random random;
+    private final SplittableRandom random;
     private final List<Tensor> tensors = new ArrayList<>();
     private final List<Tensor> kept = new ArrayList<>();
 
-    private Run(Device device, Random random) {
+    private Run(Device device, SplittableRandom random) {
       this.device = device;
       this.random = random;
     }

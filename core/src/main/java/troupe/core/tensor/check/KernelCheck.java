@@ -1,12 +1,9 @@
 package troupe.core.tensor.check;
 
 import java.util.List;
-import java.util.function.BiConsumer;
-import java.util.function.BiFunction;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.check.KernelCase.Result;
-import troupe.core.tensor.reference.ReferenceDevice;
 
 /** Compares the kernels of a device with the reference. */
 public final class KernelCheck {
@@ -18,6 +15,9 @@ public final class KernelCheck {
 
   /** The same of results in bf16, which has three digits. */
   private static final double ROUNDED = 1e-2;
+
+  private final Expected<KernelCase, List<Result>> expected =
+      Expected.begin(KernelCases.all(), (reference, one) -> one.runOn(reference));
 
   private KernelCheck() {}
 
@@ -31,45 +31,30 @@ public final class KernelCheck {
     }
   }
 
+  /** Has the reference begin with every case. */
+  public static KernelCheck begin() {
+    return new KernelCheck();
+  }
+
   /**
-   * Runs every case on a device.
+   * Runs every case on a device. Several may be checked at the same time.
    *
    * @return how many there were
    * @throws WrongKernelException naming the first case whose result is too far off
    */
-  public static int all(Device device) {
-    List<KernelCase> cases = KernelCases.all();
-    all(
-        cases,
-        (reference, kernelCase) -> kernelCase.runOn(reference),
-        (kernelCase, expected) -> compare(kernelCase, expected, device));
-    return cases.size();
-  }
-
-  /**
-   * Runs cases on the reference, on all cores, for plain loops take longer than any device; then
-   * compares them one after the other.
-   *
-   * @param run what is to be expected of a case
-   * @param compare compares it with what a device finds
-   */
-  public static <C, R> void all(
-      List<C> cases, BiFunction<Device, C, R> run, BiConsumer<C, R> compare) {
-    try (Device reference = new ReferenceDevice()) {
-      List<R> expected = cases.parallelStream().map(one -> run.apply(reference, one)).toList();
-      for (int i = 0; i < cases.size(); i++) {
-        compare.accept(cases.get(i), expected.get(i));
-      }
-    }
+  public int all(Device device) {
+    return expected.compare(
+        kernelCase -> kernelCase.runOn(device),
+        (kernelCase, reference, found) -> compare(kernelCase, reference, found, device));
   }
 
   /** Runs one case on a device and on the reference. */
   public static void check(KernelCase kernelCase, Device reference, Device device) {
-    compare(kernelCase, kernelCase.runOn(reference), device);
+    compare(kernelCase, kernelCase.runOn(reference), kernelCase.runOn(device), device);
   }
 
-  private static void compare(KernelCase kernelCase, List<Result> expected, Device device) {
-    List<Result> found = kernelCase.runOn(device);
+  private static void compare(
+      KernelCase kernelCase, List<Result> expected, List<Result> found, Device device) {
     for (int i = 0; i < expected.size(); i++) {
       double tolerance = found.get(i).type() == DType.BF16 ? ROUNDED : EXACT;
       close(
