@@ -406,25 +406,23 @@ DEVICE Rows rows_of(const GroupedProduct& p, int row, int column) {
 }
 DEVICE bool has(const Rows& rows, int part, int i) { return i * 4 < rows.rows && part * 64 < rows.columns; }
 
-struct Slopes { uint4 x[4]; };
-DEVICE Slopes load_slopes(const bf16* from, const Rows& rows, int part) {
-  Slopes slopes;
+// What this thread multiplies with. All of it is asked for at once, while the last products run: it comes from far.
+struct Slopes { uint4 x[TILE_COLUMNS / 64][4]; };
+DEVICE void load_slopes(Slopes& slopes, const bf16* from, const Rows& rows) {
 #pragma unroll
-  for (int i = 0; i < 4; i++)
-    slopes.x[i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
-  return slopes;
+  for (int part = 0; part < TILE_COLUMNS / 64; part++)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      slopes.x[part][i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
 }
 
 template <int KIND>
-DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Slopes slopes, u32 bias, u32 staging) {
+DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const Slopes& slopes, u32 bias, u32 staging) {
   int lane = threadIdx.x % WARP;
   bf16* out = (bf16*)p.out;
   bf16* more = (bf16*)p.more;
 #pragma unroll
   for (int part = 0; part < TILE_COLUMNS / 64; part++) {
-    Slopes next = slopes;
-    if constexpr (KIND == TIMES)
-      if (part < 3) next = load_slopes(more, rows, part + 1);
     float2 b[8];
     if constexpr (KIND == PLAIN || KIND == GELU) {
 #pragma unroll
@@ -455,7 +453,7 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Slopes
       i64 at = rows.at + part * 64 + (i64)i * rows.stride;
       bool there = has(rows, part, i);
       if constexpr (KIND == TIMES) {
-        uint4 by = slopes.x[i];
+        uint4 by = slopes.x[part][i];
         x[i] = make_uint4(times(x[i].x, by.x), times(x[i].y, by.y), times(x[i].z, by.z), times(x[i].w, by.w));
       }
       if constexpr (KIND == GELU) {
@@ -465,7 +463,6 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, Slopes
       }
       store_global(out + at, x[i], there);
     }
-    slopes = next;
   }
 }
 
@@ -549,12 +546,13 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
       products_begin();
       multiply<LEFT_DOWN, RIGHT_DOWN>(sums, left + group * BOX, left + LEFT_BYTES, step > 0);
       products_commit();
+      if constexpr (KIND == TIMES)
+        if (step == walk.steps - 1) load_slopes(slopes, (const bf16*)p.more, rows);
       products_wait<1>();
       if (step > 0) release(shared, before);
       before = ring.stage;
       advance(ring);
     }
-    if constexpr (KIND == TIMES) slopes = load_slopes((const bf16*)p.more, rows, 0);
     products_wait<0>();
     hold(sums);
     if (walk.steps > 0) release(shared, before);
