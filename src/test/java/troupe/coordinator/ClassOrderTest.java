@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -126,23 +128,35 @@ class ClassOrderTest {
     }
   }
 
+  /** Of the modules' folders, or of their jars where these are built before tests run. */
   private static List<String> names() throws IOException {
     List<String> names = new ArrayList<>();
-    for (String folder : System.getProperty("java.class.path").split(File.pathSeparator)) {
-      Path root = Path.of(folder);
-      if (Files.isDirectory(root.resolve("troupe")) && root.endsWith("classes")) {
-        try (Stream<Path> files = Files.walk(root.resolve("troupe"))) {
-          files
-              .map(file -> root.relativize(file).toString().replace(File.separatorChar, '.'))
-              .filter(name -> name.endsWith(".class") && !name.endsWith("package-info.class"))
-              .map(name -> name.substring(0, name.length() - ".class".length()))
-              // Takes seconds: it loads a library.
-              .filter(name -> !name.contains(".nd4j."))
-              .forEach(names::add);
+    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+      Path path = Path.of(entry);
+      if (path.endsWith("classes")) {
+        addNames(path, names);
+      } else if (entry.endsWith(".jar") && path.getParent().endsWith("target")) {
+        try (FileSystem jar = FileSystems.newFileSystem(path)) {
+          addNames(jar.getPath("/"), names);
         }
       }
     }
     assertTrue(names.size() > 500, "classes found: " + names.size());
     return names;
+  }
+
+  private static void addNames(Path root, List<String> names) throws IOException {
+    if (!Files.isDirectory(root.resolve("troupe"))) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(root.resolve("troupe"))) {
+      files
+          .map(file -> root.relativize(file).toString().replace(File.separatorChar, '.'))
+          .filter(name -> name.endsWith(".class") && !name.endsWith("package-info.class"))
+          .map(name -> name.substring(0, name.length() - ".class".length()))
+          // Takes seconds: it loads a library.
+          .filter(name -> !name.contains(".nd4j."))
+          .forEach(names::add);
+    }
   }
 }

@@ -21,11 +21,20 @@ import troupe.Eventually;
 class ComputeThreadsTest {
   private static final int THREADS = 3;
 
+  private static final DispatcherSelector COMPUTE =
+      DispatcherSelector.fromConfig("troupe.compute-dispatcher");
+
   private final ActorSystem<Void> system =
       ActorSystem.create(
-          Behaviors.empty(), "compute", ComputeThreads.configure(THREADS, ConfigFactory.load()));
-  private final Executor compute =
-      system.dispatchers().lookup(DispatcherSelector.fromConfig("troupe.compute-dispatcher"));
+          Behaviors.setup(
+              context -> {
+                // Akka ends threads on which no actor lives, after a second.
+                context.spawn(Behaviors.empty(), "inhabitant", COMPUTE);
+                return Behaviors.empty();
+              }),
+          "compute",
+          ComputeThreads.configure(THREADS, ConfigFactory.load()));
+  private final Executor compute = system.dispatchers().lookup(COMPUTE);
 
   @AfterEach
   void stop() throws Exception {
@@ -68,8 +77,7 @@ class ComputeThreadsTest {
             "eager",
             ConfigFactory.parseString("troupe.compute-dispatcher.eager = 1 h")
                 .withFallback(ComputeThreads.configure(1, ConfigFactory.load())));
-    Executor threads =
-        eager.dispatchers().lookup(DispatcherSelector.fromConfig("troupe.compute-dispatcher"));
+    Executor threads = eager.dispatchers().lookup(COMPUTE);
     AtomicReference<Thread> thread = new AtomicReference<>();
     CountDownLatch first = new CountDownLatch(1);
     threads.execute(
