@@ -93,6 +93,10 @@ final class GpuSearch {
                     Sizes.readable(CudaProbe.COPY_BYTES),
                     SMI),
                 () -> probe.rates(index));
+    Optional<Boolean> shares =
+        free.isEmpty()
+            ? Optional.empty()
+            : attempt("gpu " + index, "(expected: 2 MiB); " + SMI, () -> probe.sharesMemory(index));
     // Last: a kernel that crashes takes everything of its GPU in this process with it.
     Optional<GpuFindings.Kernels> kernels =
         canCheck && gpu.capability() >= CudaDevices.LEAST_CAPABILITY
@@ -102,7 +106,7 @@ final class GpuSearch {
                 () -> kernels(probe, index))
             : Optional.empty();
     return new GpuFindings.Gpu(
-        gpu, free.map(OptionalLong::of).orElse(OptionalLong.empty()), rates, kernels);
+        gpu, free.map(OptionalLong::of).orElse(OptionalLong.empty()), shares, rates, kernels);
   }
 
   private static GpuFindings.Kernels kernels(CudaProbe probe, int index) {
