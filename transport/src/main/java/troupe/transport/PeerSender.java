@@ -7,6 +7,7 @@ import io.aeron.exceptions.AeronException;
 import io.aeron.logbuffer.BufferClaim;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.NoSuchFileException;
 import java.util.ArrayDeque;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
@@ -279,6 +280,8 @@ final class PeerSender {
     }
     try {
       return loans.notice(reference);
+    } catch (NoSuchFileException e) {
+      return null; // Its process has just ended.
     } catch (IOException e) {
       events.onError(e);
       cannotPickUp();
