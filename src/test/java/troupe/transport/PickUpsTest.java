@@ -30,6 +30,7 @@ class PickUpsTest {
   private final List<String> returned = new ArrayList<>();
   private BooleanSupplier over = () -> true;
   private PickUp answer;
+  private RuntimeException failure;
   private Loans loans;
   private PickUps pickUps;
 
@@ -44,6 +45,9 @@ class PickUpsTest {
         public PickUp pickUp(int node, BatchHeader header, byte[] reference) {
           assertEquals(LENDER, node);
           assertEquals(REFERENCE.length, reference.length);
+          if (failure != null) {
+            throw failure;
+          }
           return answer;
         }
 
@@ -137,6 +141,15 @@ class PickUpsTest {
     assertEquals(Verdict.DISCARDED, show(lend()));
     assertEquals(List.of("0 OUT_OF_REACH"), settle());
     assertEquals(List.of(), heard);
+  }
+
+  @Test
+  void shouldHaveRowsSentWhenTheReceiverThrows() {
+    answer = null;
+    failure = new IllegalStateException("no memory");
+    assertEquals(Verdict.DISCARDED, show(lend()));
+    assertEquals(List.of("0 OUT_OF_REACH"), settle());
+    assertEquals(List.of("error no memory"), heard);
   }
 
   @Test

@@ -12,7 +12,7 @@ public interface BatchReceiver {
   /**
    * Begins to copy the rows of a batch from where another process of this machine lends them.
    * {@code null} refuses the batch, as {@link #allocate} does; {@link PickUp#OUT_OF_REACH} has the
-   * rows sent, and all later ones of that node.
+   * rows sent, and all later ones of that node; so does an exception.
    *
    * @param node the lender
    * @param reference from its {@link Payload#reference}

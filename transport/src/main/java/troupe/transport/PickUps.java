@@ -129,7 +129,7 @@ final class PickUps {
       return receiver.pickUp(notice.node(), header, notice.reference());
     } catch (RuntimeException | OutOfMemoryError e) {
       events.onError(e);
-      return null;
+      return PickUp.OUT_OF_REACH; // It may come another way.
     }
   }
 

@@ -26,6 +26,7 @@ class ShelfTest {
   private static final int LENDER = 7;
   private static final int NOT_SUPPORTED = 801;
   private static final int LOST = 700;
+  private static final int NO_PEER = 217;
   private static final String OPENED = "cuIpcOpenMemHandle_v2";
   private static final String CLOSED = "cuIpcCloseMemHandle";
   private static final String SHARED = "cuIpcGetMemHandle";
@@ -216,6 +217,20 @@ class ShelfTest {
     cuda.fail(OPENED, 0);
     device.forget(LENDER);
     assertTrue(pickUp(reference).over().getAsBoolean());
+  }
+
+  @Test
+  void shouldSayThatItCannotReachWhatItCanOpenButNotCopy() {
+    byte[] reference = reference();
+    pickUp(reference).tensor().close();
+    cuda.fail("cuMemcpyDtoDAsync_v2", NO_PEER);
+    assertNull(pickUp(reference));
+    assertEquals(0, open(ALLOCATED));
+    assertEquals(0, device.allocatedBytes());
+    assertEquals(1, count(CLOSED));
+    cuda.fail("cuMemcpyDtoDAsync_v2", 0);
+    assertNull(pickUp(reference), "asked once");
+    assertEquals(1, count(OPENED));
   }
 
   @Test

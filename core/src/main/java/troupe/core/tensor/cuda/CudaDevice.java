@@ -198,8 +198,11 @@ public final class CudaDevice implements Device {
       return null;
     }
     Block block = block(rows, columns, type, gpu.fromHostStream());
-    long over = neighbours.copy(block.address(), lender, place, bytes);
-    block.arrivesAt(over);
+    long over = neighbours.copy(block, lender, place, bytes);
+    if (over == 0) {
+      block.free();
+      return null;
+    }
     return new PickedUp(new CudaTensor(this, block, rows, columns), () -> gpu.isDone(over));
   }
 

@@ -59,9 +59,12 @@ final class Neighbours implements AutoCloseable {
   }
 
   private Open open(int lender, ShelfPlace place) {
+    if (outOfReach.contains(lender)) {
+      return null;
+    }
     Key key = new Key(lender, place.handle());
     Open known = opened.get(key);
-    if (known != null || outOfReach.contains(lender) || gpu.hangs()) {
+    if (known != null || gpu.hangs()) {
       return known;
     }
     gpu.enter();
@@ -70,37 +73,60 @@ final class Neighbours implements AutoCloseable {
       opened.put(key, open);
       return open;
     } catch (CudaException e) {
-      if (e.isLost()) {
-        throw gpu.explain(e);
-      }
-      outOfReach.add(lender);
-      LOG.info(
-          "cuda:{}: rows of node {} cannot be copied from its GPU ({}): they come through memory of"
-              + " the host",
-          gpu.index(),
-          lender,
-          e.line());
+      giveUp(lender, e);
       return null;
     }
   }
 
+  private void giveUp(int lender, CudaException e) {
+    if (e.isLost()) {
+      throw gpu.explain(e);
+    }
+    closeAllOf(lender);
+    outOfReach.add(lender);
+    LOG.info(
+        "cuda:{}: rows of node {} cannot be copied from its GPU ({}): they come through memory of"
+            + " the host",
+        gpu.index(),
+        lender,
+        e.line());
+  }
+
   /**
-   * Queues a copy of what {@linkplain #reaches can be reached}, to memory that was allocated for
-   * the stream.
+   * Queues a copy to memory that was allocated for the stream.
    *
-   * @return the event at which it is over
+   * @return the event at which it is over; 0 if it cannot be made, for two GPUs without a link may
+   *     show it only then
    */
-  synchronized long copy(long to, int lender, ShelfPlace from, long bytes) {
+  synchronized long copy(Block to, int lender, ShelfPlace from, long bytes) {
     Open open = open(lender, from);
     gpu.enter();
-    driver.copy(to, open.address + from.offset(), bytes, gpu.fromHostStream());
-    open.over = events.record(gpu.fromHostStream());
-    return open.over;
+    long address = to.address();
+    boolean isUnderWay = false;
+    try {
+      if (open != null) {
+        driver.copy(address, open.address + from.offset(), bytes, gpu.fromHostStream());
+        isUnderWay = true;
+      }
+    } catch (CudaException e) {
+      giveUp(lender, e);
+    }
+    // Whoever uses the memory, or frees it, has to come after the stream in any case.
+    long over = events.record(gpu.fromHostStream());
+    to.arrivesAt(over);
+    if (open != null) {
+      open.over = over;
+    }
+    return isUnderWay ? over : 0;
   }
 
   /** Closes what a process lent, as soon as no copy needs it. */
   synchronized void forget(int lender) {
     outOfReach.remove(lender);
+    closeAllOf(lender);
+  }
+
+  private void closeAllOf(int lender) {
     Iterator<Map.Entry<Key, Open>> each = opened.entrySet().iterator();
     while (each.hasNext()) {
       Map.Entry<Key, Open> entry = each.next();
