@@ -189,6 +189,7 @@ final class SimulatedTransport implements Transport {
         TransportCounters.Traffic.NONE,
         TransportCounters.Traffic.NONE,
         TransportCounters.Traffic.NONE,
+        TransportCounters.Traffic.NONE,
         new TransportCounters.Traffic(batchesSent, bytesSent, batchesReceived, bytesReceived),
         backPressured,
         0,

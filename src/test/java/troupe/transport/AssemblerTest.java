@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -38,7 +39,8 @@ class AssemblerTest {
   private long nowNs;
 
   private Assembler assembler(TransportSettings.Inbound bounds) {
-    return new Assembler(Batches.RUN_ID, bounds, receiver, events, counters);
+    PickUps none = new PickUps(Path.of("."), receiver, events, counters);
+    return new Assembler(Batches.RUN_ID, bounds, receiver, none, events, counters);
   }
 
   private void receiveWith(RecordingReceiver newReceiver) {

@@ -1,7 +1,9 @@
 package troupe.transport;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -95,6 +97,58 @@ class FrameDecoderTest {
     assertEquals(Verdict.MALFORMED, decode(Way.UDP, Frames.seal(Way.UDP, ipc)));
     assertEquals(Verdict.CORRUPT, decode(Way.IPC, udp));
     assertEquals(Verdict.MALFORMED, decode(Way.IPC, Frames.seal(Way.IPC, udp)));
+  }
+
+  private static byte[] notice(int referenceBytes) {
+    return Frames.of(HEADER, ID, new Notice(3, 4, 5, new byte[referenceBytes]));
+  }
+
+  @Test
+  void shouldReadANoticeBack() {
+    Notice notice = new Notice(-3, 1L << 40, 5, new byte[] {1, 2, 3});
+    byte[] bytes = Frames.of(HEADER, ID, notice);
+    assertEquals(Verdict.ACCEPTED, decode(Way.IPC, bytes));
+    assertEquals(Way.PICK_UP, frame.way(Way.IPC));
+    assertEquals(HEADER, frame.batch());
+    Notice read =
+        Notice.read(new UnsafeBuffer(bytes), FrameFlyweight.HEADER_LENGTH, frame.chunkLength());
+    assertEquals(notice.lender(), read.lender());
+    assertEquals(notice.number(), read.number());
+    assertEquals(notice.node(), read.node());
+    assertArrayEquals(notice.reference(), read.reference());
+    for (int bit = 0; bit < 8 * bytes.length; bit++) {
+      byte[] changed = bytes.clone();
+      changed[bit / 8] ^= (byte) (1 << bit % 8);
+      assertNotEquals(Verdict.ACCEPTED, decode(Way.IPC, changed), "bit " + bit);
+    }
+  }
+
+  @Test
+  void shouldTakeNoticesInSharedMemoryOnly() {
+    assertEquals(Verdict.MALFORMED, decode(Way.UDP, notice(10)));
+    assertEquals(Verdict.MALFORMED, decode(Way.UDP, Frames.seal(Way.UDP, notice(10))));
+  }
+
+  @Test
+  void shouldCallANoticeMalformedThatContradictsItself() {
+    assertEquals(Verdict.ACCEPTED, decode(Way.IPC, notice(0)));
+    int most = Notice.MAX_LENGTH - Notice.MIN_LENGTH;
+    assertEquals(Verdict.ACCEPTED, decode(Way.IPC, notice(most)));
+    assertThrows(IllegalArgumentException.class, () -> notice(most + 1));
+    byte[] tooShort = Arrays.copyOf(notice(0), notice(0).length - 1);
+    assertMalformed(tooShort, f -> f.putInt(FrameFlyweight.CHUNK_LENGTH_OFFSET, 19));
+    byte[] tooLong = Arrays.copyOf(notice(most), notice(most).length + 1);
+    assertMalformed(
+        tooLong, f -> f.putInt(FrameFlyweight.CHUNK_LENGTH_OFFSET, Notice.MAX_LENGTH + 1));
+    assertMalformed(notice(9), f -> f.putInt(FrameFlyweight.CHUNK_STRIDE_OFFSET, 1024));
+    assertMalformed(notice(9), f -> f.putLong(FrameFlyweight.CHUNK_OFFSET_OFFSET, 1024));
+    assertMalformed(notice(9), f -> f.putInt(FrameFlyweight.ROWS_OFFSET, -1));
+    assertMalformed(notice(9), f -> f.putLong(FrameFlyweight.TOTAL_BYTES_OFFSET, 4));
+  }
+
+  private void assertMalformed(byte[] bytes, Consumer<ByteBuffer> change) {
+    change.accept(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+    assertEquals(Verdict.MALFORMED, decode(Way.IPC, Frames.seal(Way.PICK_UP, bytes)));
   }
 
   private Verdict decode(Way way, byte[] bytes) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,6 +79,7 @@ class FrameFuzzTest {
           Batches.RUN_ID,
           BOUNDS,
           receiver,
+          new PickUps(Path.of("."), receiver, TransportEvents.NONE, counters),
           new TransportEvents() {
             @Override
             public void onError(Throwable error) {

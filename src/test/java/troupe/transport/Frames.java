@@ -46,6 +46,13 @@ final class Frames {
     return frame;
   }
 
+  /** The frame of a batch whose rows stay where they are. */
+  static byte[] of(BatchHeader header, BatchId id, Notice notice) {
+    byte[] frame = new byte[FrameFlyweight.HEADER_LENGTH + notice.length()];
+    FrameEncoder.encode(MEMORY, new UnsafeBuffer(frame), 0, header, id, notice);
+    return frame;
+  }
+
   /** Makes the checksum for UDP right again after fields were changed. */
   static byte[] seal(byte[] frame) {
     return seal(Way.UDP, frame);

@@ -19,18 +19,23 @@ final class NodeMain implements BatchReceiver, TransportEvents {
   /** Begins its answers; other lines are not for the parent. */
   static final String MARK = "@";
 
-  private record Arrival(BatchHeader header, Payload payload) {}
+  private record Arrival(BatchHeader header, CountedPayload payload) {}
 
   private final BlockingQueue<Arrival> arrivals = new LinkedBlockingQueue<>();
   private final AtomicLong errors = new AtomicLong();
+  private final Path shelf;
   private volatile boolean isStalling;
+  private volatile boolean isCopying;
   private volatile int echoNode = -1;
 
-  private NodeMain() {}
+  private NodeMain(Path shelf) {
+    this.shelf = shelf;
+  }
 
   /** Arguments: mode, node, directory. */
   public static void main(String[] args) throws IOException {
-    new NodeMain().run(Mode.valueOf(args[0]), Integer.parseInt(args[1]), Path.of(args[2]));
+    Path directory = Path.of(args[2]);
+    new NodeMain(directory).run(Mode.valueOf(args[0]), Integer.parseInt(args[1]), directory);
   }
 
   private void run(Mode mode, int node, Path directory) throws IOException {
@@ -70,10 +75,12 @@ final class NodeMain implements BatchReceiver, TransportEvents {
       }
       case "epoch" -> transport.setEpoch(Integer.parseInt(rest));
       case "stall" -> isStalling = true;
+      case "copying" -> isCopying = Boolean.parseBoolean(rest);
       case "counters" -> {
         TransportCounters c = transport.counters();
-        return "ipc=%d udp=%d ipcBytes=%d foreign=%d rejected=%d naks=%d busyNs=%d errors=%d"
+        return "pickUp=%d ipc=%d udp=%d ipcBytes=%d foreign=%d rejected=%d naks=%d busyNs=%d errors=%d"
             .formatted(
+                c.pickUp().batchesReceived(),
                 c.ipc().batchesReceived(),
                 c.udp().batchesReceived(),
                 c.ipc().bytesReceived(),
@@ -92,7 +99,8 @@ final class NodeMain implements BatchReceiver, TransportEvents {
     try {
       while (true) {
         Arrival arrival = arrivals.take();
-        while (transport.offer(echoNode, arrival.header, arrival.payload) != Offer.ACCEPTED) {
+        Payload rows = new ShelvedPayload(arrival.payload, shelf);
+        while (transport.offer(echoNode, arrival.header, rows) != Offer.ACCEPTED) {
           LockSupport.parkNanos(100_000);
         }
       }
@@ -111,11 +119,16 @@ final class NodeMain implements BatchReceiver, TransportEvents {
   }
 
   @Override
+  public PickUp pickUp(int node, BatchHeader header, byte[] reference) {
+    return new PickUp(ShelvedPayload.read(reference), () -> !isCopying);
+  }
+
+  @Override
   public void onBatch(BatchHeader header, Payload payload) {
     while (isStalling) {
       LockSupport.park();
     }
-    arrivals.add(new Arrival(header, payload));
+    arrivals.add(new Arrival(header, (CountedPayload) payload));
   }
 
   @Override

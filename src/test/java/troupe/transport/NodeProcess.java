@@ -75,6 +75,11 @@ final class NodeProcess implements AutoCloseable {
     ask("stall");
   }
 
+  /** Whether copies of rows that it picks up stay under way. */
+  void setCopying(boolean on) {
+    ask("copying " + on);
+  }
+
   /** A counter of it by name, see {@link NodeMain}. */
   long counter(String name) {
     Map<String, Long> counters =

@@ -23,6 +23,11 @@ final class RecordingEvents implements TransportEvents {
   }
 
   @Override
+  public void onOutOfReach(int node) {
+    lines.add("out of reach " + node);
+  }
+
+  @Override
   public void onAbandoned(BatchHeader header) {
     lines.add("abandoned " + header.step());
   }

@@ -31,7 +31,7 @@ class RowsOnTheirWayTest {
     }
 
     @Override
-    public void prepare() {
+    public void prepare(boolean nearby) {
       prepared.incrementAndGet();
       if (lost) {
         throw new IllegalStateException("the device hangs");

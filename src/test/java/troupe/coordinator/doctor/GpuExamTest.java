@@ -39,6 +39,7 @@ class GpuExamTest {
     return new GpuFindings.Gpu(
         new CudaProbe.Gpu(index, "NVIDIA H200", capability, 132, 140 * GIB),
         OptionalLong.of(139 * GIB),
+        Optional.of(index == 0),
         Optional.of(new CudaProbe.Rates(3911.04, 55.25, 54.71)),
         kernels);
   }
@@ -93,6 +94,7 @@ class GpuExamTest {
     String gpu =
         """
           gpu 0                 NVIDIA H200, compute capability 9.0, 132 multiprocessors, 140.0 GiB, 139.0 GiB free
+          gpu 0 pick up         processes of this machine can open its memory
           gpu 0 copy            3911.0 GB/s within (read + written), 55.3 from the host, 54.7 to it (measured, pinned)
           gpu 0 kernels         214 cases agree with the reference (812 ms)
         """;
@@ -107,6 +109,9 @@ class GpuExamTest {
         """
             + gpu
             + gpu.replace("gpu 0", "gpu 1")
+                .replace(
+                    "processes of this machine can open its memory",
+                    "no: rows for other processes go through memory of the host")
             + """
               gpu 0 to gpu 1        peer access, 370.1 GB/s (measured)
               device                device = cpu (the default); cuda and auto take all GPUs
@@ -123,6 +128,7 @@ class GpuExamTest {
     assertEquals("libcublasLt.so.13", gpu.getAsJsonObject("cublas").get("file").getAsString());
     assertEquals(9.0, gpu.getAsJsonObject("gpu_1").get("compute_capability").getAsDouble());
     assertEquals(139 * GIB, gpu.getAsJsonObject("gpu_1").get("free_bytes").getAsLong());
+    assertTrue(gpu.get("gpu_0_pick_up").getAsBoolean());
     assertEquals(3911.0, gpu.getAsJsonObject("gpu_0_copy_gb_per_s").get("within").getAsDouble());
     assertEquals(214, gpu.getAsJsonObject("gpu_0_kernels").get("cases").getAsInt());
     assertTrue(gpu.getAsJsonObject("gpu_0_to_gpu_1").get("peer_access").getAsBoolean());

@@ -43,6 +43,7 @@ class GpuSearchTest {
       assertTrue(facts.multiprocessors() > 0, gpu.toString());
       assertTrue(gpu.freeBytes().getAsLong() > 0, gpu.toString());
       assertTrue(gpu.freeBytes().getAsLong() <= facts.totalBytes(), gpu.toString());
+      assertTrue(gpu.sharesMemory().isPresent(), gpu.toString());
       CudaProbe.Rates rates = gpu.rates().get();
       // Within any GPU is faster than any link, and no link is as slow as that.
       assertTrue(rates.fromHost() > 0.5 && rates.fromHost() < rates.within(), gpu.toString());

@@ -2,6 +2,11 @@ package troupe.coordinator.host;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import troupe.core.tensor.DType;
 import troupe.core.tensor.Device;
@@ -11,8 +16,8 @@ import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 
 /**
- * A device whose memory the host cannot reach, without kernels; what it copies to the host is there
- * when that was asked for a third time.
+ * A device whose memory the host cannot reach, without kernels; what it copies is there when that
+ * was asked for a third time. All such devices reach each other's shelves.
  */
 final class DistantDevice implements Device {
   private static final int QUESTIONS = 3;
@@ -20,7 +25,18 @@ final class DistantDevice implements Device {
   private final Device memory = Devices.open("reference");
   private final AtomicInteger lent = new AtomicInteger();
 
-  /** Memory of the host that is lent and not given back. */
+  /** What lies on shelves, by the number that is its reference. */
+  private static final Map<Integer, Lent> SHELVES = new ConcurrentHashMap<>();
+
+  private static final AtomicInteger REFERENCES = new AtomicInteger();
+  private final List<Integer> forgotten = new CopyOnWriteArrayList<>();
+
+  /** The processes that it was told to forget. */
+  List<Integer> forgotten() {
+    return forgotten;
+  }
+
+  /** Memory of the host, or of the shelf, that is lent and not given back. */
   int lent() {
     return lent.get();
   }
@@ -61,6 +77,39 @@ final class DistantDevice implements Device {
   }
 
   @Override
+  public Staged shelve(Tensor tensor, Fence ready, boolean last) {
+    Lent copy = (Lent) copyOut(tensor, ready, last);
+    copy.reference = REFERENCES.incrementAndGet();
+    SHELVES.put(copy.reference, copy);
+    return copy;
+  }
+
+  @Override
+  public PickedUp pickUp(int lender, byte[] reference, int rows, int columns, boolean activations) {
+    Lent lies = SHELVES.get(ByteBuffer.wrap(reference).getInt());
+    if (lies.questions > 0) {
+      throw new IllegalStateException("reference: sent too early (expected: once done)");
+    }
+    Tensor tensor = allocate(rows, columns);
+    tensor.copyFrom(lies.bytes);
+    Lent copying = new Lent(0, QUESTIONS);
+    return new PickedUp(
+        tensor,
+        () -> {
+          boolean isOver = copying.isDone();
+          if (isOver) {
+            copying.close();
+          }
+          return isOver;
+        });
+  }
+
+  @Override
+  public void forget(int lender) {
+    forgotten.add(lender);
+  }
+
+  @Override
   public Staged receive(long bytes) {
     return new Lent(bytes, 1);
   }
@@ -89,6 +138,9 @@ final class DistantDevice implements Device {
     private int questions;
     private boolean closed;
 
+    /** 0 if it is on no shelf. */
+    private int reference;
+
     Lent(long size, int questions) {
       this.bytes = Arena.ofAuto().allocate(size, Long.BYTES);
       this.questions = questions;
@@ -109,9 +161,15 @@ final class DistantDevice implements Device {
     }
 
     @Override
+    public byte[] reference() {
+      return reference == 0 ? null : ByteBuffer.allocate(Integer.BYTES).putInt(reference).array();
+    }
+
+    @Override
     public void close() {
       if (!closed) {
         closed = true;
+        SHELVES.remove(reference);
         lent.decrementAndGet();
       }
     }

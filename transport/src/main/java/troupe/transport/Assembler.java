@@ -22,6 +22,7 @@ final class Assembler {
   private final long runId;
   private final TransportSettings.Inbound bounds;
   private final BatchReceiver receiver;
+  private final PickUps pickUps;
   private final TransportEvents events;
   private final LiveCounters counters;
   private final FrameFlyweight frame = new FrameFlyweight();
@@ -35,26 +36,38 @@ final class Assembler {
       long runId,
       TransportSettings.Inbound bounds,
       BatchReceiver receiver,
+      PickUps pickUps,
       TransportEvents events,
       LiveCounters counters) {
     this.runId = runId;
     this.bounds = bounds;
     this.receiver = receiver;
+    this.pickUps = pickUps;
     this.events = events;
     this.counters = counters;
   }
 
-  /** Takes a frame that came that way and counts it, unless it is held. */
-  Verdict onFrame(Way way, DirectBuffer buffer, int offset, int length, long nowNs) {
-    Verdict verdict = FrameDecoder.decode(frame, memory, way, buffer, offset, length);
+  /** Takes a frame that came by a channel and counts it, unless it is held. */
+  Verdict onFrame(Way channel, DirectBuffer buffer, int offset, int length, long nowNs) {
+    Verdict verdict = FrameDecoder.decode(frame, memory, channel, buffer, offset, length);
     if (verdict == Verdict.ACCEPTED) {
-      verdict =
-          frame.runId() == runId && frame.epoch() >= epoch
-              ? place(way, buffer, offset, nowNs)
-              : Verdict.FOREIGN;
+      boolean isForeign = frame.runId() != runId || frame.epoch() < epoch;
+      verdict = isForeign ? Verdict.FOREIGN : Verdict.ACCEPTED;
+      if (frame.way(channel) == Way.PICK_UP) {
+        verdict = pickUp(verdict, buffer, offset);
+      } else if (!isForeign) {
+        verdict = place(channel, buffer, offset, nowNs);
+      }
     }
     counters.count(verdict);
     return verdict;
+  }
+
+  private Verdict pickUp(Verdict wanted, DirectBuffer buffer, int offset) {
+    int start = offset + FrameFlyweight.HEADER_LENGTH;
+    Notice notice = Notice.read(buffer, start, frame.chunkLength());
+    boolean fits = frame.totalBytes() <= bounds.maxBatchBytes();
+    return pickUps.onNotice(notice, frame.batch(), fits ? wanted : Verdict.DISCARDED);
   }
 
   /**

@@ -15,14 +15,14 @@ final class FrameDecoder {
   private FrameDecoder() {}
 
   /**
-   * Wraps {@code frame} around bytes that came that way and checks them.
+   * Wraps {@code frame} around bytes that came by a channel, shared memory or UDP, and checks them.
    *
    * @return {@link Verdict#ACCEPTED}, {@link Verdict#MALFORMED} or {@link Verdict#CORRUPT}
    */
   static Verdict decode(
       FrameFlyweight frame,
       FrameMemory memory,
-      Way way,
+      Way channel,
       DirectBuffer buffer,
       int offset,
       int length) {
@@ -35,6 +35,7 @@ final class FrameDecoder {
         || frame.chunkLength() != length - HEADER_LENGTH) {
       return Verdict.MALFORMED;
     }
+    Way way = frame.way(channel);
     int covered = FrameFlyweight.checksummedLength(way, length);
     if (frame.checksum() != memory.checksum(buffer, offset, covered)) {
       return Verdict.CORRUPT;
@@ -50,7 +51,7 @@ final class FrameDecoder {
         && frame.rows() >= 0
         && frame.columns() >= 0
         && hasRightTotal(frame)
-        && hasRightChunk(frame);
+        && (way == Way.PICK_UP ? hasNotice(frame) : hasRightChunk(frame));
   }
 
   private static boolean hasRightTotal(FrameFlyweight frame) {
@@ -59,6 +60,13 @@ final class FrameDecoder {
     int elementBytes = BatchHeader.elementBytes(frame.dtypeCode());
     return elements <= Long.MAX_VALUE / elementBytes
         && elements * elementBytes == frame.totalBytes();
+  }
+
+  private static boolean hasNotice(FrameFlyweight frame) {
+    return frame.stride() == 0
+        && frame.chunkOffset() == 0
+        && frame.chunkLength() >= Notice.MIN_LENGTH
+        && frame.chunkLength() <= Notice.MAX_LENGTH;
   }
 
   private static boolean hasRightChunk(FrameFlyweight frame) {

@@ -12,6 +12,22 @@ final class FrameEncoder {
     return (int) Math.min(stride, totalBytes - chunkOffset);
   }
 
+  /** Writes the frame of a batch whose rows stay where they are; returns its length. */
+  static int encode(
+      FrameMemory memory,
+      MutableDirectBuffer buffer,
+      int offset,
+      BatchHeader header,
+      BatchId id,
+      Notice notice) {
+    int length = FrameFlyweight.HEADER_LENGTH + notice.length();
+    FrameFlyweight.putBatch(buffer, offset, Way.PICK_UP, header, id, 0);
+    FrameFlyweight.putChunk(buffer, offset, 0, notice.length());
+    notice.write(buffer, offset + FrameFlyweight.HEADER_LENGTH);
+    FrameFlyweight.putChecksum(buffer, offset, memory.checksum(buffer, offset, length));
+    return length;
+  }
+
   /**
    * Writes the frame, for one way, with the chunk of {@code rows} that begins at {@code
    * chunkOffset}; copies the rows once.

@@ -12,7 +12,9 @@ import org.agrona.concurrent.UnsafeBuffer;
  * keep the byte order of the machine that sent them (flag bit 0: big endian). A batch without rows
  * is one frame without a chunk. In shared memory the checksum covers the header only (flag bit 1):
  * it tells frames from what others write there, and the rows are as safe as in any other memory of
- * this machine, while reading them again would cost as much as copying them.
+ * this machine, while reading them again would cost as much as copying them. Rows that stay where
+ * they are (flag bit 2) have one frame, with a {@link Notice} in place of a chunk, stride and
+ * offset zero.
  *
  * <pre>
  *   0                   1                   2                   3
@@ -80,6 +82,9 @@ final class FrameFlyweight {
   /** Flag bit 1: the checksum covers the header only. */
   static final byte FLAG_HEADER_CHECKSUM = 2;
 
+  /** Flag bit 2: a notice of rows in place of rows. */
+  static final byte FLAG_NOTICE = 4;
+
   private static final byte BYTE_ORDER_FLAG =
       ByteOrder.nativeOrder() == LITTLE_ENDIAN ? 0 : FLAG_BIG_ENDIAN;
 
@@ -132,7 +137,13 @@ final class FrameFlyweight {
 
   /** The flags of frames that this machine sends and understands on that way. */
   static byte flags(Way way) {
-    return (byte) (BYTE_ORDER_FLAG | (way == Way.IPC ? FLAG_HEADER_CHECKSUM : 0));
+    byte ofWay =
+        switch (way) {
+          case IPC -> FLAG_HEADER_CHECKSUM;
+          case PICK_UP -> FLAG_NOTICE;
+          case HAND_OFF, PEER_COPY, UDP -> 0;
+        };
+    return (byte) (BYTE_ORDER_FLAG | ofWay);
   }
 
   /** How many bytes of a frame its checksum covers on that way. */
@@ -190,6 +201,11 @@ final class FrameFlyweight {
   /** The phase, or {@code null} if there is none with this code. */
   Phase phase() {
     return Phase.of(buffer.getByte(PHASE_OFFSET));
+  }
+
+  /** The way of the batch of a frame that came by {@code channel}. */
+  Way way(Way channel) {
+    return channel == Way.IPC && flags() == flags(Way.PICK_UP) ? Way.PICK_UP : channel;
   }
 
   int dtypeCode() {

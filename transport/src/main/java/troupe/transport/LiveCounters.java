@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.LongAdder;
 final class LiveCounters {
   private final LiveTraffic handOff = new LiveTraffic();
   private final LiveTraffic peerCopy = new LiveTraffic();
+  private final LiveTraffic pickUp = new LiveTraffic();
   private final LiveTraffic ipc = new LiveTraffic();
   private final LiveTraffic udp = new LiveTraffic();
   final LongAdder backPressured = new LongAdder();
@@ -26,6 +27,7 @@ final class LiveCounters {
     return switch (way) {
       case HAND_OFF -> handOff;
       case PEER_COPY -> peerCopy;
+      case PICK_UP -> pickUp;
       case IPC -> ipc;
       case UDP -> udp;
     };
@@ -48,6 +50,7 @@ final class LiveCounters {
     return new TransportCounters(
         handOff.snapshot(),
         peerCopy.snapshot(),
+        pickUp.snapshot(),
         ipc.snapshot(),
         udp.snapshot(),
         backPressured.sum(),

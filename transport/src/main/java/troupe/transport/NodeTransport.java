@@ -17,8 +17,9 @@ import org.agrona.concurrent.SystemNanoClock;
 
 /**
  * The data plane of one node of a cluster. To itself it hands batches over; to the other processes
- * of its machine it writes them into their shared memory; to other machines it sends UDP; see
- * {@link TransportSettings.Mode}. Through Aeron they go cut into frames ({@link FrameFlyweight}).
+ * of its machine it writes them into their shared memory, or leaves them where their devices copy
+ * them; to other machines it sends UDP; see {@link TransportSettings.Mode}. Through Aeron they go
+ * cut into frames ({@link FrameFlyweight}).
  *
  * <p>Runs an Aeron driver of its own (one thread) and one thread that sends, receives and keeps the
  * connections; threads that call {@link #progress} take sending and receiving off it. {@link
@@ -71,11 +72,12 @@ public final class NodeTransport implements Transport {
             Machine.id(),
             driver.directory().toString());
     handOff = new InProcessTransport(settings.node(), receiver, events, counters);
-    sendSide = new SendSide(this::senderOf, () -> epoch, clock);
+    PickUps pickUps = new PickUps(driver.directory().getParent(), receiver, events, counters);
+    sendSide = new SendSide(this::senderOf, () -> epoch, clock, pickUps::forget);
     agent =
         new TransportAgent(
             sendSide,
-            receiveSides(receiver),
+            receiveSides(receiver, pickUps),
             driver.client(),
             events::onError,
             counters.busyNs,
@@ -87,11 +89,11 @@ public final class NodeTransport implements Transport {
     thread = AgentRunner.startOnThread(runner, DaemonThreads.named("transport-" + settings.node()));
   }
 
-  private List<ReceiveSide> receiveSides(BatchReceiver receiver) {
+  private List<ReceiveSide> receiveSides(BatchReceiver receiver, PickUps pickUps) {
     Assembler assembler =
-        new Assembler(settings.runId(), settings.inbound(), receiver, events, counters);
+        new Assembler(settings.runId(), settings.inbound(), receiver, pickUps, events, counters);
     return driver.listeners().stream()
-        .map(listener -> new ReceiveSide(listener, assembler, () -> epoch, clock))
+        .map(listener -> new ReceiveSide(listener, assembler, pickUps, () -> epoch, clock))
         .toList();
   }
 
@@ -208,7 +210,7 @@ public final class NodeTransport implements Transport {
     if (peer == null || !peer.isConnected()) {
       return Offer.NOT_CONNECTED;
     }
-    prepare(payload);
+    prepare(payload, peer.picksUp());
     Offer offer = peer.queue().offer(batch);
     return switch (offer) {
       case ACCEPTED -> {
@@ -227,9 +229,9 @@ public final class NodeTransport implements Transport {
     };
   }
 
-  private static void prepare(Payload payload) {
+  private static void prepare(Payload payload, boolean nearby) {
     try {
-      payload.prepare();
+      payload.prepare(nearby);
     } catch (RuntimeException e) {
       // Whoever offers need not know: the rows may be those of a step that is over, sent again.
       return;
@@ -308,7 +310,8 @@ public final class NodeTransport implements Transport {
   }
 
   private Peer peer(Endpoint endpoint, Route route) {
-    return new Peer(endpoint, route, settings.outbound());
+    boolean picksUp = settings.mode() == TransportSettings.Mode.AUTO && route.way() == Way.IPC;
+    return new Peer(endpoint, route, picksUp, settings.outbound());
   }
 
   private synchronized void add(Peer peer) {

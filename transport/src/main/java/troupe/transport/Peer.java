@@ -6,13 +6,20 @@ final class Peer {
   private final Endpoint endpoint;
   private final Route route;
   private final OutboundQueue queue;
+  private volatile boolean picksUp;
   private volatile boolean connected;
   private volatile boolean removed;
 
-  Peer(Endpoint endpoint, Route route, TransportSettings.Outbound bounds) {
+  /**
+   * A node that is not connected yet.
+   *
+   * @param picksUp whether it may be able to copy rows from where they are
+   */
+  Peer(Endpoint endpoint, Route route, boolean picksUp, TransportSettings.Outbound bounds) {
     this.node = endpoint.node();
     this.endpoint = endpoint;
     this.route = route;
+    this.picksUp = picksUp;
     this.queue = new OutboundQueue(bounds);
   }
 
@@ -32,6 +39,16 @@ final class Peer {
 
   OutboundQueue queue() {
     return queue;
+  }
+
+  /** Whether it may be able to copy rows from where they are. */
+  boolean picksUp() {
+    return picksUp;
+  }
+
+  /** It cannot: rows have to be sent. */
+  void cannotPickUp() {
+    picksUp = false;
   }
 
   /** What the sending thread saw last. */

@@ -5,16 +5,21 @@ import io.aeron.ExclusivePublication;
 import io.aeron.Publication;
 import io.aeron.exceptions.AeronException;
 import io.aeron.logbuffer.BufferClaim;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.NoSuchFileException;
+import java.util.ArrayDeque;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import org.agrona.CloseHelper;
+import troupe.transport.Returns.Answer;
 import troupe.transport.TransportEvents.Undelivered;
 
 /**
  * Sends what waits for one node, batch after batch, chunk after chunk; one copy from the rows into
- * the log of the publication. Used by one thread at a time. What Aeron does not take now is tried
- * again in the next round.
+ * the log of the publication. Of rows that the other process can copy itself a notice is sent, and
+ * they are lent until it has them. Used by one thread at a time. What Aeron does not take now is
+ * tried again in the next round.
  *
  * <pre>
  *   OPENING: the driver has made the publication                      -> OPEN
@@ -43,10 +48,19 @@ final class PeerSender {
   private boolean hasOpenFailed;
   private long lastConnectedNs;
 
+  /** Null if the node cannot copy rows from where they are. */
+  private final Loans loans;
+
+  /** What was lent and could not be reached. */
+  private final ArrayDeque<Outbound> toSend = new ArrayDeque<>();
+
   private Outbound batch;
 
-  /** Of the batch; null while they are on their way from a device. */
+  /** Of the batch; null while they are on their way from a device, or if they are lent. */
   private MemorySegment rows;
+
+  /** Of the batch, if its rows are lent. */
+  private Notice notice;
 
   private BatchId id;
   private long sentBytes;
@@ -65,6 +79,8 @@ final class PeerSender {
     this.ids = ids;
     this.events = events;
     this.counters = counters;
+    this.loans =
+        peer.picksUp() ? new Loans(settings.node(), peer.endpoint().driver().getParent()) : null;
     this.nextOpenNs = nowNs;
     this.lastConnectedNs = nowNs;
   }
@@ -81,7 +97,10 @@ final class PeerSender {
     int work = client.isOwn() ? 0 : client.work(nowNs);
     if (connected(isConnected(nowNs))) {
       lastConnectedNs = nowNs;
-    } else if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
+    } else if (client.isDead()) {
+      discard(Undelivered.NOT_CONNECTED);
+      recall();
+    } else if (nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
       discard(Undelivered.NOT_CONNECTED);
     }
     return work;
@@ -95,19 +114,36 @@ final class PeerSender {
    *     before offering it is heard
    */
   int send(IntSupplier epoch, int frameLimit) {
+    int returned = loans == null ? 0 : loans.settle(this::onReturn);
     if (!peer.isConnected()) {
-      return 0;
+      return returned;
     }
     int frames = 0;
-    while (frames < frameLimit && hasRows(epoch)) {
-      long position = sendChunk();
+    while (frames < frameLimit && hasBatch(epoch)) {
+      long position = notice == null ? sendChunk() : sendNotice();
       if (position < 0) {
         onRefusal(position);
         break;
       }
       frames++;
     }
-    return frames;
+    return returned + frames;
+  }
+
+  private void onReturn(Outbound lent, Answer answer) {
+    if (answer == Answer.DONE) {
+      release(lent);
+    } else {
+      toSend.add(lent);
+      cannotPickUp();
+    }
+  }
+
+  private void cannotPickUp() {
+    if (peer.picksUp()) {
+      peer.cannotPickUp();
+      events.onOutOfReach(peer.node());
+    }
   }
 
   /** Gives back everything that waits. */
@@ -115,14 +151,25 @@ final class PeerSender {
     if (batch != null) {
       giveUp(reason);
     }
-    while ((batch = peer.queue().poll()) != null) {
+    while ((batch = next()) != null) {
       giveUp(reason);
     }
+  }
+
+  private void recall() {
+    if (loans != null) {
+      loans.recall(this::release);
+    }
+  }
+
+  private Outbound next() {
+    return toSend.isEmpty() ? peer.queue().poll() : toSend.poll();
   }
 
   /** Closes the publication; what Aeron has taken may still be delivered. */
   void close() {
     peer.connected(false);
+    recall();
     forget();
     if (!client.isOwn()) {
       client.close();
@@ -192,10 +239,10 @@ final class PeerSender {
     sentBytes = 0;
   }
 
-  private boolean hasRows(IntSupplier epoch) {
-    while (rows == null) {
+  private boolean hasBatch(IntSupplier epoch) {
+    while (rows == null && notice == null) {
       if (batch == null) {
-        batch = peer.queue().poll();
+        batch = next();
       }
       if (batch == null || !begin(epoch.getAsInt())) {
         return false;
@@ -204,22 +251,56 @@ final class PeerSender {
     return true;
   }
 
-  /** Begins the batch or gives it up; returns false if its rows are not here yet. */
+  /**
+   * Begins the batch or gives it up; returns false if its rows are not here yet, or too much is
+   * lent.
+   */
   private boolean begin(int epoch) {
     if (batch.header().epoch() < epoch) {
       giveUp(Undelivered.OLD_EPOCH);
       return true;
     }
     try {
-      if (!batch.payload().isReady()) {
+      if (!batch.payload().isReady() || loans != null && !loans.hasRoom()) {
         return false;
       }
       restartBatch();
-      rows = batch.payload().bytes();
+      notice = noticeOf(batch.payload());
+      rows = notice == null ? batch.payload().bytes() : null;
     } catch (RuntimeException e) {
       giveUpUnreadable(e);
     }
     return true;
+  }
+
+  private Notice noticeOf(Payload payload) {
+    byte[] reference = peer.picksUp() ? payload.reference() : null;
+    if (reference == null) {
+      return null;
+    }
+    try {
+      return loans.notice(reference);
+    } catch (NoSuchFileException e) {
+      return null; // Its process has just ended.
+    } catch (IOException e) {
+      events.onError(e);
+      cannotPickUp();
+      return null;
+    }
+  }
+
+  private long sendNotice() {
+    int length = FrameFlyweight.HEADER_LENGTH + notice.length();
+    long position = publication.tryClaim(length, claim);
+    if (position >= 0) {
+      FrameEncoder.encode(memory, claim.buffer(), claim.offset(), batch.header(), id, notice);
+      claim.commit();
+      loans.add(batch);
+      counters.of(Way.PICK_UP).sent(batch.bytes());
+      batch = null;
+      notice = null;
+    }
+    return position;
   }
 
   private long sendChunk() {
@@ -286,6 +367,11 @@ final class PeerSender {
     Outbound released = batch;
     batch = null;
     rows = null;
+    notice = null;
+    release(released);
+  }
+
+  private void release(Outbound released) {
     try {
       released.payload().release();
     } catch (RuntimeException e) {

@@ -17,13 +17,16 @@ final class ReceiveSide implements ControlledFragmentHandler {
 
   private final Listener listener;
   private final Assembler assembler;
+  private final PickUps pickUps;
   private final IntSupplier epoch;
   private final NanoClock clock;
   private long nowNs;
 
-  ReceiveSide(Listener listener, Assembler assembler, IntSupplier epoch, NanoClock clock) {
+  ReceiveSide(
+      Listener listener, Assembler assembler, PickUps pickUps, IntSupplier epoch, NanoClock clock) {
     this.listener = listener;
     this.assembler = assembler;
+    this.pickUps = pickUps;
     this.epoch = epoch;
     this.clock = clock;
   }
@@ -39,7 +42,8 @@ final class ReceiveSide implements ControlledFragmentHandler {
     nowNs = clock.nanoTime();
     assembler.epoch(epoch.getAsInt());
     Subscription subscription = listener.subscription();
-    return subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
+    int taken = subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
+    return listener.way() == Way.IPC ? taken + pickUps.giveBack() : taken;
   }
 
   @Override
@@ -50,5 +54,6 @@ final class ReceiveSide implements ControlledFragmentHandler {
 
   void close() {
     assembler.close();
+    pickUps.close();
   }
 }

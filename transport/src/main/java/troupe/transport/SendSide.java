@@ -3,6 +3,7 @@ package troupe.transport;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.IntConsumer;
 import java.util.function.IntSupplier;
 import org.agrona.concurrent.ManyToOneConcurrentLinkedQueue;
 import org.agrona.concurrent.NanoClock;
@@ -24,11 +25,23 @@ final class SendSide {
   private final Function<Peer, PeerSender> senderOf;
   private final IntSupplier epoch;
   private final NanoClock clock;
+  private final IntConsumer whenRemoved;
 
-  SendSide(Function<Peer, PeerSender> senderOf, IntSupplier epoch, NanoClock clock) {
+  /**
+   * A side without peers.
+   *
+   * @param whenRemoved told the node of each peer that is removed, after what waits for it was
+   *     given back
+   */
+  SendSide(
+      Function<Peer, PeerSender> senderOf,
+      IntSupplier epoch,
+      NanoClock clock,
+      IntConsumer whenRemoved) {
     this.senderOf = senderOf;
     this.epoch = epoch;
     this.clock = clock;
+    this.whenRemoved = whenRemoved;
   }
 
   /** From any thread: the next round includes this peer. */
@@ -46,6 +59,7 @@ final class SendSide {
       if (sender.peer().isRemoved()) {
         dismiss(sender, Undelivered.PEER_REMOVED);
         senders.remove(i);
+        whenRemoved.accept(sender.peer().node());
         work++;
       } else {
         work += sender.keepConnected(nowNs) + sender.send(epoch, FRAMES_A_ROUND);

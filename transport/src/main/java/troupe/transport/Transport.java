@@ -1,6 +1,6 @@
 package troupe.transport;
 
-/** Sends whole batches to nodes. One interface, three ways: hand-off, Aeron IPC, Aeron UDP. */
+/** Sends whole batches to nodes. One interface, several {@linkplain Way ways}. */
 public interface Transport extends AutoCloseable {
   /** What became of an offer. */
   enum Offer {

@@ -5,6 +5,7 @@ package troupe.transport;
  *
  * @param handOff batches that stayed where they were in the process
  * @param peerCopy batches that went to another device of the process
+ * @param pickUp batches that the device of another process of this machine copied
  * @param ipc batches through shared memory
  * @param udp batches through sockets
  * @param backPressured offers refused because a queue was full
@@ -23,6 +24,7 @@ package troupe.transport;
 public record TransportCounters(
     Traffic handOff,
     Traffic peerCopy,
+    Traffic pickUp,
     Traffic ipc,
     Traffic udp,
     long backPressured,
@@ -40,7 +42,22 @@ public record TransportCounters(
   /** Nothing done. */
   public static final TransportCounters NONE =
       new TransportCounters(
-          Traffic.NONE, Traffic.NONE, Traffic.NONE, Traffic.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+          Traffic.NONE,
+          Traffic.NONE,
+          Traffic.NONE,
+          Traffic.NONE,
+          Traffic.NONE,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0);
 
   /** Batches of one way, and bytes of their rows. */
   public record Traffic(
@@ -51,24 +68,37 @@ public record TransportCounters(
 
   /** Batches sent, whatever the way. */
   public long batchesSent() {
-    return handOff.batchesSent + peerCopy.batchesSent + ipc.batchesSent + udp.batchesSent;
+    return handOff.batchesSent
+        + peerCopy.batchesSent
+        + pickUp.batchesSent
+        + ipc.batchesSent
+        + udp.batchesSent;
   }
 
   /** Bytes of the rows of batches sent, whatever the way. */
   public long bytesSent() {
-    return handOff.bytesSent + peerCopy.bytesSent + ipc.bytesSent + udp.bytesSent;
+    return handOff.bytesSent
+        + peerCopy.bytesSent
+        + pickUp.bytesSent
+        + ipc.bytesSent
+        + udp.bytesSent;
   }
 
   /** Batches received, whatever the way. */
   public long batchesReceived() {
     return handOff.batchesReceived
         + peerCopy.batchesReceived
+        + pickUp.batchesReceived
         + ipc.batchesReceived
         + udp.batchesReceived;
   }
 
   /** Bytes of the rows of batches received, whatever the way. */
   public long bytesReceived() {
-    return handOff.bytesReceived + peerCopy.bytesReceived + ipc.bytesReceived + udp.bytesReceived;
+    return handOff.bytesReceived
+        + peerCopy.bytesReceived
+        + pickUp.bytesReceived
+        + ipc.bytesReceived
+        + udp.bytesReceived;
   }
 }

@@ -37,6 +37,12 @@ public interface TransportEvents {
   /** An accepted batch will not be sent, or not to its end. Its payload has been released. */
   default void onUndelivered(int node, BatchHeader header, Undelivered reason) {}
 
+  /**
+   * A node of this machine cannot copy rows from where this one holds them: from now on they are
+   * sent.
+   */
+  default void onOutOfReach(int node) {}
+
   /** A batch began to arrive and will not be completed. Its payload has been released. */
   default void onAbandoned(BatchHeader header) {}
 

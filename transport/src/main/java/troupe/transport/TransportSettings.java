@@ -48,9 +48,12 @@ public record TransportSettings(
 
   /** Which ways a node takes. */
   public enum Mode {
-    /** Hand-off to itself, shared memory within its machine, UDP to others. */
+    /**
+     * Hand-off to itself, shared memory within its machine, of devices or of the host, UDP to
+     * others.
+     */
     AUTO,
-    /** Shared memory only, to itself as well. */
+    /** Shared memory of the host only, to itself as well. */
     IPC,
     /** UDP only, to itself as well. */
     UDP

@@ -97,6 +97,16 @@ final class GpuExam {
                 is.multiprocessors(),
                 Sizes.readable(is.totalBytes()),
                 free)));
+    gpu.sharesMemory()
+        .ifPresent(
+            shares ->
+                facts.add(
+                    new Fact(
+                        name + "_pick_up",
+                        shares,
+                        shares
+                            ? "processes of this machine can open its memory"
+                            : "no: rows for other processes go through memory of the host")));
     gpu.rates().ifPresent(rates -> facts.add(rates(name, rates)));
     gpu.kernels().ifPresent(kernels -> facts.add(kernels(name, kernels)));
     return facts;

@@ -37,11 +37,13 @@ record GpuFindings(
    * One GPU.
    *
    * @param freeBytes of its memory, before anything was measured
+   * @param sharesMemory whether other processes can open its memory by name
    * @param kernels empty if they were not checked
    */
   record Gpu(
       CudaProbe.Gpu facts,
       OptionalLong freeBytes,
+      Optional<Boolean> sharesMemory,
       Optional<CudaProbe.Rates> rates,
       Optional<Kernels> kernels) {
     /** Whether a run could use it. */

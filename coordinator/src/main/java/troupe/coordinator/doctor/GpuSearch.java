@@ -96,6 +96,10 @@ final class GpuSearch {
                     Sizes.readable(CudaProbe.COPY_BYTES),
                     SMI),
                 () -> probe.rates(index));
+    Optional<Boolean> shares =
+        free.isEmpty()
+            ? Optional.empty()
+            : attempt("gpu " + index, "(expected: 2 MiB); " + SMI, () -> probe.sharesMemory(index));
     // Last: a kernel that crashes takes everything of its GPU in this process with it.
     Optional<GpuFindings.Kernels> kernels =
         canCheck && gpu.capability() >= CudaDevices.LEAST_CAPABILITY
@@ -105,7 +109,7 @@ final class GpuSearch {
                 () -> kernels(probe, index))
             : Optional.empty();
     return new GpuFindings.Gpu(
-        gpu, free.map(OptionalLong::of).orElse(OptionalLong.empty()), rates, kernels);
+        gpu, free.map(OptionalLong::of).orElse(OptionalLong.empty()), shares, rates, kernels);
   }
 
   private GpuFindings.Kernels kernels(CudaProbe probe, int index) {

@@ -3,6 +3,8 @@ package troupe.coordinator.host;
 import akka.actor.typed.ActorRef;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import troupe.coordinator.placement.ExpertId;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.DType;
@@ -17,6 +19,7 @@ import troupe.router.trunk.TrunkParameters;
 import troupe.transport.BatchHeader;
 import troupe.transport.BatchReceiver;
 import troupe.transport.Payload;
+import troupe.transport.PickUp;
 
 /** Gives every batch that arrives at this node to the actor it is for, or to the shards. */
 public final class NodeReceiver implements BatchReceiver {
@@ -33,6 +36,10 @@ public final class NodeReceiver implements BatchReceiver {
   private final RunConfig config;
   private final Slices slices;
   private final Segments segments;
+
+  /** Those that may have picked up rows of other processes. */
+  private final Set<Device> neighbours = ConcurrentHashMap.newKeySet();
+
   private volatile Actors actors = NOBODY;
   private volatile BatchReceiver shards;
 
@@ -81,6 +88,27 @@ public final class NodeReceiver implements BatchReceiver {
         isActivations(header)
             ? device.allocateActivations(header.rows(), header.columns())
             : device.allocate(header.rows(), header.columns()));
+  }
+
+  @Override
+  public PickUp pickUp(int node, BatchHeader header, byte[] reference) {
+    Owner<?> owner = fits(header) ? owner(actors, header) : null;
+    if (owner == null) {
+      return null;
+    }
+    neighbours.add(owner.device());
+    Device.PickedUp rows =
+        owner
+            .device()
+            .pickUp(node, reference, header.rows(), header.columns(), isActivations(header));
+    return rows == null
+        ? PickUp.OUT_OF_REACH
+        : new PickUp(TensorPayload.arrived(rows.tensor()), rows.over());
+  }
+
+  @Override
+  public void forget(int node) {
+    neighbours.forEach(each -> each.forget(node));
   }
 
   private static boolean isActivations(BatchHeader header) {

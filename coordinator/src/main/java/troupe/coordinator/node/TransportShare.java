@@ -10,18 +10,20 @@ import troupe.transport.TransportCounters;
  * What a node says of its transport when it ends.
  *
  * @param percent of the time of one thread, from joining the run to its end
+ * @param pickUpMb megabytes that GPUs of other processes of this machine copied
  * @param ipcMb megabytes sent through shared memory
  * @param udpMb megabytes sent through sockets
  */
-public record TransportShare(double percent, double ipcMb, double udpMb) {
+public record TransportShare(double percent, double pickUpMb, double ipcMb, double udpMb) {
   private static final Pattern TEXT =
       Pattern.compile(
           "transport  ([0-9.]+) % of the time of one thread;"
-              + " sent ([0-9.]+) MB by IPC, ([0-9.]+) MB by UDP");
+              + " sent ([0-9.]+) MB by pick-up, ([0-9.]+) MB by IPC, ([0-9.]+) MB by UDP");
 
   static TransportShare of(TransportCounters counters, long elapsedNs) {
     return new TransportShare(
         100.0 * counters.busyNs() / elapsedNs,
+        counters.pickUp().bytesSent() / 1e6,
         counters.ipc().bytesSent() / 1e6,
         counters.udp().bytesSent() / 1e6);
   }
@@ -34,7 +36,8 @@ public record TransportShare(double percent, double ipcMb, double udpMb) {
             new TransportShare(
                 Double.parseDouble(matcher.group(1)),
                 Double.parseDouble(matcher.group(2)),
-                Double.parseDouble(matcher.group(3))))
+                Double.parseDouble(matcher.group(3)),
+                Double.parseDouble(matcher.group(4))))
         : Optional.empty();
   }
 
@@ -42,8 +45,10 @@ public record TransportShare(double percent, double ipcMb, double udpMb) {
   String text() {
     return String.format(
         Locale.ROOT,
-        "transport  %.1f %% of the time of one thread; sent %.1f MB by IPC, %.1f MB by UDP",
+        "transport  %.1f %% of the time of one thread;"
+            + " sent %.1f MB by pick-up, %.1f MB by IPC, %.1f MB by UDP",
         percent,
+        pickUpMb,
         ipcMb,
         udpMb);
   }

@@ -94,6 +94,11 @@ public final class DataPlane {
     }
 
     @Override
+    public void onOutOfReach(int node) {
+      LOG.info("node={} cannot reach the memory of a device here: its rows are sent", node);
+    }
+
+    @Override
     public void onAbandoned(BatchHeader header) {
       LOG.warn("abandoned={}", header);
     }

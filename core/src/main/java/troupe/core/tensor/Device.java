@@ -1,5 +1,7 @@
 package troupe.core.tensor;
 
+import java.util.function.BooleanSupplier;
+
 /**
  * Something that holds tensors and runs kernels on them. Devices are safe to use from several
  * threads at once; a tensor is not.
@@ -97,6 +99,44 @@ public interface Device extends AutoCloseable {
   default Staged copyOut(Tensor tensor, Fence ready, boolean last) {
     throw inHostMemory();
   }
+
+  /**
+   * Begins to copy a tensor to a shelf, from where devices of other processes of this machine can
+   * pick it up. As {@link #copyOut}, but {@code null} where there is no such shelf, or no room on
+   * it.
+   *
+   * @param ready as for {@link #copyOut}
+   * @param last as for {@link #copyOut}
+   */
+  default Staged shelve(Tensor tensor, Fence ready, boolean last) {
+    return null;
+  }
+
+  /**
+   * Begins to copy what a device of another process of this machine has on its shelf; {@code null}
+   * if this device cannot reach it.
+   *
+   * @param lender a number of that process
+   * @param reference from {@link Staged#reference} there; it must have been done before
+   * @param activations whether the tensor is of type {@link #activationType}, else of {@link
+   *     #dtype}
+   */
+  default PickedUp pickUp(
+      int lender, byte[] reference, int rows, int columns, boolean activations) {
+    return null;
+  }
+
+  /** That process is gone, or is asked for nothing any more. */
+  default void forget(int lender) {}
+
+  /**
+   * What is picked up.
+   *
+   * @param tensor what is asked of the device with it waits for the elements, not the caller
+   * @param over whether the elements have been copied, and the shelf is not needed any more; for
+   *     any thread, also when the tensor is closed already
+   */
+  record PickedUp(Tensor tensor, BooleanSupplier over) {}
 
   /**
    * Memory of the host for elements that come from another process.

@@ -3,8 +3,8 @@ package troupe.core.tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Elements of a tensor in memory of the host that a device lends, on their way from or to it. Not
- * for several threads at once.
+ * Elements of a tensor in memory that a device lends, on their way from or to it: memory of the
+ * host, or on a shelf of the device itself. Not for several threads at once.
  */
 public interface Staged extends AutoCloseable {
   /**
@@ -20,6 +20,14 @@ public interface Staged extends AutoCloseable {
    * @throws DeviceException as {@link #isDone}
    */
   MemorySegment bytes();
+
+  /**
+   * Where a device of another process of this machine finds the elements, for its {@link
+   * Device#pickUp}, until this is closed; {@code null} if they are in memory of the host.
+   */
+  default byte[] reference() {
+    return null;
+  }
 
   /** Gives the memory back, at once or when the device is done with it. May be repeated. */
   @Override

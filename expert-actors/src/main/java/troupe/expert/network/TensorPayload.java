@@ -8,14 +8,15 @@ import troupe.transport.Payload;
 
 /**
  * A tensor on its way between actors. Where a transport wants its bytes, and they are in a GPU's
- * memory, they are copied to the host, once and while the GPU goes on.
+ * memory, they are copied once and while the GPU goes on: to the host, or for a process of this
+ * machine to where its GPU picks them up.
  */
 public final class TensorPayload implements Payload {
   private final Tensor tensor;
   private final boolean lent;
   private final Device.Fence ready;
 
-  /** The copy on the host; null until somebody wants it. */
+  /** The copy; null until somebody wants it. */
   private Staged staged;
 
   private TensorPayload(Tensor tensor, boolean lent, Device.Fence ready) {
@@ -61,22 +62,28 @@ public final class TensorPayload implements Payload {
   }
 
   @Override
-  public synchronized void prepare() {
+  public synchronized void prepare(boolean nearby) {
     if (staged == null && !tensor.device().isHostMemory()) {
-      staged = tensor.device().copyOut(tensor, ready, !lent);
+      staged = nearby ? tensor.device().shelve(tensor, ready, !lent) : null;
+      staged = staged == null ? tensor.device().copyOut(tensor, ready, !lent) : staged;
     }
   }
 
   @Override
   public synchronized boolean isReady() {
-    prepare();
+    prepare(false);
     return staged == null || staged.isDone();
   }
 
   @Override
   public synchronized MemorySegment bytes() {
-    prepare();
+    prepare(false);
     return staged == null ? tensor.bytes() : staged.bytes();
+  }
+
+  @Override
+  public synchronized byte[] reference() {
+    return staged == null ? null : staged.reference();
   }
 
   @Override

@@ -40,6 +40,8 @@ public final class CudaDevice implements Device {
   private final PeerCopies peerCopies;
   private final PinnedCopies outgoing;
   private final PinnedCopies incoming;
+  private final Shelf shelf;
+  private final Neighbours neighbours;
   private final Readbacks readbacks;
   private final GpuTimeline timeline;
   private final Launcher launcher;
@@ -76,6 +78,10 @@ public final class CudaDevice implements Device {
       resources.onClose(outgoing::close);
       this.incoming = new PinnedCopies(gpu, gpu.fromHostStream(), "rows of other processes");
       resources.onClose(incoming::close);
+      this.shelf = new Shelf(gpu, transfers);
+      resources.onClose(shelf::close);
+      this.neighbours = new Neighbours(gpu);
+      resources.onClose(neighbours::close);
       this.readbacks = new Readbacks(gpu);
       resources.onClose(readbacks::close);
       this.timeline = new GpuTimeline(gpu);
@@ -170,8 +176,39 @@ public final class CudaDevice implements Device {
 
   @Override
   public Staged copyOut(Tensor tensor, Fence ready, boolean last) {
-    PeerCopies.Point point = ready instanceof PeerCopies.Point its ? its : peerCopies.point();
-    return new OutgoingCopy(gpu, outgoing, transfers, CudaTensor.of(tensor), point.event(), last);
+    return new OutgoingCopy(gpu, outgoing, transfers, CudaTensor.of(tensor), eventOf(ready), last);
+  }
+
+  private long eventOf(Fence ready) {
+    return (ready instanceof PeerCopies.Point point ? point : peerCopies.point()).event();
+  }
+
+  @Override
+  public Staged shelve(Tensor tensor, Fence ready, boolean last) {
+    return shelf.lay(CudaTensor.of(tensor), eventOf(ready), last);
+  }
+
+  @Override
+  public PickedUp pickUp(int lender, byte[] reference, int rows, int columns, boolean activations) {
+    ShelfPlace place = ShelfPlace.of(reference);
+    DType type = activations ? DType.BF16 : DType.F32;
+    long bytes = (long) rows * columns * type.bytes();
+    place.require(bytes);
+    if (!neighbours.reaches(lender, place)) {
+      return null;
+    }
+    Block block = block(rows, columns, type, gpu.fromHostStream());
+    long over = neighbours.copy(block, lender, place, bytes);
+    if (over == 0) {
+      block.free();
+      return null;
+    }
+    return new PickedUp(new CudaTensor(this, block, rows, columns), () -> gpu.isDone(over));
+  }
+
+  @Override
+  public void forget(int lender) {
+    neighbours.forget(lender);
   }
 
   @Override

@@ -3,7 +3,7 @@ package troupe.core.tensor.cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.Staged;
-import troupe.core.tensor.cuda.PinnedPool.Piece;
+import troupe.core.tensor.cuda.SlabPool.Piece;
 
 /** Memory for elements that come from elsewhere: pinned if there is some, else ordinary. */
 final class IncomingCopy implements Staged {

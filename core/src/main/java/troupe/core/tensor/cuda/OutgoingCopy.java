@@ -3,7 +3,7 @@ package troupe.core.tensor.cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.Staged;
-import troupe.core.tensor.cuda.PinnedPool.Piece;
+import troupe.core.tensor.cuda.SlabPool.Piece;
 
 /**
  * Elements on their way from a GPU: a copy to pinned memory that begins as soon as there is some,
@@ -91,7 +91,7 @@ final class OutgoingCopy implements Staged {
       memory = piece.memory();
     } else if (memory == null) {
       memory = Arena.ofAuto().allocate(bytes, Long.BYTES);
-      transfers.send(memory, from, ready);
+      transfers.send(memory, from.address(gpu, gpu.toHostStream()), ready);
     }
     return memory;
   }

@@ -2,11 +2,10 @@ package troupe.core.tensor.cuda;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayDeque;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.core.UserException;
-import troupe.core.tensor.cuda.PinnedPool.Piece;
+import troupe.core.tensor.cuda.SlabPool.Piece;
 import troupe.core.tensor.cuda.driver.Driver;
 
 /**
@@ -30,16 +29,12 @@ final class PinnedCopies implements AutoCloseable {
   /** Of one stream: an event that was recorded anew is no earlier than it was before. */
   private final EventRing events;
 
-  private final PinnedPool pool = new PinnedPool(MOST_BYTES, this::pin);
-  private final ArrayDeque<Busy> busy = new ArrayDeque<>();
+  private final LentMemory memory;
 
   /** Whoever still has a piece when the GPU is closed gets an exception for it, and no fault. */
   private final Arena arena = Arena.ofShared();
 
   private final Resources resources = new Resources();
-
-  /** A piece that was given back while a copy of it was under way. */
-  private record Busy(Piece piece, long over) {}
 
   /**
    * Copies in a stream.
@@ -52,14 +47,15 @@ final class PinnedCopies implements AutoCloseable {
     this.stream = stream;
     this.purpose = purpose;
     this.events = new EventRing(gpu);
+    this.memory = new LentMemory(gpu, MOST_BYTES, this::pin);
     resources.onClose(events::close);
   }
 
   private MemorySegment pin(long bytes) {
     try {
-      MemorySegment memory = gpu.memory().allocateHost(bytes, purpose);
-      resources.onClose(() -> driver.freeHost(memory));
-      return memory.reinterpret(arena, null);
+      MemorySegment pinned = gpu.memory().allocateHost(bytes, purpose);
+      resources.onClose(() -> driver.freeHost(pinned));
+      return pinned.reinterpret(arena, null);
     } catch (UserException e) {
       LOG.warn("{}; where there is none, rows go through ordinary memory", e.getMessage());
       return null;
@@ -67,15 +63,8 @@ final class PinnedCopies implements AutoCloseable {
   }
 
   /** Pinned memory, or {@code null} if there is none at present. */
-  synchronized Piece take(long bytes) {
-    if (gpu.hangs()) {
-      return null;
-    }
-    // In the order of the stream, but for what was given back before its turn; that waits.
-    while (!busy.isEmpty() && gpu.isDone(busy.peek().over())) {
-      pool.give(busy.poll().piece());
-    }
-    return pool.take(bytes);
+  Piece take(long bytes) {
+    return memory.take(bytes);
   }
 
   /**
@@ -83,12 +72,8 @@ final class PinnedCopies implements AutoCloseable {
    *
    * @param over the event until which a copy needs it; 0 for none
    */
-  synchronized void give(Piece piece, long over) {
-    if (over == 0) {
-      pool.give(piece);
-    } else {
-      busy.add(new Busy(piece, over));
-    }
+  void give(Piece piece, long over) {
+    memory.give(piece, over);
   }
 
   /**
@@ -119,10 +104,9 @@ final class PinnedCopies implements AutoCloseable {
   }
 
   @Override
-  public synchronized void close() {
+  public void close() {
     gpu.enter();
-    pool.close();
-    busy.clear();
+    memory.close();
     resources.onClose(arena::close);
     resources.close();
   }

@@ -173,10 +173,10 @@ final class Transfers implements AutoCloseable {
   }
 
   /** Copies to the host what is there at a point of the GPU's work; waits for no more. */
-  void send(MemorySegment to, CudaTensor from, long ready) {
+  void send(MemorySegment to, long from, long ready) {
     gpu.enter();
     driver.waitFor(gpu.toHostStream(), ready);
-    toHost(to, from.address(gpu, gpu.toHostStream()), gpu.toHostStream());
+    toHost(to, from, gpu.toHostStream());
   }
 
   private synchronized void toHost(MemorySegment to, long from, long stream) {

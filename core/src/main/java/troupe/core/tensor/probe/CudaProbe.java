@@ -28,6 +28,9 @@ public final class CudaProbe implements AutoCloseable {
   /** Bytes that a measured copy moves: several times any GPU's second-level cache. */
   public static final long COPY_BYTES = 256L << 20;
 
+  /** As much as the driver has at a time. */
+  private static final long SHARED_BYTES = 2L << 20;
+
   /** An odd number: the median is one of them. */
   private static final int RUNS = 5;
 
@@ -142,6 +145,26 @@ public final class CudaProbe implements AutoCloseable {
   public long freeBytes(int index) {
     driver.setCurrent(context(index));
     return driver.freeMemory();
+  }
+
+  /**
+   * Whether the driver has names for a GPU's memory under which other processes can open it. They
+   * may still be unable to: in a container without the same IPC namespace, or without a link.
+   */
+  public boolean sharesMemory(int index) {
+    driver.setCurrent(context(index));
+    long memory = driver.allocateNow(SHARED_BYTES);
+    try {
+      driver.share(memory);
+      return true;
+    } catch (CudaException e) {
+      if (e.isLost()) {
+        throw e;
+      }
+      return false;
+    } finally {
+      driver.freeNow(memory);
+    }
   }
 
   /** Whether each of two GPUs can read and write the memory of the other. */

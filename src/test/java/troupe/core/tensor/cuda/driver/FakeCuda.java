@@ -33,6 +33,7 @@ public final class FakeCuda extends FakeFunctions {
           Map.entry("cuMemAllocFromPoolAsync", "cuMemFreeAsync"),
           Map.entry("cuMemAlloc_v2", "cuMemFree_v2"),
           Map.entry("cuMemHostAlloc", "cuMemFreeHost"),
+          Map.entry("cuIpcOpenMemHandle_v2", "cuIpcCloseMemHandle"),
           Map.entry("cuModuleLoadData", "cuModuleUnload"),
           Map.entry("cublasLtCreate", "cublasLtDestroy"),
           Map.entry("cublasLtMatmulDescCreate", "cublasLtMatmulDescDestroy"),
@@ -60,8 +61,12 @@ public final class FakeCuda extends FakeFunctions {
   private final Map<Long, Long> streamOfEvent = new ConcurrentHashMap<>();
   private final List<MemorySegment> copied = new CopyOnWriteArrayList<>();
   private final List<MemorySegment> copiedOut = new CopyOnWriteArrayList<>();
+  private final List<Copy> copiedWithin = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
+
+  /** A copy that neither begins nor ends in memory of the host. */
+  public record Copy(long to, long from, long bytes, long stream) {}
 
   /** The driver. */
   public Driver driver() {
@@ -137,6 +142,11 @@ public final class FakeCuda extends FakeFunctions {
     return copiedOut;
   }
 
+  /** Copies within the GPU, or from another, in order. */
+  public List<Copy> copiedWithin() {
+    return copiedWithin;
+  }
+
   /** The functions that were called, in order. */
   public List<String> calls() {
     // As they are now: other threads go on calling.
@@ -180,6 +190,14 @@ public final class FakeCuda extends FakeFunctions {
       case "cuMemcpyDtoHAsync_v2" ->
           copiedOut.add(
               MemorySegment.ofAddress((long) arguments[0]).reinterpret((long) arguments[2]));
+      case "cuMemcpyDtoDAsync_v2" ->
+          copiedWithin.add(
+              new Copy(
+                  (long) arguments[0],
+                  (long) arguments[1],
+                  (long) arguments[2],
+                  (long) arguments[3]));
+      case "cuIpcGetMemHandle" -> writeLong(arguments[0], (long) arguments[1]);
       case "cuEventRecord" -> streamOfEvent.put((long) arguments[0], (long) arguments[1]);
       case "cuEventQuery" -> {
         return hangs || isHanging((long) arguments[0]) ? NOT_READY : 0;

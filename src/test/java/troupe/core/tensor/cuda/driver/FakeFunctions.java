@@ -1,6 +1,7 @@
 package troupe.core.tensor.cuda.driver;
 
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
@@ -27,12 +28,14 @@ abstract class FakeFunctions implements Functions {
   /** Does what a function does, and returns its status. */
   abstract int call(String name, Object[] arguments);
 
+  /** A structure is passed as memory. */
+  private static Class<?> type(MemoryLayout argument) {
+    return argument instanceof ValueLayout value ? value.carrier() : MemorySegment.class;
+  }
+
   @Override
   public MethodHandle function(String name, MemoryLayout... arguments) {
-    Class<?>[] types =
-        Arrays.stream(arguments)
-            .map(argument -> ((ValueLayout) argument).carrier())
-            .toArray(Class<?>[]::new);
+    Class<?>[] types = Arrays.stream(arguments).map(FakeFunctions::type).toArray(Class<?>[]::new);
     return MethodHandles.insertArguments(CALL, 0, this, name)
         .asCollector(Object[].class, types.length)
         .asType(MethodType.methodType(int.class, types));

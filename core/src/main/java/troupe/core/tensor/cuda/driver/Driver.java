@@ -4,6 +4,7 @@ import static troupe.core.tensor.cuda.driver.NativeLibrary.INT;
 import static troupe.core.tensor.cuda.driver.NativeLibrary.LONG;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
@@ -61,6 +62,15 @@ public final class Driver {
   private static final int FUNCTION_MAX_DYNAMIC_SHARED = 8;
   private static final int PEER_ACCESS_ALREADY_ENABLED = 704;
   private static final int NOT_READY = 600;
+  private static final int NOT_SUPPORTED = 801;
+  private static final int IPC_LAZY_PEER_ACCESS = 1;
+
+  /** Bytes of a name under which other processes open memory. */
+  public static final int SHARED_HANDLE_BYTES = 64;
+
+  private static final MemoryLayout SHARED_HANDLE =
+      MemoryLayout.structLayout(
+          MemoryLayout.sequenceLayout(SHARED_HANDLE_BYTES, ValueLayout.JAVA_BYTE));
 
   private final MethodHandle init;
   private final MethodHandle driverGetVersion;
@@ -106,6 +116,12 @@ public final class Driver {
   private final MethodHandle memAlloc;
   private final MethodHandle memFree;
   private final MethodHandle tensorMapEncodeTiled;
+
+  /** Null, as the next two, where a driver has none. */
+  private final MethodHandle ipcGetMemHandle;
+
+  private final MethodHandle ipcOpenMemHandle;
+  private final MethodHandle ipcCloseMemHandle;
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
   private final Calls calls = new Calls(this::describe);
@@ -171,9 +187,20 @@ public final class Driver {
             INT,
             INT,
             INT);
+    ipcGetMemHandle = optional(library, "cuIpcGetMemHandle", LONG, LONG);
+    ipcOpenMemHandle = optional(library, "cuIpcOpenMemHandle_v2", LONG, SHARED_HANDLE, INT);
+    ipcCloseMemHandle = optional(library, "cuIpcCloseMemHandle", LONG);
     getErrorName = library.function("cuGetErrorName", INT, LONG);
     getErrorString = library.function("cuGetErrorString", INT, LONG);
     calls.run("cuInit", () -> (int) init.invokeExact(0));
+  }
+
+  private static MethodHandle optional(Functions library, String name, MemoryLayout... arguments) {
+    try {
+      return library.function(name, arguments);
+    } catch (CudaException e) {
+      return null;
+    }
   }
 
   /** The driver's words for a code, such as {@code CUDA_ERROR_OUT_OF_MEMORY (out of memory)}. */
@@ -389,6 +416,50 @@ public final class Driver {
   /** Frees memory from {@link #allocateNow} that nothing uses any more. */
   public void freeNow(long address) {
     calls.run("cuMemFree", () -> (int) memFree.invokeExact(address));
+  }
+
+  /**
+   * A name under which other processes of this machine can open memory from {@link #allocateNow}.
+   *
+   * @throws CudaException also where driver or machine have no such thing
+   */
+  public byte[] share(long address) {
+    requireSharing();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment handle = arena.allocate(SHARED_HANDLE);
+      calls.run(
+          "cuIpcGetMemHandle", () -> (int) ipcGetMemHandle.invokeExact(handle.address(), address));
+      return handle.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  /**
+   * Opens memory of another process, of any GPU, for the current context; once each.
+   *
+   * @param handle from its {@link #share}
+   * @return the address here
+   * @throws CudaException also where this process cannot reach it
+   */
+  public long openShared(byte[] handle) {
+    requireSharing();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(SHARED_HANDLE);
+      MemorySegment.copy(handle, 0, copy, ValueLayout.JAVA_BYTE, 0, SHARED_HANDLE_BYTES);
+      return calls.longOf(
+          "cuIpcOpenMemHandle",
+          result -> (int) ipcOpenMemHandle.invokeExact(result, copy, IPC_LAZY_PEER_ACCESS));
+    }
+  }
+
+  /** Gives memory from {@link #openShared} back. */
+  public void closeShared(long address) {
+    calls.run("cuIpcCloseMemHandle", () -> (int) ipcCloseMemHandle.invokeExact(address));
+  }
+
+  private void requireSharing() {
+    if (ipcGetMemHandle == null || ipcOpenMemHandle == null || ipcCloseMemHandle == null) {
+      calls.check("cuIpcGetMemHandle", NOT_SUPPORTED);
+    }
   }
 
   /**

@@ -9,17 +9,18 @@ import java.util.TreeMap;
 import java.util.function.LongFunction;
 
 /**
- * Pinned memory in pieces of any size, up to a bound. It comes in slabs, which are kept: to pin
- * memory takes the system far longer than to copy it. A slab is as large as all before it together,
- * so that there are few. Pieces that lie side by side become one again, so whatever sizes come, the
+ * Memory that is dear to have, in pieces of any size, up to a bound. It comes in slabs, which are
+ * kept: to pin memory of the host takes the system far longer than to copy it, and memory that
+ * other processes opened cannot be given back. A slab is as large as all before it together, so
+ * that there are few. Pieces that lie side by side become one again, so whatever sizes come, the
  * memory is used again. Not for several threads at once.
  */
-final class PinnedPool {
+final class SlabPool {
   private static final long FIRST_SLAB = 16L << 20;
   private static final long PAGE = 4096;
 
   private final long mostBytes;
-  private final LongFunction<MemorySegment> pin;
+  private final LongFunction<MemorySegment> more;
   private final List<Slab> slabs = new ArrayList<>();
   private long bytes;
   private boolean grows = true;
@@ -27,10 +28,15 @@ final class PinnedPool {
   /** A piece that is taken. */
   record Piece(Slab slab, long offset, long room, MemorySegment memory) {}
 
-  /** An empty pool of so many bytes at most; {@code pin} returns {@code null} if there are none. */
-  PinnedPool(long mostBytes, LongFunction<MemorySegment> pin) {
+  /**
+   * An empty pool of so many bytes at most.
+   *
+   * @param more has memory of a size, of the host or a device, or returns {@code null}: then it is
+   *     not asked again
+   */
+  SlabPool(long mostBytes, LongFunction<MemorySegment> more) {
     this.mostBytes = mostBytes;
-    this.pin = pin;
+    this.more = more;
   }
 
   /** Memory of that size, at the beginning of a page, or {@code null} if there is none so large. */
@@ -51,7 +57,7 @@ final class PinnedPool {
       return false;
     }
     long size = Math.min(left, Math.max(room, Math.max(FIRST_SLAB, bytes)));
-    MemorySegment memory = pin.apply(size);
+    MemorySegment memory = more.apply(size);
     grows = memory != null;
     if (grows) {
       bytes += size;
@@ -65,7 +71,7 @@ final class PinnedPool {
     piece.slab().give(piece.offset(), piece.room());
   }
 
-  /** Bytes that are pinned. */
+  /** Bytes that it has. */
   long bytes() {
     return bytes;
   }

@@ -11,9 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
-import troupe.core.tensor.cuda.PinnedPool.Piece;
+import troupe.core.tensor.cuda.SlabPool.Piece;
 
-class PinnedPoolTest {
+class SlabPoolTest {
   private static final long MIB = 1 << 20;
 
   /** Sizes of slabs, in order. Nobody touches their memory. */
@@ -24,13 +24,13 @@ class PinnedPoolTest {
     return MemorySegment.ofAddress(MIB * 1024 * pinned.size()).reinterpret(bytes);
   }
 
-  private PinnedPool pool(long mostBytes) {
-    return new PinnedPool(mostBytes, this::pin);
+  private SlabPool pool(long mostBytes) {
+    return new SlabPool(mostBytes, this::pin);
   }
 
   @Test
   void shouldLendMemoryAgain() {
-    PinnedPool pool = pool(64 * MIB);
+    SlabPool pool = pool(64 * MIB);
     Piece first = pool.take(5000);
     assertEquals(5000, first.memory().byteSize());
     Piece second = pool.take(1);
@@ -43,7 +43,7 @@ class PinnedPoolTest {
 
   @Test
   void shouldDoubleUpToItsBound() {
-    PinnedPool pool = pool(100 * MIB);
+    SlabPool pool = pool(100 * MIB);
     int pieces = 0;
     while (pool.take(4 * MIB) != null) {
       pieces++;
@@ -55,7 +55,7 @@ class PinnedPoolTest {
 
   @Test
   void shouldMakeOneOfPiecesThatLieSideBySide() {
-    PinnedPool pool = pool(16 * MIB);
+    SlabPool pool = pool(16 * MIB);
     List<Piece> pieces = new ArrayList<>();
     for (int i = 0; i < 16; i++) {
       pieces.add(pool.take(MIB));
@@ -73,7 +73,7 @@ class PinnedPoolTest {
 
   @Test
   void shouldHaveASlabForWhatIsLargerThanTheFirst() {
-    PinnedPool pool = pool(64 * MIB);
+    SlabPool pool = pool(64 * MIB);
     assertNull(pool.take(65 * MIB), "more than the bound");
     assertEquals(List.of(), pinned);
     assertNotNull(pool.take(40 * MIB));
@@ -83,7 +83,7 @@ class PinnedPoolTest {
   @Test
   void shouldMakeDoWithWhatItHasWhenNoMoreIsPinned() {
     int[] asked = new int[1];
-    PinnedPool pool = new PinnedPool(64 * MIB, bytes -> asked[0]++ == 0 ? pin(bytes) : null);
+    SlabPool pool = new SlabPool(64 * MIB, bytes -> asked[0]++ == 0 ? pin(bytes) : null);
     Piece all = pool.take(16 * MIB);
     assertNull(pool.take(1));
     assertNull(pool.take(1));
@@ -94,7 +94,7 @@ class PinnedPoolTest {
 
   @Test
   void shouldLendNoByteTwice() {
-    PinnedPool pool = pool(24 * MIB);
+    SlabPool pool = pool(24 * MIB);
     Random random = new Random(5);
     List<Piece> lent = new ArrayList<>();
     for (int i = 0; i < 20_000; i++) {
@@ -116,7 +116,7 @@ class PinnedPoolTest {
 
   @Test
   void shouldLendNothingOnceClosed() {
-    PinnedPool pool = pool(64 * MIB);
+    SlabPool pool = pool(64 * MIB);
     Piece piece = pool.take(1);
     pool.close();
     assertNull(pool.take(1));

@@ -1,0 +1,99 @@
+package troupe.core.tensor.cuda;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import troupe.core.tensor.Device.PickedUp;
+import troupe.core.tensor.Staged;
+import troupe.core.tensor.Tensor;
+
+/** The main class of a {@link ShelfProcess}: has things on its shelf, and copies from others'. */
+final class ShelfMain {
+  /** Begins its answers; other lines are not for the parent. */
+  static final String MARK = "@";
+
+  /** The number of the only other process. */
+  static final int PARENT = 1;
+
+  private final CudaDevice device;
+  private final List<Staged> laid = new ArrayList<>();
+
+  private ShelfMain(CudaDevice device) {
+    this.device = device;
+  }
+
+  /** Argument: the name of the device. */
+  public static void main(String[] args) throws IOException {
+    try (CudaDevice device = CudaDevices.open(args[0], "", CudaDevices.PATIENCE)) {
+      ShelfMain shelf = new ShelfMain(device);
+      answer("ready");
+      BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+      String line;
+      while ((line = in.readLine()) != null) {
+        answer(shelf.onCommand(line.split(" ")));
+      }
+    }
+  }
+
+  private static void answer(String line) {
+    System.out.println(MARK + line);
+  }
+
+  private String onCommand(String[] words) {
+    switch (words[0]) {
+      case "lay" -> {
+        return HexFormat.of().formatHex(lay(Integer.parseInt(words[1]), Long.parseLong(words[2])));
+      }
+      case "return" -> {
+        laid.forEach(Staged::close);
+        laid.clear();
+        return "done";
+      }
+      case "pick" -> {
+        byte[] reference = HexFormat.of().parseHex(words[1]);
+        int rows = Integer.parseInt(words[2]);
+        MemorySegment found = pick(device, PARENT, reference, rows);
+        return found == null
+            ? "out of reach"
+            : "" + GpuShelfTest.elements(rows, Long.parseLong(words[3])).mismatch(found);
+      }
+      case "keep" -> {
+        byte[] reference = HexFormat.of().parseHex(words[1]);
+        int rows = Integer.parseInt(words[2]);
+        pick(device, PARENT, reference, rows);
+        answer("picking");
+        while (true) {
+          pick(device, PARENT, reference, rows);
+        }
+      }
+      default -> throw new IllegalArgumentException(words[0]);
+    }
+  }
+
+  private byte[] lay(int rows, long seed) {
+    Staged staged = GpuShelfTest.lay(device, rows, seed);
+    laid.add(staged);
+    return staged.reference();
+  }
+
+  /** What is there, on the host; {@code null} if it is out of reach. */
+  static MemorySegment pick(CudaDevice device, int lender, byte[] reference, int rows) {
+    PickedUp picked = device.pickUp(lender, reference, rows, GpuShelfTest.COLUMNS, true);
+    if (picked == null) {
+      return null;
+    }
+    try (Tensor tensor = picked.tensor()) {
+      MemorySegment host = Arena.ofAuto().allocate(GpuShelfTest.bytes(rows), Long.BYTES);
+      tensor.copyTo(host);
+      if (!picked.over().getAsBoolean()) {
+        throw new IllegalStateException("a copy that was waited for goes on");
+      }
+      return host;
+    }
+  }
+}

@@ -1,0 +1,182 @@
+package troupe.transport;
+
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+import troupe.transport.Returns.Answer;
+
+/**
+ * Batches that processes of this machine lend to this one. Whatever becomes of one, its lender is
+ * told: at once, or when the rows are copied. Used by one thread at a time.
+ */
+final class PickUps {
+  private final Path folder;
+  private final BatchReceiver receiver;
+  private final TransportEvents events;
+  private final LiveCounters counters;
+  private final Map<Long, Lender> lenders = new HashMap<>();
+  private final ArrayDeque<Copy> copies = new ArrayDeque<>();
+
+  /** Who lends, and which loan is the next. */
+  private static final class Lender {
+    private final int node;
+    private final Returns returns;
+    private long next = 1;
+
+    Lender(int node, Returns returns) {
+      this.node = node;
+      this.returns = returns;
+    }
+
+    /**
+     * Whether a loan is new. Loans come in order but for connections that end: notices that were
+     * lost with one are passed over, and one that comes later all the same is not taken.
+     */
+    boolean isNew(long number) {
+      if (number < next) {
+        return false;
+      }
+      // Of older ones the lender has heard.
+      next = Math.max(next, number - Returns.CAPACITY + 1);
+      while (next < number) {
+        returns.put(next++, Answer.DONE);
+      }
+      next++;
+      return true;
+    }
+  }
+
+  /** A copy under way. */
+  private record Copy(Lender lender, long number, BooleanSupplier over) {}
+
+  /**
+   * Nothing lent yet.
+   *
+   * @param folder that of this node's driver
+   */
+  PickUps(Path folder, BatchReceiver receiver, TransportEvents events, LiveCounters counters) {
+    this.folder = folder;
+    this.receiver = receiver;
+    this.events = events;
+    this.counters = counters;
+  }
+
+  /**
+   * Takes a notice.
+   *
+   * @param wanted whether the batch is of this run and epoch, and not too large
+   */
+  Verdict onNotice(Notice notice, BatchHeader header, Verdict wanted) {
+    Lender lender = lender(notice);
+    if (lender == null) {
+      return refuse();
+    }
+    if (!lender.isNew(notice.number())) {
+      return Verdict.DUPLICATE;
+    }
+    if (wanted != Verdict.ACCEPTED) {
+      lender.returns.put(notice.number(), Answer.DONE);
+      return wanted;
+    }
+    PickUp pickUp = begin(notice, header);
+    if (pickUp == null) {
+      lender.returns.put(notice.number(), Answer.DONE);
+      return refuse();
+    }
+    if (pickUp == PickUp.OUT_OF_REACH) {
+      lender.returns.put(notice.number(), Answer.OUT_OF_REACH);
+      return Verdict.DISCARDED;
+    }
+    copies.add(new Copy(lender, notice.number(), pickUp.over()));
+    counters.of(Way.PICK_UP).received(header.payloadBytes());
+    try {
+      receiver.onBatch(header, pickUp.payload());
+    } catch (RuntimeException e) {
+      events.onError(e);
+    }
+    return Verdict.ACCEPTED;
+  }
+
+  private Verdict refuse() {
+    counters.refusedBatches.increment();
+    return Verdict.DISCARDED;
+  }
+
+  private Lender lender(Notice notice) {
+    Lender known = lenders.get(notice.lender());
+    if (known != null) {
+      return known;
+    }
+    try {
+      Returns returns = Returns.open(Returns.file(folder, notice.lender()));
+      Lender lender = new Lender(notice.node(), returns);
+      lenders.put(notice.lender(), lender);
+      return lender;
+    } catch (NoSuchFileException e) {
+      return null; // The lender has ended, or wants nothing back.
+    } catch (IOException e) {
+      events.onError(e);
+      return null;
+    }
+  }
+
+  private PickUp begin(Notice notice, BatchHeader header) {
+    try {
+      return receiver.pickUp(notice.node(), header, notice.reference());
+    } catch (RuntimeException | OutOfMemoryError e) {
+      events.onError(e);
+      return PickUp.OUT_OF_REACH; // It may come another way.
+    }
+  }
+
+  /** Gives back what is copied. Returns how many there were. */
+  int giveBack() {
+    int given = 0;
+    while (!copies.isEmpty() && isOver(copies.peek())) {
+      Copy copy = copies.remove();
+      copy.lender().returns.put(copy.number(), Answer.DONE);
+      given++;
+    }
+    return given;
+  }
+
+  private boolean isOver(Copy copy) {
+    try {
+      return copy.over().getAsBoolean();
+    } catch (RuntimeException e) {
+      // The device is lost: nobody reads with it any more.
+      events.onError(e);
+      return true;
+    }
+  }
+
+  /** A node is gone, or has no say any more. */
+  void forget(int node) {
+    copies.removeIf(copy -> copy.lender().node == node);
+    lenders
+        .values()
+        .removeIf(
+            lender -> {
+              boolean isGone = lender.node == node;
+              if (isGone) {
+                lender.returns.close();
+              }
+              return isGone;
+            });
+    try {
+      receiver.forget(node);
+    } catch (RuntimeException e) {
+      events.onError(e);
+    }
+  }
+
+  void close() {
+    copies.clear();
+    lenders.values().forEach(lender -> lender.returns.close());
+    lenders.clear();
+  }
+}
