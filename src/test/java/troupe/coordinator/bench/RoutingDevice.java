@@ -102,7 +102,8 @@ final class RoutingDevice implements Device, RoutingKernels {
   }
 
   @Override
-  public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
+  public Routed route(
+      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training) {
     choices.add(gate.choice());
     steps.add(key.step());
     GateType type =
@@ -110,7 +111,8 @@ final class RoutingDevice implements Device, RoutingKernels {
           case SPARSE_MIXER -> GateType.SPARSEMIXER;
           case ROUNDS -> GateType.SPARSEMIXER_V2;
           case BALANCED -> GateType.BALANCED;
-          case SWITCH, BEST -> throw new UnsupportedOperationException(gate.choice().name());
+          case SWITCH, BEST, BIASED ->
+              throw new UnsupportedOperationException(gate.choice().name());
         };
     GateConfig config =
         GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, GateConfig.Mask.CODE)

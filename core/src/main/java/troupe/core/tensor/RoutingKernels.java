@@ -24,6 +24,8 @@ public interface RoutingKernels {
     ROUNDS,
     /** The best experts, which share by their probabilities: Mixtral. */
     BEST,
+    /** The best experts by score and bias, out of the best groups: DeepSeek-V3. */
+    BIASED,
     /** Slot s to expert s mod E with weight one: a forced even load, for benchmarks. */
     BALANCED
   }
@@ -58,16 +60,44 @@ public interface RoutingKernels {
     }
   }
 
+  /** What turns logits into scores. */
+  enum Score {
+    /** A softmax; an expert weighs its probability. */
+    SOFTMAX,
+    /** Sigmoids; an expert weighs its own over the sum of those chosen. */
+    SIGMOID
+  }
+
+  /**
+   * What experts are compared by where logits alone do not decide, and what they weigh.
+   *
+   * @param groups groups of neighbours, which divide the experts evenly
+   * @param topGroups how many of them a token may reach: those with the largest sums of their two
+   *     best experts
+   * @param factor on all weights
+   */
+  record Scores(Score score, int groups, int topGroups, double factor) {
+    /** Of all experts, as they are. */
+    public static final Scores PLAIN = new Scores(Score.SOFTMAX, 1, 1, 1);
+  }
+
   /**
    * A gate.
    *
    * @param k slots of each token, best first: at most {@link #MAX_SLOTS}, one for {@link
    *     Choice#SWITCH} and {@link Choice#SPARSE_MIXER}
    * @param epsilon width of the mask, or half width of the jitter of logits
-   * @param gradientFactor kappa, the factor on the gradient of the logits in training
+   * @param gradientFactor kappa, the factor on the gradient of sampled experts' logits in training
+   * @param scores of {@link Choice#BIASED}; all others that do not sample take its factor alone
    */
   record Gate(
-      Choice choice, int k, Mask mask, Scale scale, double epsilon, double gradientFactor) {}
+      Choice choice,
+      int k,
+      Mask mask,
+      Scale scale,
+      double epsilon,
+      double gradientFactor,
+      Scores scores) {}
 
   /**
    * What random draws depend on beside token and purpose; the counter layout is that of the
@@ -121,9 +151,12 @@ public interface RoutingKernels {
    * token's claim on an expert; where room is short, first choices go before second ones.
    *
    * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
+   * @param bias_E what {@link Choice#BIASED} adds to scores, {@code null} for nothing; of the type
+   *     of the logits
    * @param key may be {@code null} where {@code training} is false
    */
-  Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training);
+  Routed route(
+      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training);
 
   /**
    * {@code jittered = h * u}, {@code factor = u} with the input noise of the Switch Transformer.

@@ -19,9 +19,10 @@ public interface GateState {
 
   /**
    * {@code dState += change} of one micro-batch. What is a property of the whole step has to be
-   * weighted by {@code routing.tokens() / feedback.tokens()}, since the changes of all are added.
+   * weighted by {@code tokens / feedback.tokens()}, since the changes of all are added.
    *
    * @param state the numbers that the routing was made with
+   * @param tokens of the micro-batch
    */
-  void addChange(double[] dState, double[] state, Routing routing, Feedback feedback);
+  void addChange(double[] dState, double[] state, int tokens, Feedback feedback);
 }

@@ -8,6 +8,8 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.Scale;
+import troupe.core.tensor.RoutingKernels.Score;
+import troupe.core.tensor.RoutingKernels.Scores;
 
 /** Gates by their names in a config. */
 public final class Gates {
@@ -88,19 +90,30 @@ public final class Gates {
               RoutingKernels.Mask.NONE,
               Scale.FULL,
               config.jitterOn() == JitterOn.LOGITS ? config.jitter() : 0,
-              1);
+              1,
+              Scores.PLAIN);
       case SPARSEMIXER, SPARSEMIXER_1ST, SPARSEMIXER_2ND, SPARSEMIXER_INF, SPARSEMIXER_ODE ->
           sampledOnDevice(config, Choice.SPARSE_MIXER, 1, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
       case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, 1);
-      case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, 1);
-      case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, 1);
-      case BALANCED -> plainOnDevice(Choice.BALANCED, k, k);
+      case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, Scores.PLAIN);
+      case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, Scores.PLAIN);
+      case DEEPSEEK_V3 -> plainOnDevice(Choice.BIASED, k, scores(config.deepseek()));
+      case BALANCED -> plainOnDevice(Choice.BALANCED, k, new Scores(Score.SOFTMAX, 1, 1, k));
       default -> null;
     };
   }
 
-  private static RoutingKernels.Gate plainOnDevice(Choice choice, int k, double factor) {
-    return new RoutingKernels.Gate(choice, k, RoutingKernels.Mask.NONE, Scale.FULL, 0, factor);
+  private static Scores scores(GateConfig.Deepseek config) {
+    Score score =
+        switch (config.score()) {
+          case SIGMOID -> Score.SIGMOID;
+          case SOFTMAX -> Score.SOFTMAX;
+        };
+    return new Scores(score, config.groups(), config.topGroups(), config.scale());
+  }
+
+  private static RoutingKernels.Gate plainOnDevice(Choice choice, int k, Scores scores) {
+    return new RoutingKernels.Gate(choice, k, RoutingKernels.Mask.NONE, Scale.FULL, 0, 1, scores);
   }
 
   private static RoutingKernels.Gate sampledOnDevice(
@@ -112,7 +125,7 @@ public final class Gates {
           case NONE -> RoutingKernels.Mask.NONE;
         };
     return new RoutingKernels.Gate(
-        choice, k, mask, scale(config).onDevice(), config.jitter(), factor);
+        choice, k, mask, scale(config).onDevice(), config.jitter(), factor, Scores.PLAIN);
   }
 
   private static QuadratureScale scale(GateConfig config) {

@@ -1,30 +1,40 @@
 package troupe.router.trunk;
 
+import java.util.Arrays;
 import troupe.core.config.GateConfig;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Feedback;
+import troupe.router.gate.GateState;
 import troupe.router.gate.NonFiniteLogitsException;
 
 /** A routing that stays on the device; the host learns counts and sums. */
 final class DeviceRoutedTokens implements RoutedTokens {
+  private static final double[] UNKNOWN = {};
+
+  private final Device device;
   private final RoutingKernels kernels;
   private final GateConfig config;
+  private final GateState kept;
   private final int tokens;
   private final int slots;
   private final int experts;
   private final RoutingKernels.Routed routed;
 
   DeviceRoutedTokens(
-      RoutingKernels kernels,
+      Device device,
       GateConfig config,
+      GateState kept,
       int tokens,
       int k,
       int experts,
       RoutingKernels.Routed routed) {
-    this.kernels = kernels;
+    this.device = device;
+    this.kernels = device.routing();
     this.config = config;
+    this.kept = kept;
     this.tokens = tokens;
     this.slots = Math.multiplyExact(tokens, k);
     this.experts = experts;
@@ -93,6 +103,23 @@ final class DeviceRoutedTokens implements RoutedTokens {
         load_E,
         config.balanceWeight() * experts / globalTokens,
         2 * config.zCoefficient() / globalTokens);
+    if (dState != null) {
+      changeState(dState, new Feedback(null, losses, load_E, globalTokens));
+    }
+  }
+
+  /**
+   * Adds to the gradient what a step adds to the state: {@code -rate * change}. Gates of a device
+   * do not ask what the state is, so nobody waits for it.
+   */
+  private void changeState(Tensor dState, Feedback feedback) {
+    double[] change = new double[dState.columns()];
+    kept.addChange(change, UNKNOWN, tokens, feedback);
+    Arrays.setAll(change, i -> -kept.rate() * change[i]);
+    try (Tensor added = device.allocate(1, change.length)) {
+      added.set(change);
+      device.kernels().add(dState, added);
+    }
   }
 
   @Override

@@ -10,6 +10,7 @@ import troupe.core.tensor.Tensor;
 import troupe.router.gate.Capacity;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
+import troupe.router.gate.GateState;
 import troupe.router.gate.Gates;
 import troupe.router.gate.Jitter;
 
@@ -19,6 +20,7 @@ final class DeviceRouter implements TokenRouter {
   private final RoutingKernels routing;
   private final GateConfig config;
   private final RoutingKernels.Gate gate;
+  private final GateState kept;
   private final Jitter inputJitter;
   private final Capacity capacity;
 
@@ -39,6 +41,7 @@ final class DeviceRouter implements TokenRouter {
     this.routing = device.routing();
     this.config = config.gate();
     this.gate = Gates.onDevice(config.gate());
+    this.kept = Gates.of(config.gate()).state();
     this.inputJitter = Gates.inputJitter(config.gate());
     this.capacity = Capacity.of(config.experts());
   }
@@ -68,12 +71,13 @@ final class DeviceRouter implements TokenRouter {
             : Integer.MAX_VALUE;
     Room room = new Room(rows, capacity.order() == RunConfig.DropOrder.SHUFFLED);
     return new DeviceRoutedTokens(
-        routing,
+        device,
         config,
+        kept,
         logits_TE.rows(),
         gate.k(),
         logits_TE.columns(),
-        routing.route(logits_TE, gate, training ? key(draws) : null, room, training));
+        routing.route(logits_TE, state, gate, training ? key(draws) : null, room, training));
   }
 
   @Override

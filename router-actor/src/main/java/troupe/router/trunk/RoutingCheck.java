@@ -12,6 +12,7 @@ import troupe.core.tensor.Tensor;
 import troupe.core.tensor.check.KernelCheck;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Gates;
 
 /**
  * Compares gates on a device with those on the host: the same draws have to lead to the same
@@ -67,6 +68,42 @@ public final class RoutingCheck {
               "experts.count=150",
               "experts.capacity_factor=1.0"),
           List.of("gate.type=xmoe", "gate.top_k=2"),
+          List.of("gate.type=deepseek-v3", "gate.top_k=2", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=3",
+              "gate.deepseek.scale=2.5",
+              "gate.deepseek.groups=5",
+              "gate.deepseek.top_groups=3",
+              "experts.capacity_factor=0.8",
+              "experts.drop=position"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=8",
+              "gate.deepseek.groups=10",
+              "gate.deepseek.top_groups=4",
+              "experts.count=150",
+              "experts.capacity_factor=1.0"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=32",
+              "gate.deepseek.scale=1.3",
+              "gate.deepseek.groups=64",
+              "gate.deepseek.top_groups=40",
+              "experts.count=1024"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=3",
+              "gate.deepseek.score=softmax",
+              "gate.deepseek.scale=2.5"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=4",
+              "gate.deepseek.score=softmax",
+              "gate.deepseek.groups=75",
+              "gate.deepseek.top_groups=20",
+              "experts.count=150",
+              "experts.capacity_factor=0.9"),
           List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
@@ -112,6 +149,7 @@ public final class RoutingCheck {
       double[] dY_RD,
       double[] dOmega_D,
       double[] dLogits_TE,
+      double[] dState,
       double[] dH_TD) {}
 
   private static Results run(TokenRouter router, Device device, Case one) {
@@ -124,17 +162,20 @@ public final class RoutingCheck {
     // Rows that are whole vectors, and rows that are not.
     int d = config.gate().topK() % 2 == 0 ? CHANNELS : CHANNELS - 3;
     double[] load_E = random.doubles(experts, 0, 2.0 / experts).toArray();
+    boolean keeps = Gates.of(config.gate()).state() != null;
     try (Tensor h_TD = normal(device, random, TOKENS, d);
         Tensor mid_TD = normal(device, random, TOKENS, d);
         Tensor dX_TD = normal(device, random, TOKENS, d);
         Tensor omega_1D = omega ? exact(device, random, 1, d) : null;
         Tensor dOmega_1D = omega ? device.zeros(1, d) : null;
+        Tensor state_1E = keeps ? device.allocate(1, experts) : null;
+        Tensor dState_1E = keeps ? device.zeros(1, experts) : null;
         Tensor dLogits_TE = device.allocate(TOKENS, experts);
         Tensor dH_TD = device.allocateActivations(TOKENS, d);
         Tensor x_TD = device.allocateActivations(TOKENS, d);
         TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
         RoutedTokens routed =
-            router.route(exact(device, random, TOKENS, experts), null, null, draws, training)) {
+            route(router, logits(device, random, experts), state_1E, random, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
       try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), d);
           Tensor dY_RD = device.allocateActivations(routed.mostRows(), d);
@@ -146,7 +187,7 @@ public final class RoutingCheck {
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(dLogits_TE, null, null, load_E, TOKENS);
+        routed.logitsGradient(dLogits_TE, dState_1E, null, load_E, 2 * TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(
@@ -157,9 +198,43 @@ public final class RoutingCheck {
             dY_RD.rows(0, offset_E1[experts]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
+            keeps ? dState_1E.toDoubles() : new double[0],
             dH_TD.toDoubles());
       }
     }
+  }
+
+  private static RoutedTokens route(
+      TokenRouter router,
+      Tensor logits_TE,
+      Tensor state_1E,
+      Random random,
+      Draws draws,
+      boolean training) {
+    if (state_1E != null) {
+      state_1E.set(coarse(normals(random, state_1E.columns(), -1)));
+    }
+    return router.route(logits_TE, null, state_1E, draws, training);
+  }
+
+  /** Every other token is undecided between some experts. */
+  private static Tensor logits(Device device, Random random, int experts) {
+    float[] logits = normals(random, TOKENS * experts, -1);
+    for (int t = 0; t < TOKENS; t += 2) {
+      float[] tied = coarse(Arrays.copyOfRange(logits, t * experts, (t + 1) * experts));
+      System.arraycopy(tied, 0, logits, t * experts, experts);
+    }
+    Tensor tensor = device.allocate(TOKENS, experts);
+    tensor.set(logits);
+    return tensor;
+  }
+
+  /** Quarters, so that there are equal ones. */
+  private static float[] coarse(float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Math.round(4 * values[i]) / 4f;
+    }
+    return values;
   }
 
   /** Activations of few bits, so that all devices start from the same numbers. */
@@ -203,6 +278,7 @@ public final class RoutingCheck {
     KernelCheck.close(what + " combineBackward", expected.dY_RD(), found.dY_RD(), ROUNDED);
     KernelCheck.close(what + " dOmega", expected.dOmega_D(), found.dOmega_D(), EXACT);
     KernelCheck.close(what + " dLogits", expected.dLogits_TE(), found.dLogits_TE(), EXACT);
+    KernelCheck.close(what + " dState", expected.dState(), found.dState(), EXACT);
     KernelCheck.close(what + " dispatchBackward", expected.dH_TD(), found.dH_TD(), ROUNDED);
   }
 

@@ -1,9 +1,15 @@
 package troupe.core.tensor.cuda;
 
+import static troupe.core.tensor.cuda.Operands.in;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.RoutingKernels;
-import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Score;
+import troupe.core.tensor.RoutingKernels.Scores;
+import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
 import troupe.core.tensor.cuda.driver.Driver;
@@ -19,93 +25,61 @@ final class CudaGates {
     this.launcher = device.launcher();
   }
 
-  /** Experts and multipliers of every token. */
-  void choose(CudaRouted routed, DrawKey draws) {
-    int tokens = routed.tokens;
-    int experts = routed.experts;
+  /**
+   * Experts and multipliers of every token.
+   *
+   * @param bias_E see {@link RoutingKernels#route}
+   */
+  void choose(CudaRouted routed, Tensor bias_E, DrawKey draws) {
     Driver driver = device.gpu().driver();
     device
         .gpu()
         .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
-    if (tokens == 0) {
+    if (routed.tokens == 0) {
       return;
     }
-    switch (routed.gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> routeOne(routed, draws);
-      case ROUNDS, BEST -> routeSlots(routed, draws);
-      case BALANCED ->
-          launcher.launch(
-              "forced",
-              Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
-              routed.expert_S,
-              routed.multiplier_S,
-              routed.scale_S,
-              routed.alive_T,
-              routed.p_TE,
-              tokens,
-              experts,
-              routed.gate.k());
+    Gate gate = routed.gate;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment routing = RoutingStructures.routing(arena, routed);
+      MemorySegment sampling = structures.sampling(arena, gate, routed.training, draws);
+      switch (gate.choice()) {
+        case SWITCH -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 0);
+        case SPARSE_MIXER -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 1);
+        case ROUNDS -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 1);
+        case BEST -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 0);
+        case BIASED -> chooseBiased(routed, routing, bias_E);
+        case BALANCED ->
+            launcher.launch(
+                "forced",
+                Grid.line(Math.ceilDiv((long) routed.tokens * routed.experts, 256), 256),
+                routing);
+      }
     }
   }
 
-  private void routeOne(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
+  private void chooseBiased(CudaRouted routed, MemorySegment routing, Tensor bias_E) {
+    int experts = routed.experts;
+    Scores scores = routed.gate.scores();
+    if (bias_E != null) {
+      Shapes.shape("bias", bias_E, 1, experts);
+    }
+    Grid grid = lanesOf(routed, 128);
+    int shared = 8 * (experts + scores.groups()) * (128 / lanes(experts));
     launcher.launch(
-        "route",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.used_TE,
-        routed.jitter_TE,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.choice() == Choice.SWITCH ? 0 : 1,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
+        "route_biased",
+        Grid.line(grid.x(), 128, shared),
+        routing,
+        in(bias_E),
+        scores.score().ordinal(),
+        scores.groups(),
+        scores.topGroups(),
+        scores.factor());
   }
 
-  private void routeSlots(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
-    launcher.launch(
-        "route_slots",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.best_S,
-        routed.sum_S,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.k(),
-        gate.choice() == Choice.ROUNDS ? 1 : 0,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
-  }
-
-  /** Several lanes for each token. */
-  private static Grid lanesOf(CudaRouted routed) {
-    return Grid.line(Math.ceilDiv((long) routed.tokens * lanes(routed.experts), 256), 256);
+  /** Several lanes for each token, in blocks of so many threads. */
+  private static Grid lanesOf(CudaRouted routed, int block) {
+    long threads = (long) routed.tokens * lanes(routed.experts);
+    return Grid.line(Math.ceilDiv(threads, block), block);
   }
 
   private static int lanes(int experts) {
@@ -146,30 +120,41 @@ final class CudaGates {
   /** See {@link RoutingKernels#logitsGradient}; of one token at least. */
   void logitsGradient(
       Tensor dLogits_TE, CudaRouted from, double[] load_E, double balanceFactor, double zFactor) {
-    try (Scratch load = device.transfers().uploadDoubles(load_E)) {
+    Gate gate = from.gate;
+    try (Scratch load = device.transfers().uploadDoubles(load_E);
+        Arena arena = Arena.ofConfined()) {
       launcher.launch(
-          gradientKernel(from.gate),
-          lanesOf(from),
-          CudaTensor.of(dLogits_TE).addressToWrite(),
-          from.p_TE,
-          zFactor == 0 && from.gate.choice() != Choice.ROUNDS ? 0L : from.logitsUsed(),
-          from.jitter_TE,
-          RoutingStructures.slots(from),
-          load,
-          from.tokens,
-          from.experts,
-          from.training || from.gate.choice() == Choice.BALANCED ? from.gate.gradientFactor() : 1.0,
-          balanceFactor,
-          zFactor);
+          gradientKernel(gate),
+          lanesOf(from, 256),
+          RoutingStructures.routing(arena, from),
+          RoutingStructures.gradient(
+              arena,
+              CudaTensor.of(dLogits_TE).addressToWrite(),
+              load,
+              gate,
+              gradientFactor(from),
+              balanceFactor,
+              zFactor));
     }
+  }
+
+  private static double gradientFactor(CudaRouted from) {
+    return switch (from.gate.choice()) {
+      case SWITCH, SPARSE_MIXER, ROUNDS -> from.training ? from.gate.gradientFactor() : 1;
+      case BEST, BIASED, BALANCED -> from.gate.scores().factor();
+    };
   }
 
   private static String gradientKernel(Gate gate) {
     return switch (gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> "logits_gradient";
-      case ROUNDS -> "logits_gradient_rounds";
-      case BEST -> "logits_gradient_shares";
-      case BALANCED -> gate.k() == 1 ? "logits_gradient" : "logits_gradient_shares";
+      case SWITCH, SPARSE_MIXER -> "gradient_of_one";
+      case ROUNDS -> "gradient_of_rounds";
+      case BEST -> "gradient_of_shares";
+      case BIASED ->
+          gate.scores().score() == Score.SIGMOID
+              ? "gradient_of_sigmoids"
+              : "gradient_of_probabilities";
+      case BALANCED -> gate.k() == 1 ? "gradient_of_one" : "gradient_of_shares";
     };
   }
 }

@@ -23,11 +23,12 @@ final class CudaRouting implements RoutingKernels {
   }
 
   @Override
-  public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
+  public Routed route(
+      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training) {
     CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
     try {
-      gates.choose(routed, draws);
+      gates.choose(routed, bias_E, draws);
       sort(routed, draws, room);
       gates.sum(routed);
       routed.readSummary();
