@@ -66,6 +66,11 @@ final class RoutingDevice implements Device, RoutingKernels {
     }
 
     @Override
+    public int[] first_E() {
+      return new int[0];
+    }
+
+    @Override
     public int[] routed_E() {
       return plan.routed_E();
     }
@@ -111,7 +116,7 @@ final class RoutingDevice implements Device, RoutingKernels {
           case SPARSE_MIXER -> GateType.SPARSEMIXER;
           case ROUNDS -> GateType.SPARSEMIXER_V2;
           case BALANCED -> GateType.BALANCED;
-          case SWITCH, BEST, BIASED ->
+          case SWITCH, BEST, BIASED, PAIR ->
               throw new UnsupportedOperationException(gate.choice().name());
         };
     GateConfig config =

@@ -12,6 +12,7 @@ import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
 import troupe.core.tensor.RoutingKernels.Mask;
+import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Room;
 import troupe.core.tensor.RoutingKernels.Routed;
 import troupe.core.tensor.RoutingKernels.Scale;
@@ -24,7 +25,7 @@ final class RoutingLoads {
 
   /** SparseMixer as defaults.conf has it. */
   private static final Gate GATE =
-      new Gate(Choice.SPARSE_MIXER, 1, Mask.CODE, SCALE, 0.1, 2, Scores.PLAIN);
+      new Gate(Choice.SPARSE_MIXER, 1, Mask.CODE, SCALE, 0.1, 2, Scores.PLAIN, Pair.BEST);
 
   private static final DrawKey KEY = new DrawKey(0, 1, 0, 0);
   private static final Room DROPLESS = new Room(Integer.MAX_VALUE, false);

@@ -26,6 +26,8 @@ public interface RoutingKernels {
     BEST,
     /** The best experts by score and bias, out of the best groups: DeepSeek-V3. */
     BIASED,
+    /** The best expert, and a second one that may be left out: GShard. */
+    PAIR,
     /** Slot s to expert s mod E with weight one: a forced even load, for benchmarks. */
     BALANCED
   }
@@ -81,6 +83,29 @@ public interface RoutingKernels {
     public static final Scores PLAIN = new Scores(Score.SOFTMAX, 1, 1, 1);
   }
 
+  /** How {@link Choice#PAIR} takes the second expert in training; else it is the second best. */
+  enum Second {
+    /** The second best. */
+    BEST,
+    /** A sample from the softmax of the others. */
+    SAMPLED,
+    /** The second best, if twice its weight exceeds a draw. */
+    RANDOM,
+    /** The second best, if a draw is below five times its share of both. */
+    THRESHOLD
+  }
+
+  /**
+   * Two experts of a token.
+   *
+   * @param placed whether they share the output by their probabilities once it is known which of
+   *     them have room, or before
+   */
+  record Pair(Second second, boolean placed) {
+    /** The two best, for gates that are not about pairs. */
+    public static final Pair BEST = new Pair(Second.BEST, false);
+  }
+
   /**
    * A gate.
    *
@@ -89,6 +114,7 @@ public interface RoutingKernels {
    * @param epsilon width of the mask, or half width of the jitter of logits
    * @param gradientFactor kappa, the factor on the gradient of sampled experts' logits in training
    * @param scores of {@link Choice#BIASED}; all others that do not sample take its factor alone
+   * @param pair of {@link Choice#PAIR}
    */
   record Gate(
       Choice choice,
@@ -97,7 +123,8 @@ public interface RoutingKernels {
       Scale scale,
       double epsilon,
       double gradientFactor,
-      Scores scores) {}
+      Scores scores,
+      Pair pair) {}
 
   /**
    * What random draws depend on beside token and purpose; the counter layout is that of the
@@ -120,6 +147,12 @@ public interface RoutingKernels {
 
     /** Slots that chose each expert, before dropping. */
     int[] routed_E();
+
+    /**
+     * Tokens whose first choice each expert was, before dropping: of {@link Choice#PAIR}; else
+     * empty.
+     */
+    int[] first_E();
 
     /** Probabilities summed over tokens. */
     double[] sumP_E();

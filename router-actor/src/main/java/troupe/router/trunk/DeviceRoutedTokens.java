@@ -13,6 +13,7 @@ import troupe.router.gate.NonFiniteLogitsException;
 /** A routing that stays on the device; the host learns counts and sums. */
 final class DeviceRoutedTokens implements RoutedTokens {
   private static final double[] UNKNOWN = {};
+  private static final double[] NO_PENALTY = {};
 
   private final Device device;
   private final RoutingKernels kernels;
@@ -59,19 +60,23 @@ final class DeviceRoutedTokens implements RoutedTokens {
   @Override
   public LayerStats stats() {
     Summary summary = routed.summary();
-    long[] routed_E = new long[experts];
-    for (int e = 0; e < experts; e++) {
-      routed_E[e] = summary.routed_E()[e];
-    }
+    long[] routed_E = longs(summary.routed_E());
+    int kept = summary.offset_E1()[experts];
     return new LayerStats(
         routed_E,
+        longs(summary.first_E()),
         summary.sumP_E(),
+        NO_PENALTY,
         summary.sumZ(),
         tokens,
-        summary.offset_E1()[experts],
-        slots - summary.offset_E1()[experts],
+        kept,
+        Arrays.stream(routed_E).sum() - kept,
         0,
         summary.alive());
+  }
+
+  private static long[] longs(int[] counts) {
+    return Arrays.stream(counts).asLongStream().toArray();
   }
 
   @Override

@@ -104,6 +104,30 @@ public final class RoutingCheck {
               "gate.deepseek.top_groups=20",
               "experts.count=150",
               "experts.capacity_factor=0.9"),
+          List.of("gate.type=gshard", "gate.gshard.second=best", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=sampled",
+              "gate.gshard.normalise=after-drop",
+              "experts.capacity_factor=0.8"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=random",
+              "gate.gshard.normalise=after-drop",
+              "experts.count=150",
+              "experts.capacity_factor=1.0",
+              "experts.drop=position"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=random",
+              "gate.gshard.normalise=before-drop",
+              "experts.capacity_factor=0.7"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=threshold",
+              "gate.gshard.normalise=before-drop",
+              "experts.count=150"),
+          List.of("gate.type=gshard", "gate.gshard.second=sampled", "experts.count=2"),
           List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
@@ -262,6 +286,7 @@ public final class RoutingCheck {
   private static void compare(String what, Results expected, Results found) {
     equal(what, "rows of experts", expected.offset_E1(), found.offset_E1());
     equal(what, "routed", expected.stats().routed_E(), found.stats().routed_E());
+    equal(what, "first choices", expected.stats().first_E(), found.stats().first_E());
     equal(
         what,
         "alive and dropped",

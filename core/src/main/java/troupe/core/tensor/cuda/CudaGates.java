@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Score;
 import troupe.core.tensor.RoutingKernels.Scores;
 import troupe.core.tensor.Shapes;
@@ -35,6 +36,13 @@ final class CudaGates {
     device
         .gpu()
         .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
+    SummaryLayout layout = routed.layout;
+    if (layout.countsFirst()) {
+      long first_E = routed.summary + layout.first();
+      device
+          .gpu()
+          .queue(stream -> driver.fillBytes(first_E, 0, layout.bytes() - layout.first(), stream));
+    }
     if (routed.tokens == 0) {
       return;
     }
@@ -48,6 +56,7 @@ final class CudaGates {
         case ROUNDS -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 1);
         case BEST -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 0);
         case BIASED -> chooseBiased(routed, routing, bias_E);
+        case PAIR -> choosePair(routed, routing, sampling);
         case BALANCED ->
             launcher.launch(
                 "forced",
@@ -74,6 +83,32 @@ final class CudaGates {
         scores.groups(),
         scores.topGroups(),
         scores.factor());
+  }
+
+  private void choosePair(CudaRouted routed, MemorySegment routing, MemorySegment sampling) {
+    Shapes.atLeast("experts", routed.experts, 2);
+    Pair pair = routed.gate.pair();
+    launcher.launch(
+        "route_pair",
+        lanesOf(routed, 256),
+        routing,
+        sampling,
+        routed.summary + routed.layout.first(),
+        pair.second().ordinal(),
+        pair.placed() ? 1 : 0);
+  }
+
+  /** What weights are where only slots with room share, which {@link #choose} does not know. */
+  void sharePlaced(CudaRouted routed) {
+    if (routed.tokens > 0 && routed.gate.pair().placed()) {
+      try (Arena arena = Arena.ofConfined()) {
+        launcher.launch(
+            "share_placed",
+            Grid.line(Math.ceilDiv(routed.tokens, 256), 256),
+            RoutingStructures.routing(arena, routed),
+            routed.rowOfSlot_S);
+      }
+    }
   }
 
   /** Several lanes for each token, in blocks of so many threads. */
@@ -141,7 +176,7 @@ final class CudaGates {
   private static double gradientFactor(CudaRouted from) {
     return switch (from.gate.choice()) {
       case SWITCH, SPARSE_MIXER, ROUNDS -> from.training ? from.gate.gradientFactor() : 1;
-      case BEST, BIASED, BALANCED -> from.gate.scores().factor();
+      case BEST, BIASED, PAIR, BALANCED -> from.gate.scores().factor();
     };
   }
 
@@ -149,7 +184,7 @@ final class CudaGates {
     return switch (gate.choice()) {
       case SWITCH, SPARSE_MIXER -> "gradient_of_one";
       case ROUNDS -> "gradient_of_rounds";
-      case BEST -> "gradient_of_shares";
+      case BEST, PAIR -> "gradient_of_shares";
       case BIASED ->
           gate.scores().score() == Score.SIGMOID
               ? "gradient_of_sigmoids"

@@ -30,6 +30,7 @@ final class CudaRouting implements RoutingKernels {
     try {
       gates.choose(routed, bias_E, draws);
       sort(routed, draws, room);
+      gates.sharePlaced(routed);
       gates.sum(routed);
       routed.readSummary();
       return routed;

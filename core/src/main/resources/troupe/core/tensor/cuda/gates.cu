@@ -4,6 +4,7 @@
 //   route                       one expert a token: Switch, SparseMixer
 //   route_slots                 several: rounds of SparseMixer-v2, the best of a softmax
 //   route_biased                several: the best by score and bias of the best groups, DeepSeek-V3
+//   route_pair, share_placed    the best and perhaps a second one, GShard
 //   forced                      an even load
 //   stats_parts, stats_total    what the losses and the log need
 //   gradient_of_...             one expert, or several slots by how they are weighed
@@ -23,6 +24,7 @@
 
 enum Kind { SWITCH = 0, SPARSEMIXER = 1 };
 enum Score { SOFTMAX = 0, SIGMOID = 1 };
+enum Second { SECOND_BEST = 0, SECOND_SAMPLED = 1, SECOND_RANDOM = 2, SECOND_THRESHOLD = 3 };
 enum Mask { MASK_NONE = 0, MASK_CODE = 1, MASK_PAPER = 2 };
 
 // troupe.router.gate.QuadratureScale: with no node any scale, else node i where a draw is above upTo of those before.
@@ -39,6 +41,7 @@ struct Scale {
 // A routing: what a gate reads and writes. Arrays that it has no use for are null.
 struct Routing {
   const float* logits_TE;
+  // ~expert where a slot was left out, which has no row.
   int* expert_S;
   float* multiplier_S;
   float* scale_S;
@@ -578,6 +581,108 @@ extern "C" __global__ void __launch_bounds__(128)
   }
 }
 
+// ---------------------------------------------------------------- route_pair
+
+// <<<ceil(T * LANES(E) / 256), 256, 0>>>
+//
+// The best expert of a softmax and, of two experts at least, another one, which may be left out in training: its
+// share then still counts among the weights. `placed`: those that get a row share by their probabilities, which
+// stand for weights until share_placed knows; otherwise both do. first_E must be zeros before; it comes to count
+// first choices.
+extern "C" __global__ void __launch_bounds__(256)
+    route_pair(const __grid_constant__ Routing r, const __grid_constant__ Sampling how, int* first_E, int second,
+               int placed) {
+  after_previous();
+  int experts = r.experts;
+  int lanes = lanes_of(experts);
+  int lane = threadIdx.x % lanes;
+  int stride = lanes * QUAD;
+  u64 wide = ((u64)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
+  bool live = wide < (u64)r.tokens;
+  // Lanes without a token go along with the last one, so that all can exchange what they have.
+  int token = live ? (int)wide : r.tokens - 1;
+  u64 row = (u64)token * experts;
+  bool whole = experts % QUAD == 0 && aligned(r.logits_TE) && aligned(r.p_TE);
+  bool sampled = how.training && second == SECOND_SAMPLED;
+
+  // One that is not finite stands as zero: it is reported, and what follows need only be safe.
+  float x[QUAD];
+  Best top = nothing();
+  for (int first = lane * QUAD; first < experts; first += stride) {
+    int count = quad_count(first, experts);
+    load_quad(x, r.logits_TE + row + first, count, whole);
+#pragma unroll
+    for (int j = 0; j < QUAD; j++) {
+      if (j >= count) continue;
+      if (!is_finite(x[j])) atomicMin(r.bad, row + first + j);
+      consider(top, is_finite(x[j]) ? x[j] : 0, first + j);
+    }
+  }
+  top = lanes_best(top, lanes);
+
+  double sum = 0;
+  Best other = nothing();
+  for (int first = lane * QUAD; first < experts; first += stride) {
+    int count = quad_count(first, experts);
+    load_quad(x, r.logits_TE + row + first, count, whole);
+    Words words = {};
+    if (sampled) words = draw_block(how.draws, token, PURPOSE_EXPONENTIAL, first / QUAD);
+#pragma unroll
+    for (int j = 0; j < QUAD; j++) {
+      if (j >= count) continue;
+      double logit = is_finite(x[j]) ? x[j] : 0;
+      sum += exp(logit - top.value);
+      if (first + j == top.index) continue;
+      consider(other, sampled ? __dsub_rn(logit, log(-log(uniform(words.w[j])))) : logit, first + j);
+    }
+  }
+  sum = lanes_sum(sum, lanes);
+  other = lanes_best(other, lanes);
+  if (!live) return;
+
+  for (int first = lane * QUAD; first < experts; first += stride) {
+    int count = quad_count(first, experts);
+    load_quad(x, r.logits_TE + row + first, count, whole);
+#pragma unroll
+    for (int j = 0; j < QUAD; j++) x[j] = is_finite(x[j]) ? (float)(exp(x[j] - top.value) / sum) : 0;
+    store_quad(r.p_TE + row + first, x, count, whole);
+  }
+  if (lane > 0) return;
+
+  float logit = r.logits_TE[row + other.index];
+  double one = 1 / sum, two = exp((is_finite(logit) ? (double)logit : 0) - top.value) / sum;
+  // Divisor.PADDED_SUM.
+  double padded = one + two + 1e-9;
+  bool keep = true;
+  if (how.training && second >= SECOND_RANDOM) {
+    double coin = draw_single(how.draws, token, PURPOSE_COIN);
+    double share = two / padded;
+    keep = second == SECOND_RANDOM ? 2 * (placed ? two : share) > coin : coin < share / 0.2;
+  }
+  u64 slot = 2 * (u64)token;
+  r.expert_S[slot] = top.index;
+  r.expert_S[slot + 1] = keep ? other.index : ~other.index;
+  r.multiplier_S[slot] = (float)(placed ? one : one / padded);
+  r.multiplier_S[slot + 1] = (float)(placed ? two : two / padded);
+  r.scale_S[slot] = r.scale_S[slot + 1] = 1;
+  r.alive_T[token] = 1;
+  atomicAdd(first_E + top.index, 1);
+}
+
+// <<<ceil(T / 256), 256, 0>>> After place: Divisor.FLOORED_SUM of the slots that have a row.
+extern "C" __global__ void __launch_bounds__(256)
+    share_placed(const __grid_constant__ Routing r, const int* rowOfSlot_S) {
+  after_previous();
+  u64 token = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (token >= (u64)r.tokens) return;
+  u64 slot = 2 * token;
+  double one = rowOfSlot_S[slot] < 0 ? 0 : r.multiplier_S[slot];
+  double two = rowOfSlot_S[slot + 1] < 0 ? 0 : r.multiplier_S[slot + 1];
+  double sum = fmax(one + two, 0x1p-52);
+  r.multiplier_S[slot] = (float)(one / sum);
+  r.multiplier_S[slot + 1] = (float)(two / sum);
+}
+
 // <<<ceil(T * E / 256), 256, 0>>> An even load whatever the logits are, for measurements: slot s to expert s mod E.
 extern "C" __global__ void __launch_bounds__(256) forced(const __grid_constant__ Routing r) {
   after_previous();
@@ -758,7 +863,8 @@ DEVICE void flow_of_weights(double* flow, const Routing& r, u64 slot, const floa
   for (int i = 0; i < r.k; i++) inner += (double)r.multiplier_S[slot + i] * r.s_S[slot + i];
   double mean = FLOW == PROBABILITIES ? 0 : inner / kappa;
   for (int i = 0; i < r.k; i++) {
-    int chosen = r.expert_S[slot + i];
+    int expert = r.expert_S[slot + i];
+    int chosen = expert < 0 ? ~expert : expert;
 #pragma unroll
     for (int j = 0; j < QUAD; j++) {
       if (first + j != chosen) continue;
