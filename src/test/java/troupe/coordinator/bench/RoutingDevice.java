@@ -107,8 +107,7 @@ final class RoutingDevice implements Device, RoutingKernels {
   }
 
   @Override
-  public Routed route(
-      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training) {
+  public Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training) {
     choices.add(gate.choice());
     steps.add(key.step());
     GateType type =
@@ -116,7 +115,7 @@ final class RoutingDevice implements Device, RoutingKernels {
           case SPARSE_MIXER -> GateType.SPARSEMIXER;
           case ROUNDS -> GateType.SPARSEMIXER_V2;
           case BALANCED -> GateType.BALANCED;
-          case SWITCH, BEST, BIASED, PAIR ->
+          case SWITCH, BEST, BIASED, PAIR, TABLE ->
               throw new UnsupportedOperationException(gate.choice().name());
         };
     GateConfig config =
@@ -124,7 +123,7 @@ final class RoutingDevice implements Device, RoutingKernels {
             .with(type, gate.k());
     troupe.router.gate.Gate host = Gates.of(config);
     CounterDraws draws = new CounterDraws(key.seed(), key.step(), key.layer(), key.firstToken());
-    try (logits_TE) {
+    try (Tensor logits_TE = input.logits_TE()) {
       return new HostRouted(
           host.route(
               logits_TE.toDoubles(), logits_TE.rows(), logits_TE.columns(), draws, training));

@@ -11,6 +11,7 @@ import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Input;
 import troupe.core.tensor.RoutingKernels.Mask;
 import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Room;
@@ -72,7 +73,7 @@ final class RoutingLoads {
     return () -> {
       // A view, for a routing closes what it is given.
       try (Routed routed =
-          routing.route(logits_TE.rows(0, rows), null, GATE, KEY, DROPLESS, true)) {
+          routing.route(Input.of(logits_TE.rows(0, rows)), GATE, KEY, DROPLESS, true)) {
         // The memory that its summary is read from goes with it.
         routed.summary();
       }
@@ -82,7 +83,7 @@ final class RoutingLoads {
   private Routed routed(ScratchTensors scratch) {
     Tensor logits_TE = scratch.exactNormal(rows, EXPERTS, 1);
     Routed routed =
-        scratch.own(routing.route(logits_TE.rows(0, rows), null, GATE, KEY, DROPLESS, true));
+        scratch.own(routing.route(Input.of(logits_TE.rows(0, rows)), GATE, KEY, DROPLESS, true));
     routed.summary();
     return routed;
   }

@@ -28,6 +28,8 @@ public interface RoutingKernels {
     BIASED,
     /** The best expert, and a second one that may be left out: GShard. */
     PAIR,
+    /** The expert that a table has for the token's number in the vocabulary: hash layers. */
+    TABLE,
     /** Slot s to expert s mod E with weight one: a forced even load, for benchmarks. */
     BALANCED
   }
@@ -127,6 +129,21 @@ public interface RoutingKernels {
       Pair pair) {}
 
   /**
+   * What a gate decides by.
+   *
+   * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
+   * @param ids_T the vocabulary's number of each token; {@code null} but for {@link Choice#TABLE}
+   * @param state of the type of the logits: what {@link Choice#BIASED} adds to scores, {@code null}
+   *     for nothing, or the expert that {@link Choice#TABLE} has for each number; else nobody looks
+   */
+  record Input(Tensor logits_TE, int[] ids_T, Tensor state) {
+    /** Logits alone. */
+    public static Input of(Tensor logits_TE) {
+      return new Input(logits_TE, null, null);
+    }
+  }
+
+  /**
    * What random draws depend on beside token and purpose; the counter layout is that of the
    * router's {@code CounterDraws}.
    */
@@ -183,13 +200,9 @@ public interface RoutingKernels {
    * Chooses experts and sorts rows by expert, those of an expert in token order. A slot is a
    * token's claim on an expert; where room is short, first choices go before second ones.
    *
-   * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
-   * @param bias_E what {@link Choice#BIASED} adds to scores, {@code null} for nothing; of the type
-   *     of the logits
    * @param key may be {@code null} where {@code training} is false
    */
-  Routed route(
-      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training);
+  Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training);
 
   /**
    * {@code jittered = h * u}, {@code factor = u} with the input noise of the Switch Transformer.

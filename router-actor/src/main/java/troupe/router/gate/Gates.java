@@ -111,6 +111,7 @@ public final class Gates {
               Scores.PLAIN,
               pair(config.gshard()));
       case DEEPSEEK_V3 -> plainOnDevice(Choice.BIASED, k, scores(config.deepseek()));
+      case HASH -> plainOnDevice(Choice.TABLE, 1, Scores.PLAIN);
       case BALANCED -> plainOnDevice(Choice.BALANCED, k, new Scores(Score.SOFTMAX, 1, 1, k));
       default -> null;
     };

@@ -5,6 +5,7 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.DrawKey;
+import troupe.core.tensor.RoutingKernels.Input;
 import troupe.core.tensor.RoutingKernels.Room;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Capacity;
@@ -77,7 +78,12 @@ final class DeviceRouter implements TokenRouter {
         logits_TE.rows(),
         gate.k(),
         logits_TE.columns(),
-        routing.route(logits_TE, state, gate, training ? key(draws) : null, room, training));
+        routing.route(
+            new Input(logits_TE, ids_T, state),
+            gate,
+            training ? key(draws) : null,
+            room,
+            training));
   }
 
   @Override

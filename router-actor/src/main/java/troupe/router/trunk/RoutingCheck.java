@@ -22,6 +22,7 @@ public final class RoutingCheck {
   private static final int TOKENS = 301;
   private static final int EXPERTS = 5;
   private static final int CHANNELS = 40;
+  private static final int VOCABULARY = 70;
   private static final double EXACT = 1e-5;
   private static final double ROUNDED = 1e-2;
 
@@ -128,6 +129,8 @@ public final class RoutingCheck {
               "gate.gshard.normalise=before-drop",
               "experts.count=150"),
           List.of("gate.type=gshard", "gate.gshard.second=sampled", "experts.count=2"),
+          List.of("gate.type=hash", "gate.z_coefficient=0.001"),
+          List.of("gate.type=hash", "experts.count=150", "experts.capacity_factor=1.0"),
           List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
@@ -186,20 +189,23 @@ public final class RoutingCheck {
     // Rows that are whole vectors, and rows that are not.
     int d = config.gate().topK() % 2 == 0 ? CHANNELS : CHANNELS - 3;
     double[] load_E = random.doubles(experts, 0, 2.0 / experts).toArray();
+    boolean hashes = Gates.of(config.gate()).hashes();
     boolean keeps = Gates.of(config.gate()).state() != null;
+    int states = hashes ? VOCABULARY : keeps ? experts : 0;
+    int[] ids_T = random.ints(TOKENS, 0, VOCABULARY).toArray();
     try (Tensor h_TD = normal(device, random, TOKENS, d);
         Tensor mid_TD = normal(device, random, TOKENS, d);
         Tensor dX_TD = normal(device, random, TOKENS, d);
         Tensor omega_1D = omega ? exact(device, random, 1, d) : null;
         Tensor dOmega_1D = omega ? device.zeros(1, d) : null;
-        Tensor state_1E = keeps ? device.allocate(1, experts) : null;
-        Tensor dState_1E = keeps ? device.zeros(1, experts) : null;
+        Tensor state = states > 0 ? state(device, random, states, hashes ? experts : 0) : null;
+        Tensor dState = keeps ? device.zeros(1, states) : null;
         Tensor dLogits_TE = device.allocate(TOKENS, experts);
         Tensor dH_TD = device.allocateActivations(TOKENS, d);
         Tensor x_TD = device.allocateActivations(TOKENS, d);
         TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
         RoutedTokens routed =
-            route(router, logits(device, random, experts), state_1E, random, draws, training)) {
+            router.route(logits(device, random, experts), ids_T, state, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
       try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), d);
           Tensor dY_RD = device.allocateActivations(routed.mostRows(), d);
@@ -211,7 +217,7 @@ public final class RoutingCheck {
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(dLogits_TE, dState_1E, null, load_E, 2 * TOKENS);
+        routed.logitsGradient(dLogits_TE, dState, null, load_E, 2 * TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(
@@ -222,23 +228,21 @@ public final class RoutingCheck {
             dY_RD.rows(0, offset_E1[experts]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
-            keeps ? dState_1E.toDoubles() : new double[0],
+            keeps ? dState.toDoubles() : new double[0],
             dH_TD.toDoubles());
       }
     }
   }
 
-  private static RoutedTokens route(
-      TokenRouter router,
-      Tensor logits_TE,
-      Tensor state_1E,
-      Random random,
-      Draws draws,
-      boolean training) {
-    if (state_1E != null) {
-      state_1E.set(coarse(normals(random, state_1E.columns(), -1)));
+  /** What a gate keeps: a table of so many experts, or, of none, a bias. */
+  private static Tensor state(Device device, Random random, int size, int experts) {
+    Tensor state = device.allocate(1, size);
+    if (experts > 0) {
+      state.set(random.ints(size, 0, experts).asDoubleStream().toArray());
+    } else {
+      state.set(coarse(normals(random, size, -1)));
     }
-    return router.route(logits_TE, null, state_1E, draws, training);
+    return state;
   }
 
   /** Every other token is undecided between some experts. */

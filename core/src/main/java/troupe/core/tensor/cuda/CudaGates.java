@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Input;
 import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Score;
 import troupe.core.tensor.RoutingKernels.Scores;
@@ -26,12 +27,8 @@ final class CudaGates {
     this.launcher = device.launcher();
   }
 
-  /**
-   * Experts and multipliers of every token.
-   *
-   * @param bias_E see {@link RoutingKernels#route}
-   */
-  void choose(CudaRouted routed, Tensor bias_E, DrawKey draws) {
+  /** Experts and multipliers of every token. */
+  void choose(CudaRouted routed, Input input, DrawKey draws) {
     Driver driver = device.gpu().driver();
     device
         .gpu()
@@ -55,13 +52,10 @@ final class CudaGates {
         case SPARSE_MIXER -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 1);
         case ROUNDS -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 1);
         case BEST -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 0);
-        case BIASED -> chooseBiased(routed, routing, bias_E);
+        case BIASED -> chooseBiased(routed, routing, input.state());
         case PAIR -> choosePair(routed, routing, sampling);
-        case BALANCED ->
-            launcher.launch(
-                "forced",
-                Grid.line(Math.ceilDiv((long) routed.tokens * routed.experts, 256), 256),
-                routing);
+        case TABLE -> lookUp(routed, routing, input);
+        case BALANCED -> launcher.launch("forced", elementsOf(routed), routing);
       }
     }
   }
@@ -96,6 +90,16 @@ final class CudaGates {
         routed.summary + routed.layout.first(),
         pair.second().ordinal(),
         pair.placed() ? 1 : 0);
+  }
+
+  private void lookUp(CudaRouted routed, MemorySegment routing, Input input) {
+    try (Scratch ids_T = device.transfers().upload(input.ids_T())) {
+      launcher.launch("look_up", elementsOf(routed), routing, ids_T, in(input.state()));
+    }
+  }
+
+  private static Grid elementsOf(CudaRouted routed) {
+    return Grid.line(Math.ceilDiv((long) routed.tokens * routed.experts, 256), 256);
   }
 
   /** What weights are where only slots with room share, which {@link #choose} does not know. */
@@ -177,12 +181,13 @@ final class CudaGates {
     return switch (from.gate.choice()) {
       case SWITCH, SPARSE_MIXER, ROUNDS -> from.training ? from.gate.gradientFactor() : 1;
       case BEST, BIASED, PAIR, BALANCED -> from.gate.scores().factor();
+      case TABLE -> 0;
     };
   }
 
   private static String gradientKernel(Gate gate) {
     return switch (gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> "gradient_of_one";
+      case SWITCH, SPARSE_MIXER, TABLE -> "gradient_of_one";
       case ROUNDS -> "gradient_of_rounds";
       case BEST, PAIR -> "gradient_of_shares";
       case BIASED ->

@@ -23,12 +23,11 @@ final class CudaRouting implements RoutingKernels {
   }
 
   @Override
-  public Routed route(
-      Tensor logits_TE, Tensor bias_E, Gate gate, DrawKey key, Room room, boolean training) {
-    CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
+  public Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training) {
+    CudaRouted routed = new CudaRouted(device, input.logits_TE(), gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
     try {
-      gates.choose(routed, bias_E, draws);
+      gates.choose(routed, input, draws);
       sort(routed, draws, room);
       gates.sharePlaced(routed);
       gates.sum(routed);

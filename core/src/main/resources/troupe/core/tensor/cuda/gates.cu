@@ -5,6 +5,7 @@
 //   route_slots                 several: rounds of SparseMixer-v2, the best of a softmax
 //   route_biased                several: the best by score and bias of the best groups, DeepSeek-V3
 //   route_pair, share_placed    the best and perhaps a second one, GShard
+//   look_up                     one by the token's number
 //   forced                      an even load
 //   stats_parts, stats_total    what the losses and the log need
 //   gradient_of_...             one expert, or several slots by how they are weighed
@@ -681,6 +682,23 @@ extern "C" __global__ void __launch_bounds__(256)
   double sum = fmax(one + two, 0x1p-52);
   r.multiplier_S[slot] = (float)(one / sum);
   r.multiplier_S[slot + 1] = (float)(two / sum);
+}
+
+// <<<ceil(T * E / 256), 256, 0>>> The expert that a table has for a token's number in the vocabulary, whatever the
+// logits are: nobody else could have been chosen.
+extern "C" __global__ void __launch_bounds__(256)
+    look_up(const __grid_constant__ Routing r, const int* id_T, const float* expert_V) {
+  after_previous();
+  u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= (u64)r.tokens * r.experts) return;
+  int token = (int)(i / r.experts), e = (int)(i % r.experts);
+  int expert = (int)expert_V[id_T[token]];
+  r.p_TE[i] = e == expert;
+  if (e > 0) return;
+  r.expert_S[token] = expert;
+  r.multiplier_S[token] = 1;
+  r.scale_S[token] = 1;
+  r.alive_T[token] = 0;
 }
 
 // <<<ceil(T * E / 256), 256, 0>>> An even load whatever the logits are, for measurements: slot s to expert s mod E.
