@@ -115,7 +115,7 @@ final class RoutingDevice implements Device, RoutingKernels {
           case SPARSE_MIXER -> GateType.SPARSEMIXER;
           case ROUNDS -> GateType.SPARSEMIXER_V2;
           case BALANCED -> GateType.BALANCED;
-          case SWITCH, BEST, BIASED, PAIR, TABLE ->
+          case SWITCH, SAMPLE, BEST, BIASED, PAIR, TABLE ->
               throw new UnsupportedOperationException(gate.choice().name());
         };
     GateConfig config =
@@ -174,7 +174,12 @@ final class RoutingDevice implements Device, RoutingKernels {
 
   @Override
   public void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
     HostRouted from = (HostRouted) routed;
     double[] dLogits = new double[Math.toIntExact(dLogits_TE.size())];
     from.routing.backward(dLogits, from.s_T);

@@ -170,7 +170,8 @@ final class MoeLayerPass {
             .mapToDouble(rows -> rows / (double) tokens)
             .toArray();
     Tensor dLogits_TE = scratch.own(device.allocate(tokens, count));
-    routing.logitsGradient(dLogits_TE, routed, load_E, config.balanceWeight() * count / tokens, 0);
+    routing.logitsGradient(
+        dLogits_TE, routed, null, load_E, config.balanceWeight() * count / tokens, 0);
     kernels.weightGradient(inputs.dW_DE, inputs.dB_1E, inputs.h_TD, dLogits_TE, true);
     Tensor dH_TD = scratch.output(tokens, shape.d());
     kernels.matmul(dH_TD, dLogits_TE, false, inputs.w_DE, true, false);

@@ -136,7 +136,7 @@ final class RoutingLoads {
     Tensor dLogits_TE = scratch.exactOutput(rows, EXPERTS);
     double[] load_E = new double[EXPERTS];
     Arrays.fill(load_E, 1.0 / EXPERTS);
-    return () -> routing.logitsGradient(dLogits_TE, routed, load_E, 1e-6, 0);
+    return () -> routing.logitsGradient(dLogits_TE, routed, null, load_E, 1e-6, 0);
   }
 
   private Runnable dispatchBackward(ScratchTensors scratch) {

@@ -20,7 +20,9 @@ public interface RoutingKernels {
     SWITCH,
     /** A sample from a masked softmax: SparseMixer. */
     SPARSE_MIXER,
-    /** Rounds of that, each without the experts chosen before: SparseMixer-v2. */
+    /** The same sample at weight one, for estimators of the score function. */
+    SAMPLE,
+    /** Rounds of SparseMixer, each without the experts chosen before: SparseMixer-v2. */
     ROUNDS,
     /** The best experts, which share by their probabilities: Mixtral. */
     BEST,
@@ -112,7 +114,7 @@ public interface RoutingKernels {
    * A gate.
    *
    * @param k slots of each token, best first: at most {@link #MAX_SLOTS}, one for {@link
-   *     Choice#SWITCH} and {@link Choice#SPARSE_MIXER}
+   *     Choice#SWITCH}, {@link Choice#SPARSE_MIXER} and {@link Choice#SAMPLE}
    * @param epsilon width of the mask, or half width of the jitter of logits
    * @param gradientFactor kappa, the factor on the gradient of sampled experts' logits in training
    * @param scores of {@link Choice#BIASED}; all others that do not sample take its factor alone
@@ -231,12 +233,20 @@ public interface RoutingKernels {
   /**
    * {@code dLogits = } the estimator's gradient, that of the balance loss and of the z-loss.
    *
+   * @param advantage_T what a choice by itself adds to the loss, token by token, so that {@code
+   *     dLogits_j += advantage (1[j = D] - p_j)} for gates of one expert D; {@code null} for
+   *     nothing
    * @param load_E share of the tokens of the global batch that chose each expert
    * @param balanceFactor coefficient * experts / tokens of the global batch
    * @param zFactor 2 * coefficient / tokens of the global batch
    */
   void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor);
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor);
 
   /**
    * {@code dH[t] += sum of dIn[row of s]} over the slots s of token t: the backward pass of {@link

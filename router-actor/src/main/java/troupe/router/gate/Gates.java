@@ -96,8 +96,17 @@ public final class Gates {
               Scores.PLAIN,
               Pair.BEST);
       case SPARSEMIXER, SPARSEMIXER_1ST, SPARSEMIXER_2ND, SPARSEMIXER_INF, SPARSEMIXER_ODE ->
-          sampledOnDevice(config, Choice.SPARSE_MIXER, 1, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
-      case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, 1);
+          sampledOnDevice(
+              config,
+              Choice.SPARSE_MIXER,
+              1,
+              scale(config).onDevice(),
+              SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+      case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, scale(config).onDevice(), 1);
+      case REINFORCE ->
+          config.reinforce().gated()
+              ? sampledOnDevice(config, Choice.SPARSE_MIXER, 1, Scale.FULL, 1)
+              : sampledOnDevice(config, Choice.SAMPLE, 1, Scale.FULL, 0);
       case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, Scores.PLAIN);
       case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, Scores.PLAIN);
       case GSHARD ->
@@ -143,7 +152,7 @@ public final class Gates {
   }
 
   private static RoutingKernels.Gate sampledOnDevice(
-      GateConfig config, Choice choice, int k, double factor) {
+      GateConfig config, Choice choice, int k, Scale scale, double factor) {
     RoutingKernels.Mask mask =
         switch (config.mask()) {
           case CODE -> RoutingKernels.Mask.CODE;
@@ -151,14 +160,7 @@ public final class Gates {
           case NONE -> RoutingKernels.Mask.NONE;
         };
     return new RoutingKernels.Gate(
-        choice,
-        k,
-        mask,
-        scale(config).onDevice(),
-        config.jitter(),
-        factor,
-        Scores.PLAIN,
-        Pair.BEST);
+        choice, k, mask, scale, config.jitter(), factor, Scores.PLAIN, Pair.BEST);
   }
 
   private static QuadratureScale scale(GateConfig config) {

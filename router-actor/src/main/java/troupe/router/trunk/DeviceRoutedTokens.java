@@ -7,18 +7,19 @@ import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
 import troupe.router.gate.GateState;
 import troupe.router.gate.NonFiniteLogitsException;
 
 /** A routing that stays on the device; the host learns counts and sums. */
 final class DeviceRoutedTokens implements RoutedTokens {
-  private static final double[] UNKNOWN = {};
-  private static final double[] NO_PENALTY = {};
+  private static final double[] NOTHING = {};
 
   private final Device device;
   private final RoutingKernels kernels;
   private final GateConfig config;
-  private final GateState kept;
+  private final Gate gate;
+  private final Tensor state;
   private final int tokens;
   private final int slots;
   private final int experts;
@@ -27,7 +28,8 @@ final class DeviceRoutedTokens implements RoutedTokens {
   DeviceRoutedTokens(
       Device device,
       GateConfig config,
-      GateState kept,
+      Gate gate,
+      Tensor state,
       int tokens,
       int k,
       int experts,
@@ -35,7 +37,8 @@ final class DeviceRoutedTokens implements RoutedTokens {
     this.device = device;
     this.kernels = device.routing();
     this.config = config;
-    this.kept = kept;
+    this.gate = gate;
+    this.state = state;
     this.tokens = tokens;
     this.slots = Math.multiplyExact(tokens, k);
     this.experts = experts;
@@ -66,7 +69,7 @@ final class DeviceRoutedTokens implements RoutedTokens {
         routed_E,
         longs(summary.first_E()),
         summary.sumP_E(),
-        NO_PENALTY,
+        NOTHING,
         summary.sumZ(),
         tokens,
         kept,
@@ -102,25 +105,25 @@ final class DeviceRoutedTokens implements RoutedTokens {
       Feedback.Losses losses,
       double[] load_E,
       long globalTokens) {
+    double[] kept = gate.needsLosses() && gate.state() != null ? state.toDoubles() : NOTHING;
     kernels.logitsGradient(
         dLogits_TE,
         routed,
+        losses == null ? null : gate.advantages(losses, kept),
         load_E,
         config.balanceWeight() * experts / globalTokens,
         2 * config.zCoefficient() / globalTokens);
     if (dState != null) {
-      changeState(dState, new Feedback(null, losses, load_E, globalTokens));
+      changeState(dState, kept, new Feedback(null, losses, load_E, globalTokens));
     }
   }
 
-  /**
-   * Adds to the gradient what a step adds to the state: {@code -rate * change}. Gates of a device
-   * do not ask what the state is, so nobody waits for it.
-   */
-  private void changeState(Tensor dState, Feedback feedback) {
+  /** Adds to the gradient what a step adds to the state: {@code -rate * change}. */
+  private void changeState(Tensor dState, double[] kept, Feedback feedback) {
+    GateState rule = gate.state();
     double[] change = new double[dState.columns()];
-    kept.addChange(change, UNKNOWN, tokens, feedback);
-    Arrays.setAll(change, i -> -kept.rate() * change[i]);
+    rule.addChange(change, kept, tokens, feedback);
+    Arrays.setAll(change, i -> -rule.rate() * change[i]);
     try (Tensor added = device.allocate(1, change.length)) {
       added.set(change);
       device.kernels().add(dState, added);

@@ -11,7 +11,7 @@ import troupe.core.tensor.Tensor;
 import troupe.router.gate.Capacity;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
-import troupe.router.gate.GateState;
+import troupe.router.gate.Gate;
 import troupe.router.gate.Gates;
 import troupe.router.gate.Jitter;
 
@@ -21,7 +21,7 @@ final class DeviceRouter implements TokenRouter {
   private final RoutingKernels routing;
   private final GateConfig config;
   private final RoutingKernels.Gate gate;
-  private final GateState kept;
+  private final Gate host;
   private final Jitter inputJitter;
   private final Capacity capacity;
 
@@ -42,7 +42,7 @@ final class DeviceRouter implements TokenRouter {
     this.routing = device.routing();
     this.config = config.gate();
     this.gate = Gates.onDevice(config.gate());
-    this.kept = Gates.of(config.gate()).state();
+    this.host = Gates.of(config.gate());
     this.inputJitter = Gates.inputJitter(config.gate());
     this.capacity = Capacity.of(config.experts());
   }
@@ -74,7 +74,8 @@ final class DeviceRouter implements TokenRouter {
     return new DeviceRoutedTokens(
         device,
         config,
-        kept,
+        host,
+        state,
         logits_TE.rows(),
         gate.k(),
         logits_TE.columns(),

@@ -12,6 +12,8 @@ import troupe.core.tensor.Tensor;
 import troupe.core.tensor.check.KernelCheck;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
 import troupe.router.gate.Gates;
 
 /**
@@ -23,6 +25,7 @@ public final class RoutingCheck {
   private static final int EXPERTS = 5;
   private static final int CHANNELS = 40;
   private static final int VOCABULARY = 70;
+  private static final int SPAN = 43;
   private static final double EXACT = 1e-5;
   private static final double ROUNDED = 1e-2;
 
@@ -129,6 +132,19 @@ public final class RoutingCheck {
               "gate.gshard.normalise=before-drop",
               "experts.count=150"),
           List.of("gate.type=gshard", "gate.gshard.second=sampled", "experts.count=2"),
+          List.of("gate.type=reinforce", "gate.mask=none", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=reinforce",
+              "gate.reinforce.gated=true",
+              "gate.reinforce.baseline=ema",
+              "gate.jitter=0.5",
+              "experts.count=150",
+              "experts.capacity_factor=1.0"),
+          List.of(
+              "gate.type=reinforce",
+              "gate.reinforce.baseline=ema",
+              "gate.reinforce.value=2",
+              "gate.mask=paper"),
           List.of("gate.type=hash", "gate.z_coefficient=0.001"),
           List.of("gate.type=hash", "experts.count=150", "experts.capacity_factor=1.0"),
           List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
@@ -189,9 +205,14 @@ public final class RoutingCheck {
     // Rows that are whole vectors, and rows that are not.
     int d = config.gate().topK() % 2 == 0 ? CHANNELS : CHANNELS - 3;
     double[] load_E = random.doubles(experts, 0, 2.0 / experts).toArray();
-    boolean hashes = Gates.of(config.gate()).hashes();
-    boolean keeps = Gates.of(config.gate()).state() != null;
-    int states = hashes ? VOCABULARY : keeps ? experts : 0;
+    Gate gate = Gates.of(config.gate());
+    boolean hashes = gate.hashes();
+    boolean keeps = gate.state() != null;
+    boolean changes = keeps && training;
+    int states = hashes ? VOCABULARY : keeps ? gate.state().size(experts) : 0;
+    double[] loss_T = random.doubles(TOKENS, 0, 4).toArray();
+    Feedback.Losses losses =
+        training && gate.needsLosses() ? Feedback.Losses.of(loss_T, SPAN, 2 * TOKENS) : null;
     int[] ids_T = random.ints(TOKENS, 0, VOCABULARY).toArray();
     try (Tensor h_TD = normal(device, random, TOKENS, d);
         Tensor mid_TD = normal(device, random, TOKENS, d);
@@ -199,7 +220,7 @@ public final class RoutingCheck {
         Tensor omega_1D = omega ? exact(device, random, 1, d) : null;
         Tensor dOmega_1D = omega ? device.zeros(1, d) : null;
         Tensor state = states > 0 ? state(device, random, states, hashes ? experts : 0) : null;
-        Tensor dState = keeps ? device.zeros(1, states) : null;
+        Tensor dState = changes ? device.zeros(1, states) : null;
         Tensor dLogits_TE = device.allocate(TOKENS, experts);
         Tensor dH_TD = device.allocateActivations(TOKENS, d);
         Tensor x_TD = device.allocateActivations(TOKENS, d);
@@ -217,7 +238,7 @@ public final class RoutingCheck {
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(dLogits_TE, dState, null, load_E, 2 * TOKENS);
+        routed.logitsGradient(dLogits_TE, dState, losses, load_E, 2 * TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(
@@ -228,7 +249,7 @@ public final class RoutingCheck {
             dY_RD.rows(0, offset_E1[experts]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
-            keeps ? dState.toDoubles() : new double[0],
+            changes ? dState.toDoubles() : new double[0],
             dH_TD.toDoubles());
       }
     }

@@ -50,6 +50,7 @@ final class CudaGates {
       switch (gate.choice()) {
         case SWITCH -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 0);
         case SPARSE_MIXER -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 1);
+        case SAMPLE -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 2);
         case ROUNDS -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 1);
         case BEST -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 0);
         case BIASED -> chooseBiased(routed, routing, input.state());
@@ -63,6 +64,7 @@ final class CudaGates {
   private void chooseBiased(CudaRouted routed, MemorySegment routing, Tensor bias_E) {
     int experts = routed.experts;
     Scores scores = routed.gate.scores();
+    Shapes.divides("groups", scores.groups(), experts);
     if (bias_E != null) {
       Shapes.shape("bias", bias_E, 1, experts);
     }
@@ -158,9 +160,16 @@ final class CudaGates {
 
   /** See {@link RoutingKernels#logitsGradient}; of one token at least. */
   void logitsGradient(
-      Tensor dLogits_TE, CudaRouted from, double[] load_E, double balanceFactor, double zFactor) {
+      Tensor dLogits_TE,
+      CudaRouted from,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
     Gate gate = from.gate;
     try (Scratch load = device.transfers().uploadDoubles(load_E);
+        Scratch advantage =
+            advantage_T == null ? null : device.transfers().uploadDoubles(advantage_T);
         Arena arena = Arena.ofConfined()) {
       launcher.launch(
           gradientKernel(gate),
@@ -170,6 +179,7 @@ final class CudaGates {
               arena,
               CudaTensor.of(dLogits_TE).addressToWrite(),
               load,
+              advantage,
               gate,
               gradientFactor(from),
               balanceFactor,
@@ -181,13 +191,13 @@ final class CudaGates {
     return switch (from.gate.choice()) {
       case SWITCH, SPARSE_MIXER, ROUNDS -> from.training ? from.gate.gradientFactor() : 1;
       case BEST, BIASED, PAIR, BALANCED -> from.gate.scores().factor();
-      case TABLE -> 0;
+      case SAMPLE, TABLE -> 0;
     };
   }
 
   private static String gradientKernel(Gate gate) {
     return switch (gate.choice()) {
-      case SWITCH, SPARSE_MIXER, TABLE -> "gradient_of_one";
+      case SWITCH, SPARSE_MIXER, SAMPLE, TABLE -> "gradient_of_one";
       case ROUNDS -> "gradient_of_rounds";
       case BEST, PAIR -> "gradient_of_shares";
       case BIASED ->

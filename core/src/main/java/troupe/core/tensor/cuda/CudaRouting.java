@@ -214,10 +214,15 @@ final class CudaRouting implements RoutingKernels {
 
   @Override
   public void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
     CudaRouted from = (CudaRouted) routed;
     if (from.tokens > 0) {
-      gates.logitsGradient(dLogits_TE, from, load_E, balanceFactor, zFactor);
+      gates.logitsGradient(dLogits_TE, from, advantage_T, load_E, balanceFactor, zFactor);
     }
   }
 

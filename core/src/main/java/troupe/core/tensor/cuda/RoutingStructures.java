@@ -77,18 +77,20 @@ final class RoutingStructures {
       Arena arena,
       long dLogits_TE,
       Scratch load_E,
+      Scratch advantage_T,
       Gate gate,
       double kappa,
       double balanceFactor,
       double zFactor) {
-    MemorySegment memory = arena.allocate(56, 8);
+    MemorySegment memory = arena.allocate(64, 8);
     memory.set(ValueLayout.JAVA_LONG, 0, dLogits_TE);
     memory.set(ValueLayout.JAVA_LONG, 8, load_E.address());
-    memory.set(ValueLayout.JAVA_DOUBLE, 16, kappa);
-    memory.set(ValueLayout.JAVA_DOUBLE, 24, balanceFactor);
-    memory.set(ValueLayout.JAVA_DOUBLE, 32, zFactor);
-    memory.set(ValueLayout.JAVA_DOUBLE, 40, gate.epsilon());
-    memory.set(ValueLayout.JAVA_INT, 48, gate.mask().ordinal());
+    memory.set(ValueLayout.JAVA_LONG, 16, advantage_T == null ? 0 : advantage_T.address());
+    memory.set(ValueLayout.JAVA_DOUBLE, 24, kappa);
+    memory.set(ValueLayout.JAVA_DOUBLE, 32, balanceFactor);
+    memory.set(ValueLayout.JAVA_DOUBLE, 40, zFactor);
+    memory.set(ValueLayout.JAVA_DOUBLE, 48, gate.epsilon());
+    memory.set(ValueLayout.JAVA_INT, 56, gate.mask().ordinal());
     return memory;
   }
 }

@@ -1,7 +1,7 @@
 // The gate of a mixture-of-experts layer: experts and multipliers of every token, sums for the losses, and the
 // gradient of the logits.
 //
-//   route                       one expert a token: Switch, SparseMixer
+//   route                       one expert a token: Switch, SparseMixer, REINFORCE
 //   route_slots                 several: rounds of SparseMixer-v2, the best of a softmax
 //   route_biased                several: the best by score and bias of the best groups, DeepSeek-V3
 //   route_pair, share_placed    the best and perhaps a second one, GShard
@@ -23,7 +23,8 @@
 #define MAX_INDEX 0x7fffffff
 #define MAX_NODES 99
 
-enum Kind { SWITCH = 0, SPARSEMIXER = 1 };
+// SAMPLE: as SparseMixer, at weight one.
+enum Kind { SWITCH = 0, SPARSEMIXER = 1, SAMPLE = 2 };
 enum Score { SOFTMAX = 0, SIGMOID = 1 };
 enum Second { SECOND_BEST = 0, SECOND_SAMPLED = 1, SECOND_RANDOM = 2, SECOND_THRESHOLD = 3 };
 enum Mask { MASK_NONE = 0, MASK_CODE = 1, MASK_PAPER = 2 };
@@ -204,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(256)
   bool live = wide < (u64)tokens;
   int token = live ? (int)wide : 0;
   u64 row = (u64)token * experts;
-  bool sparse = kind == SPARSEMIXER;
+  bool sparse = kind != SWITCH;
   bool jittered = !sparse && how.training && epsilon > 0;
   bool sampled = sparse && how.training;
   int maskRule = sparse ? how.maskRule : MASK_NONE;
@@ -290,7 +291,7 @@ extern "C" __global__ void __launch_bounds__(256)
         r.expert_S[token] = chosen;
         r.alive_T[token] = kept > 1;
         r.scale_S[token] = (float)scale;
-        r.multiplier_S[token] = (float)__dmul_rn(scale, p);
+        r.multiplier_S[token] = kind == SAMPLE ? 1 : (float)__dmul_rn(scale, p);
       }
     }
     store_quad(p_TE + row + first, x, count, whole);
@@ -837,13 +838,15 @@ enum Flow { ONE, ROUNDS, SHARES, SIGMOIDS, PROBABILITIES };
 struct Gradient {
   float* dLogits_TE;
   const double* load_E;
+  // What a choice by itself is to blame for, token by token; null for nothing.
+  const double* advantage_T;
   double kappa;
   double balanceFactor;
   double zFactor;
   double epsilon;
   int maskRule;
 };
-static_assert(sizeof(Gradient) == 56, "RoutingStructures.gradient");
+static_assert(sizeof(Gradient) == 64, "RoutingStructures.gradient");
 
 // dLogits of four experts from `first` on: each round has a softmax of its own,
 //
@@ -898,7 +901,7 @@ DEVICE void flow_of_weights(double* flow, const Routing& r, u64 slot, const floa
 
 // With D the expert of a token, m = p_D, u its jitter (jitter_TE null: ones) and f the experts' load:
 //
-//   dLogits_j = u_j (kappa s m (1[j = D] - p_j) + balanceFactor p_j (f_j - sum_i p_i f_i)
+//   dLogits_j = u_j ((kappa s m + advantage) (1[j = D] - p_j) + balanceFactor p_j (f_j - sum_i p_i f_i)
 //                    + zFactor lse exp(logit_j - lse))
 //
 // and of several slots what is said above in place of the first part.
@@ -945,6 +948,7 @@ DEVICE void gradient(const Routing& r, const Gradient& g) {
   if (!live) return;
 
   double c = FLOW == ONE ? g.kappa * r.s_S[token] * own : 0;
+  if (FLOW == ONE && g.advantage_T) c += g.advantage_T[token];
   for (int first = lane * QUAD; first < experts; first += stride) {
     int count = quad_count(first, experts);
     if (experts > stride) load_quad(p, r.p_TE + row + first, count, whole);
