@@ -66,6 +66,11 @@ final class RoutingDevice implements Device, RoutingKernels {
     }
 
     @Override
+    public int[] first_E() {
+      return new int[0];
+    }
+
+    @Override
     public int[] routed_E() {
       return plan.routed_E();
     }
@@ -102,7 +107,7 @@ final class RoutingDevice implements Device, RoutingKernels {
   }
 
   @Override
-  public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
+  public Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training) {
     choices.add(gate.choice());
     steps.add(key.step());
     GateType type =
@@ -110,14 +115,15 @@ final class RoutingDevice implements Device, RoutingKernels {
           case SPARSE_MIXER -> GateType.SPARSEMIXER;
           case ROUNDS -> GateType.SPARSEMIXER_V2;
           case BALANCED -> GateType.BALANCED;
-          case SWITCH, BEST -> throw new UnsupportedOperationException(gate.choice().name());
+          case SWITCH, SAMPLE, BEST, BIASED, PAIR, TABLE ->
+              throw new UnsupportedOperationException(gate.choice().name());
         };
     GateConfig config =
         GateConfig.topOne(type, true, gate.epsilon(), JitterOn.LOGITS, GateConfig.Mask.CODE)
             .with(type, gate.k());
     troupe.router.gate.Gate host = Gates.of(config);
     CounterDraws draws = new CounterDraws(key.seed(), key.step(), key.layer(), key.firstToken());
-    try (logits_TE) {
+    try (Tensor logits_TE = input.logits_TE()) {
       return new HostRouted(
           host.route(
               logits_TE.toDoubles(), logits_TE.rows(), logits_TE.columns(), draws, training));
@@ -168,7 +174,12 @@ final class RoutingDevice implements Device, RoutingKernels {
 
   @Override
   public void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
     HostRouted from = (HostRouted) routed;
     double[] dLogits = new double[Math.toIntExact(dLogits_TE.size())];
     from.routing.backward(dLogits, from.s_T);

@@ -182,7 +182,7 @@ class AllGatesTest {
       GateState state = tried.gate().state();
       if (state != null) {
         double[] change = new double[state.size(routing.experts())];
-        state.addChange(change, tried.input().state(), routing, feedback);
+        state.addChange(change, tried.input().state(), routing.tokens(), feedback);
         for (double number : change) {
           assertTrue(Double.isFinite(number), tried.what() + ": change " + number);
         }

@@ -50,7 +50,7 @@ class LossBaselineTest {
         Routing routing = gate.route(new double[18], 6, 3, new CounterDraws(1, 1, 0, 0), true);
         Feedback feedback =
             new Feedback(new double[6], Feedback.Losses.of(part_T, span, 12), null, 12);
-        kept.addChange(change, new double[] {4}, routing, feedback);
+        kept.addChange(change, new double[] {4}, routing.tokens(), feedback);
       }
       double moved = 4 - kept.rate() * change[0];
       assertEquals(0.9 * 4 + 0.1 * mean, moved, 1e-14, "span " + span);

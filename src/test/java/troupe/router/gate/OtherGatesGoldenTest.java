@@ -268,7 +268,7 @@ class OtherGatesGoldenTest {
     assertArrayEquals(golden.ints("load"), Load.routed(routing), "load");
     double[] state = golden.doubles("bias");
     double[] change = new double[state.length];
-    bias.addChange(change, state, routing, new Feedback(null, null, load_E, tokens));
+    bias.addChange(change, state, routing.tokens(), new Feedback(null, null, load_E, tokens));
     for (int e = 0; e < state.length; e++) {
       state[e] -= bias.rate() * change[e];
     }

@@ -119,7 +119,8 @@ final class MoeLayerPass {
     DrawKey key = new DrawKey(0, ++step, 0, 0);
     Tensor logits_TE = device.allocate(tokens, count);
     kernels.linear(logits_TE, inputs.h_TD, inputs.w_DE, inputs.b_1E, null);
-    try (Routed routed = routing.route(logits_TE, gate, key, DROPLESS, true);
+    try (Routed routed =
+            routing.route(RoutingKernels.Input.of(logits_TE), gate, key, DROPLESS, true);
         ScratchTensors scratch = new ScratchTensors(device)) {
       // The host has to know how many rows each expert gets, here as in training.
       offset_E1 = routed.summary().offset_E1();
@@ -169,7 +170,8 @@ final class MoeLayerPass {
             .mapToDouble(rows -> rows / (double) tokens)
             .toArray();
     Tensor dLogits_TE = scratch.own(device.allocate(tokens, count));
-    routing.logitsGradient(dLogits_TE, routed, load_E, config.balanceWeight() * count / tokens, 0);
+    routing.logitsGradient(
+        dLogits_TE, routed, null, load_E, config.balanceWeight() * count / tokens, 0);
     kernels.weightGradient(inputs.dW_DE, inputs.dB_1E, inputs.h_TD, dLogits_TE, true);
     Tensor dH_TD = scratch.output(tokens, shape.d());
     kernels.matmul(dH_TD, dLogits_TE, false, inputs.w_DE, true, false);

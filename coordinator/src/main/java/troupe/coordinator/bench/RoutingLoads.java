@@ -11,10 +11,13 @@ import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Input;
 import troupe.core.tensor.RoutingKernels.Mask;
+import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Room;
 import troupe.core.tensor.RoutingKernels.Routed;
 import troupe.core.tensor.RoutingKernels.Scale;
+import troupe.core.tensor.RoutingKernels.Scores;
 import troupe.core.tensor.Tensor;
 
 /** What a device that routes does with the rows of a layer. */
@@ -22,7 +25,8 @@ final class RoutingLoads {
   private static final Scale SCALE = new Scale(true, true, List.of(0.5), List.of(1.0));
 
   /** SparseMixer as defaults.conf has it. */
-  private static final Gate GATE = new Gate(Choice.SPARSE_MIXER, 1, Mask.CODE, SCALE, 0.1, 2);
+  private static final Gate GATE =
+      new Gate(Choice.SPARSE_MIXER, 1, Mask.CODE, SCALE, 0.1, 2, Scores.PLAIN, Pair.BEST);
 
   private static final DrawKey KEY = new DrawKey(0, 1, 0, 0);
   private static final Room DROPLESS = new Room(Integer.MAX_VALUE, false);
@@ -68,7 +72,8 @@ final class RoutingLoads {
     Tensor logits_TE = scratch.exactNormal(rows, EXPERTS, 1);
     return () -> {
       // A view, for a routing closes what it is given.
-      try (Routed routed = routing.route(logits_TE.rows(0, rows), GATE, KEY, DROPLESS, true)) {
+      try (Routed routed =
+          routing.route(Input.of(logits_TE.rows(0, rows)), GATE, KEY, DROPLESS, true)) {
         // The memory that its summary is read from goes with it.
         routed.summary();
       }
@@ -77,7 +82,8 @@ final class RoutingLoads {
 
   private Routed routed(ScratchTensors scratch) {
     Tensor logits_TE = scratch.exactNormal(rows, EXPERTS, 1);
-    Routed routed = scratch.own(routing.route(logits_TE.rows(0, rows), GATE, KEY, DROPLESS, true));
+    Routed routed =
+        scratch.own(routing.route(Input.of(logits_TE.rows(0, rows)), GATE, KEY, DROPLESS, true));
     routed.summary();
     return routed;
   }
@@ -130,7 +136,7 @@ final class RoutingLoads {
     Tensor dLogits_TE = scratch.exactOutput(rows, EXPERTS);
     double[] load_E = new double[EXPERTS];
     Arrays.fill(load_E, 1.0 / EXPERTS);
-    return () -> routing.logitsGradient(dLogits_TE, routed, load_E, 1e-6, 0);
+    return () -> routing.logitsGradient(dLogits_TE, routed, null, load_E, 1e-6, 0);
   }
 
   private Runnable dispatchBackward(ScratchTensors scratch) {

@@ -134,7 +134,7 @@ final class ToyTraining {
     GateState kept = gate.state();
     if (kept != null) {
       double[] dState = new double[state.length];
-      kept.addChange(dState, state, routing, feedback);
+      kept.addChange(dState, state, routing.tokens(), feedback);
       for (int i = 0; i < state.length; i++) {
         state[i] -= kept.rate() * dState[i];
       }

@@ -162,7 +162,7 @@ final class RouterSweep {
       double[] change = new double[state_L[layer].length];
       for (int g = 0; g < groups.size(); g++) {
         if (groups.get(g).layer() == layer) {
-          kept.addChange(change, state_L[layer], routings.get(g), feedback);
+          kept.addChange(change, state_L[layer], routings.get(g).tokens(), feedback);
         }
       }
       for (int i = 0; i < change.length; i++) {

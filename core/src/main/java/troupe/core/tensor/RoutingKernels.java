@@ -20,10 +20,18 @@ public interface RoutingKernels {
     SWITCH,
     /** A sample from a masked softmax: SparseMixer. */
     SPARSE_MIXER,
-    /** Rounds of that, each without the experts chosen before: SparseMixer-v2. */
+    /** The same sample at weight one, for estimators of the score function. */
+    SAMPLE,
+    /** Rounds of SparseMixer, each without the experts chosen before: SparseMixer-v2. */
     ROUNDS,
     /** The best experts, which share by their probabilities: Mixtral. */
     BEST,
+    /** The best experts by score and bias, out of the best groups: DeepSeek-V3. */
+    BIASED,
+    /** The best expert, and a second one that may be left out: GShard. */
+    PAIR,
+    /** The expert that a table has for the token's number in the vocabulary: hash layers. */
+    TABLE,
     /** Slot s to expert s mod E with weight one: a forced even load, for benchmarks. */
     BALANCED
   }
@@ -58,16 +66,84 @@ public interface RoutingKernels {
     }
   }
 
+  /** What turns logits into scores. */
+  enum Score {
+    /** A softmax; an expert weighs its probability. */
+    SOFTMAX,
+    /** Sigmoids; an expert weighs its own over the sum of those chosen. */
+    SIGMOID
+  }
+
+  /**
+   * What experts are compared by where logits alone do not decide, and what they weigh.
+   *
+   * @param groups groups of neighbours, which divide the experts evenly
+   * @param topGroups how many of them a token may reach: those with the largest sums of their two
+   *     best experts
+   * @param factor on all weights
+   */
+  record Scores(Score score, int groups, int topGroups, double factor) {
+    /** Of all experts, as they are. */
+    public static final Scores PLAIN = new Scores(Score.SOFTMAX, 1, 1, 1);
+  }
+
+  /** How {@link Choice#PAIR} takes the second expert in training; else it is the second best. */
+  enum Second {
+    /** The second best. */
+    BEST,
+    /** A sample from the softmax of the others. */
+    SAMPLED,
+    /** The second best, if twice its weight exceeds a draw. */
+    RANDOM,
+    /** The second best, if a draw is below five times its share of both. */
+    THRESHOLD
+  }
+
+  /**
+   * Two experts of a token.
+   *
+   * @param placed whether they share the output by their probabilities once it is known which of
+   *     them have room, or before
+   */
+  record Pair(Second second, boolean placed) {
+    /** The two best, for gates that are not about pairs. */
+    public static final Pair BEST = new Pair(Second.BEST, false);
+  }
+
   /**
    * A gate.
    *
    * @param k slots of each token, best first: at most {@link #MAX_SLOTS}, one for {@link
-   *     Choice#SWITCH} and {@link Choice#SPARSE_MIXER}
+   *     Choice#SWITCH}, {@link Choice#SPARSE_MIXER} and {@link Choice#SAMPLE}
    * @param epsilon width of the mask, or half width of the jitter of logits
-   * @param gradientFactor kappa, the factor on the gradient of the logits in training
+   * @param gradientFactor kappa, the factor on the gradient of sampled experts' logits in training
+   * @param scores of {@link Choice#BIASED}; all others that do not sample take its factor alone
+   * @param pair of {@link Choice#PAIR}
    */
   record Gate(
-      Choice choice, int k, Mask mask, Scale scale, double epsilon, double gradientFactor) {}
+      Choice choice,
+      int k,
+      Mask mask,
+      Scale scale,
+      double epsilon,
+      double gradientFactor,
+      Scores scores,
+      Pair pair) {}
+
+  /**
+   * What a gate decides by.
+   *
+   * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
+   * @param ids_T the vocabulary's number of each token; {@code null} but for {@link Choice#TABLE}
+   * @param state of the type of the logits: what {@link Choice#BIASED} adds to scores, {@code null}
+   *     for nothing, or the expert that {@link Choice#TABLE} has for each number; else nobody looks
+   */
+  record Input(Tensor logits_TE, int[] ids_T, Tensor state) {
+    /** Logits alone. */
+    public static Input of(Tensor logits_TE) {
+      return new Input(logits_TE, null, null);
+    }
+  }
 
   /**
    * What random draws depend on beside token and purpose; the counter layout is that of the
@@ -90,6 +166,12 @@ public interface RoutingKernels {
 
     /** Slots that chose each expert, before dropping. */
     int[] routed_E();
+
+    /**
+     * Tokens whose first choice each expert was, before dropping: of {@link Choice#PAIR}; else
+     * empty.
+     */
+    int[] first_E();
 
     /** Probabilities summed over tokens. */
     double[] sumP_E();
@@ -120,10 +202,9 @@ public interface RoutingKernels {
    * Chooses experts and sorts rows by expert, those of an expert in token order. A slot is a
    * token's claim on an expert; where room is short, first choices go before second ones.
    *
-   * @param logits_TE of type {@link Device#dtype}; the routing keeps it, and closes it
    * @param key may be {@code null} where {@code training} is false
    */
-  Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training);
+  Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training);
 
   /**
    * {@code jittered = h * u}, {@code factor = u} with the input noise of the Switch Transformer.
@@ -152,12 +233,20 @@ public interface RoutingKernels {
   /**
    * {@code dLogits = } the estimator's gradient, that of the balance loss and of the z-loss.
    *
+   * @param advantage_T what a choice by itself adds to the loss, token by token, so that {@code
+   *     dLogits_j += advantage (1[j = D] - p_j)} for gates of one expert D; {@code null} for
+   *     nothing
    * @param load_E share of the tokens of the global batch that chose each expert
    * @param balanceFactor coefficient * experts / tokens of the global batch
    * @param zFactor 2 * coefficient / tokens of the global batch
    */
   void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor);
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor);
 
   /**
    * {@code dH[t] += sum of dIn[row of s]} over the slots s of token t: the backward pass of {@link

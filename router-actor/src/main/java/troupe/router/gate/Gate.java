@@ -37,6 +37,16 @@ public interface Gate {
     return false;
   }
 
+  /**
+   * What each choice by itself adds to the loss, as estimators of the score function have it, or
+   * {@code null} for all other gates.
+   *
+   * @param state what the gate keeps
+   */
+  default double[] advantages(Feedback.Losses losses, double[] state) {
+    return null;
+  }
+
   /** What the gate keeps from step to step, or {@code null}. */
   default GateState state() {
     return null;

@@ -19,9 +19,11 @@ public interface GateState {
 
   /**
    * {@code dState += change} of one micro-batch. What is a property of the whole step has to be
-   * weighted by {@code routing.tokens() / feedback.tokens()}, since the changes of all are added.
+   * weighted by {@code tokens / feedback.tokens()}, since the changes of all are added.
    *
-   * @param state the numbers that the routing was made with
+   * @param state the numbers that the routing was made with; empty where they are on a device and
+   *     the gate does not {@link Gate#needsLosses need losses}: to read them is to wait for it
+   * @param tokens of the micro-batch
    */
-  void addChange(double[] dState, double[] state, Routing routing, Feedback feedback);
+  void addChange(double[] dState, double[] state, int tokens, Feedback feedback);
 }

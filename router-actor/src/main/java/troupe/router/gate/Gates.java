@@ -7,7 +7,11 @@ import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Choice;
+import troupe.core.tensor.RoutingKernels.Pair;
 import troupe.core.tensor.RoutingKernels.Scale;
+import troupe.core.tensor.RoutingKernels.Score;
+import troupe.core.tensor.RoutingKernels.Scores;
+import troupe.core.tensor.RoutingKernels.Second;
 
 /** Gates by their names in a config. */
 public final class Gates {
@@ -88,23 +92,67 @@ public final class Gates {
               RoutingKernels.Mask.NONE,
               Scale.FULL,
               config.jitterOn() == JitterOn.LOGITS ? config.jitter() : 0,
-              1);
+              1,
+              Scores.PLAIN,
+              Pair.BEST);
       case SPARSEMIXER, SPARSEMIXER_1ST, SPARSEMIXER_2ND, SPARSEMIXER_INF, SPARSEMIXER_ODE ->
-          sampledOnDevice(config, Choice.SPARSE_MIXER, 1, SparseMixerGate.TRAINING_GRADIENT_FACTOR);
-      case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, 1);
-      case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, 1);
-      case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, 1);
-      case BALANCED -> plainOnDevice(Choice.BALANCED, k, k);
+          sampledOnDevice(
+              config,
+              Choice.SPARSE_MIXER,
+              1,
+              scale(config).onDevice(),
+              SparseMixerGate.TRAINING_GRADIENT_FACTOR);
+      case SPARSEMIXER_V2 -> sampledOnDevice(config, Choice.ROUNDS, k, scale(config).onDevice(), 1);
+      case REINFORCE ->
+          config.reinforce().gated()
+              ? sampledOnDevice(config, Choice.SPARSE_MIXER, 1, Scale.FULL, 1)
+              : sampledOnDevice(config, Choice.SAMPLE, 1, Scale.FULL, 0);
+      case SOFTMAX_TOPK -> plainOnDevice(Choice.BEST, k, Scores.PLAIN);
+      case XMOE -> plainOnDevice(k == 1 ? Choice.SWITCH : Choice.BEST, k, Scores.PLAIN);
+      case GSHARD ->
+          new RoutingKernels.Gate(
+              Choice.PAIR,
+              2,
+              RoutingKernels.Mask.NONE,
+              Scale.FULL,
+              0,
+              1,
+              Scores.PLAIN,
+              pair(config.gshard()));
+      case DEEPSEEK_V3 -> plainOnDevice(Choice.BIASED, k, scores(config.deepseek()));
+      case HASH -> plainOnDevice(Choice.TABLE, 1, Scores.PLAIN);
+      case BALANCED -> plainOnDevice(Choice.BALANCED, k, new Scores(Score.SOFTMAX, 1, 1, k));
       default -> null;
     };
   }
 
-  private static RoutingKernels.Gate plainOnDevice(Choice choice, int k, double factor) {
-    return new RoutingKernels.Gate(choice, k, RoutingKernels.Mask.NONE, Scale.FULL, 0, factor);
+  private static Scores scores(GateConfig.Deepseek config) {
+    Score score =
+        switch (config.score()) {
+          case SIGMOID -> Score.SIGMOID;
+          case SOFTMAX -> Score.SOFTMAX;
+        };
+    return new Scores(score, config.groups(), config.topGroups(), config.scale());
+  }
+
+  private static Pair pair(GateConfig.Gshard config) {
+    Second second =
+        switch (config.second()) {
+          case BEST -> Second.BEST;
+          case SAMPLED -> Second.SAMPLED;
+          case RANDOM -> Second.RANDOM;
+          case THRESHOLD -> Second.THRESHOLD;
+        };
+    return new Pair(second, config.normalise() == GateConfig.Normalise.AFTER_DROP);
+  }
+
+  private static RoutingKernels.Gate plainOnDevice(Choice choice, int k, Scores scores) {
+    return new RoutingKernels.Gate(
+        choice, k, RoutingKernels.Mask.NONE, Scale.FULL, 0, 1, scores, Pair.BEST);
   }
 
   private static RoutingKernels.Gate sampledOnDevice(
-      GateConfig config, Choice choice, int k, double factor) {
+      GateConfig config, Choice choice, int k, Scale scale, double factor) {
     RoutingKernels.Mask mask =
         switch (config.mask()) {
           case CODE -> RoutingKernels.Mask.CODE;
@@ -112,7 +160,7 @@ public final class Gates {
           case NONE -> RoutingKernels.Mask.NONE;
         };
     return new RoutingKernels.Gate(
-        choice, k, mask, scale(config).onDevice(), config.jitter(), factor);
+        choice, k, mask, scale, config.jitter(), factor, Scores.PLAIN, Pair.BEST);
   }
 
   private static QuadratureScale scale(GateConfig config) {

@@ -17,13 +17,13 @@ record LoadBias(double rate) implements GateState {
 
   /** {@code dState_i += sign(load_i - mean)}, split over micro-batches by their tokens. */
   @Override
-  public void addChange(double[] dState, double[] state, Routing routing, Feedback feedback) {
+  public void addChange(double[] dState, double[] state, int tokens, Feedback feedback) {
     double[] load_E = feedback.load_E();
     double total = 0;
     for (double load : load_E) {
       total += rows(load, feedback);
     }
-    double part = routing.tokens() / (double) feedback.tokens();
+    double part = tokens / (double) feedback.tokens();
     for (int e = 0; e < load_E.length; e++) {
       // In whole rows: shares that are equal may differ in their last digit from their mean.
       dState[e] += part * Math.signum(rows(load_E[e], feedback) * load_E.length - total);

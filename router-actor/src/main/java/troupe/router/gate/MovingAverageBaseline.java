@@ -34,11 +34,11 @@ record MovingAverageBaseline(double value, double decay) implements LossBaseline
 
   /** The sum over tokens of {@code (b - loss) / tokens of the step}. */
   @Override
-  public void addChange(double[] dState, double[] state, Routing routing, Feedback feedback) {
+  public void addChange(double[] dState, double[] state, int tokens, Feedback feedback) {
     Feedback.Losses losses = feedback.losses();
     double sum = 0;
-    for (int t = 0; t < routing.tokens(); t += losses.span()) {
-      int length = Math.min(losses.span(), routing.tokens() - t);
+    for (int t = 0; t < tokens; t += losses.span()) {
+      int length = Math.min(losses.span(), tokens - t);
       sum += length * (state[0] - losses.mean_T()[t]);
     }
     dState[0] += sum / feedback.tokens();

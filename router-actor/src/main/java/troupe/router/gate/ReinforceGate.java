@@ -51,14 +51,24 @@ final class ReinforceGate implements Gate {
       double[] dLogits_TE, Routing routing, Feedback.Losses losses, double[] state) {
     int experts = routing.experts();
     double[] p_TE = routing.p_TE();
-    double[] baseline_T = baseline.perToken(losses, state);
+    double[] advantage_T = advantages(losses, state);
     for (int t = 0; t < routing.tokens(); t++) {
       int chosen = routing.wanted_S()[t];
-      double advantage = (losses.mean_T()[t] - baseline_T[t]) * losses.weight_T()[t];
       for (int e = 0; e < experts; e++) {
-        dLogits_TE[t * experts + e] += advantage * ((e == chosen ? 1 : 0) - p_TE[t * experts + e]);
+        dLogits_TE[t * experts + e] +=
+            advantage_T[t] * ((e == chosen ? 1 : 0) - p_TE[t * experts + e]);
       }
     }
+  }
+
+  /** {@code (loss - baseline) * share of the step's loss}. */
+  @Override
+  public double[] advantages(Feedback.Losses losses, double[] state) {
+    double[] advantage_T = baseline.perToken(losses, state);
+    for (int t = 0; t < advantage_T.length; t++) {
+      advantage_T[t] = (losses.mean_T()[t] - advantage_T[t]) * losses.weight_T()[t];
+    }
+    return advantage_T;
   }
 
   @Override

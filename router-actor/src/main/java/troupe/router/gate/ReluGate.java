@@ -146,13 +146,13 @@ final class ReluGate implements Gate {
     }
 
     @Override
-    public void addChange(double[] dState, double[] state, Routing routing, Feedback feedback) {
+    public void addChange(double[] dState, double[] state, int tokens, Feedback feedback) {
       double active = 0;
       for (double load : feedback.load_E()) {
         active += Math.rint(load * feedback.tokens());
       }
       double raise = Math.signum(active - (double) k * feedback.tokens());
-      dState[0] -= raise * routing.tokens() / feedback.tokens();
+      dState[0] -= raise * tokens / feedback.tokens();
     }
   }
 }

@@ -1,30 +1,44 @@
 package troupe.router.trunk;
 
+import java.util.Arrays;
 import troupe.core.config.GateConfig;
+import troupe.core.tensor.Device;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.Summary;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
+import troupe.router.gate.GateState;
 import troupe.router.gate.NonFiniteLogitsException;
 
 /** A routing that stays on the device; the host learns counts and sums. */
 final class DeviceRoutedTokens implements RoutedTokens {
+  private static final double[] NOTHING = {};
+
+  private final Device device;
   private final RoutingKernels kernels;
   private final GateConfig config;
+  private final Gate gate;
+  private final Tensor state;
   private final int tokens;
   private final int slots;
   private final int experts;
   private final RoutingKernels.Routed routed;
 
   DeviceRoutedTokens(
-      RoutingKernels kernels,
+      Device device,
       GateConfig config,
+      Gate gate,
+      Tensor state,
       int tokens,
       int k,
       int experts,
       RoutingKernels.Routed routed) {
-    this.kernels = kernels;
+    this.device = device;
+    this.kernels = device.routing();
     this.config = config;
+    this.gate = gate;
+    this.state = state;
     this.tokens = tokens;
     this.slots = Math.multiplyExact(tokens, k);
     this.experts = experts;
@@ -49,19 +63,23 @@ final class DeviceRoutedTokens implements RoutedTokens {
   @Override
   public LayerStats stats() {
     Summary summary = routed.summary();
-    long[] routed_E = new long[experts];
-    for (int e = 0; e < experts; e++) {
-      routed_E[e] = summary.routed_E()[e];
-    }
+    long[] routed_E = longs(summary.routed_E());
+    int kept = summary.offset_E1()[experts];
     return new LayerStats(
         routed_E,
+        longs(summary.first_E()),
         summary.sumP_E(),
+        NOTHING,
         summary.sumZ(),
         tokens,
-        summary.offset_E1()[experts],
-        slots - summary.offset_E1()[experts],
+        kept,
+        Arrays.stream(routed_E).sum() - kept,
         0,
         summary.alive());
+  }
+
+  private static long[] longs(int[] counts) {
+    return Arrays.stream(counts).asLongStream().toArray();
   }
 
   @Override
@@ -87,12 +105,29 @@ final class DeviceRoutedTokens implements RoutedTokens {
       Feedback.Losses losses,
       double[] load_E,
       long globalTokens) {
+    double[] kept = gate.needsLosses() && gate.state() != null ? state.toDoubles() : NOTHING;
     kernels.logitsGradient(
         dLogits_TE,
         routed,
+        losses == null ? null : gate.advantages(losses, kept),
         load_E,
         config.balanceWeight() * experts / globalTokens,
         2 * config.zCoefficient() / globalTokens);
+    if (dState != null) {
+      changeState(dState, kept, new Feedback(null, losses, load_E, globalTokens));
+    }
+  }
+
+  /** Adds to the gradient what a step adds to the state: {@code -rate * change}. */
+  private void changeState(Tensor dState, double[] kept, Feedback feedback) {
+    GateState rule = gate.state();
+    double[] change = new double[dState.columns()];
+    rule.addChange(change, kept, tokens, feedback);
+    Arrays.setAll(change, i -> -rule.rate() * change[i]);
+    try (Tensor added = device.allocate(1, change.length)) {
+      added.set(change);
+      device.kernels().add(dState, added);
+    }
   }
 
   @Override

@@ -5,11 +5,13 @@ import troupe.core.config.RunConfig;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.RoutingKernels;
 import troupe.core.tensor.RoutingKernels.DrawKey;
+import troupe.core.tensor.RoutingKernels.Input;
 import troupe.core.tensor.RoutingKernels.Room;
 import troupe.core.tensor.Tensor;
 import troupe.router.gate.Capacity;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Gate;
 import troupe.router.gate.Gates;
 import troupe.router.gate.Jitter;
 
@@ -19,6 +21,7 @@ final class DeviceRouter implements TokenRouter {
   private final RoutingKernels routing;
   private final GateConfig config;
   private final RoutingKernels.Gate gate;
+  private final Gate host;
   private final Jitter inputJitter;
   private final Capacity capacity;
 
@@ -39,6 +42,7 @@ final class DeviceRouter implements TokenRouter {
     this.routing = device.routing();
     this.config = config.gate();
     this.gate = Gates.onDevice(config.gate());
+    this.host = Gates.of(config.gate());
     this.inputJitter = Gates.inputJitter(config.gate());
     this.capacity = Capacity.of(config.experts());
   }
@@ -68,12 +72,19 @@ final class DeviceRouter implements TokenRouter {
             : Integer.MAX_VALUE;
     Room room = new Room(rows, capacity.order() == RunConfig.DropOrder.SHUFFLED);
     return new DeviceRoutedTokens(
-        routing,
+        device,
         config,
+        host,
+        state,
         logits_TE.rows(),
         gate.k(),
         logits_TE.columns(),
-        routing.route(logits_TE, gate, training ? key(draws) : null, room, training));
+        routing.route(
+            new Input(logits_TE, ids_T, state),
+            gate,
+            training ? key(draws) : null,
+            room,
+            training));
   }
 
   @Override

@@ -134,7 +134,7 @@ public final class HostRoutedTokens implements RoutedTokens {
   private void changeState(Tensor dState, Feedback feedback) {
     GateState kept = gate.state();
     double[] change = new double[input.state().length];
-    kept.addChange(change, input.state(), routing, feedback);
+    kept.addChange(change, input.state(), routing.tokens(), feedback);
     double[] sum = dState.toDoubles();
     for (int i = 0; i < sum.length; i++) {
       sum[i] -= kept.rate() * change[i];

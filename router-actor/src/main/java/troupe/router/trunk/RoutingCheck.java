@@ -13,6 +13,9 @@ import troupe.core.tensor.check.Expected;
 import troupe.core.tensor.check.KernelCheck;
 import troupe.router.gate.CounterDraws;
 import troupe.router.gate.Draws;
+import troupe.router.gate.Feedback;
+import troupe.router.gate.Gate;
+import troupe.router.gate.Gates;
 
 /**
  * Compares gates on a device with those on the host: the same draws have to lead to the same
@@ -22,6 +25,8 @@ public final class RoutingCheck {
   private static final int TOKENS = 301;
   private static final int EXPERTS = 5;
   private static final int CHANNELS = 40;
+  private static final int VOCABULARY = 70;
+  private static final int SPAN = 43;
   private static final double EXACT = 1e-5;
   private static final double ROUNDED = 1e-2;
 
@@ -68,6 +73,81 @@ public final class RoutingCheck {
               "experts.count=150",
               "experts.capacity_factor=1.0"),
           List.of("gate.type=xmoe", "gate.top_k=2"),
+          List.of("gate.type=deepseek-v3", "gate.top_k=2", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=3",
+              "gate.deepseek.scale=2.5",
+              "gate.deepseek.groups=5",
+              "gate.deepseek.top_groups=3",
+              "experts.capacity_factor=0.8",
+              "experts.drop=position"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=8",
+              "gate.deepseek.groups=10",
+              "gate.deepseek.top_groups=4",
+              "experts.count=150",
+              "experts.capacity_factor=1.0"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=32",
+              "gate.deepseek.scale=1.3",
+              "gate.deepseek.groups=64",
+              "gate.deepseek.top_groups=40",
+              "experts.count=1024"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=3",
+              "gate.deepseek.score=softmax",
+              "gate.deepseek.scale=2.5"),
+          List.of(
+              "gate.type=deepseek-v3",
+              "gate.top_k=4",
+              "gate.deepseek.score=softmax",
+              "gate.deepseek.groups=75",
+              "gate.deepseek.top_groups=20",
+              "experts.count=150",
+              "experts.capacity_factor=0.9"),
+          List.of("gate.type=gshard", "gate.gshard.second=best", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=sampled",
+              "gate.gshard.normalise=after-drop",
+              "experts.capacity_factor=0.8"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=random",
+              "gate.gshard.normalise=after-drop",
+              "experts.count=150",
+              "experts.capacity_factor=1.0",
+              "experts.drop=position"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=random",
+              "gate.gshard.normalise=before-drop",
+              "experts.capacity_factor=0.7"),
+          List.of(
+              "gate.type=gshard",
+              "gate.gshard.second=threshold",
+              "gate.gshard.normalise=before-drop",
+              "experts.count=150"),
+          List.of("gate.type=gshard", "gate.gshard.second=sampled", "experts.count=2"),
+          List.of("gate.type=reinforce", "gate.mask=none", "gate.z_coefficient=0.001"),
+          List.of(
+              "gate.type=reinforce",
+              "gate.reinforce.gated=true",
+              "gate.reinforce.baseline=ema",
+              "gate.jitter=0.5",
+              "experts.count=150",
+              "experts.capacity_factor=1.0"),
+          List.of(
+              "gate.type=reinforce",
+              "gate.reinforce.baseline=ema",
+              "gate.reinforce.value=2",
+              "gate.mask=paper"),
+          List.of("gate.type=hash", "gate.z_coefficient=0.001"),
+          List.of("gate.type=hash", "experts.count=150", "experts.capacity_factor=1.0"),
           List.of("gate.type=balanced", "gate.top_k=2", "gate.balance_coefficient=0"),
           List.of("gate.type=switch", "gate.z_coefficient=0.001"),
           List.of("gate.type=switch", "gate.jitter_on=input", "experts.capacity_factor=1.25"));
@@ -120,6 +200,7 @@ public final class RoutingCheck {
       double[] dY_RD,
       double[] dOmega_D,
       double[] dLogits_TE,
+      double[] dState,
       double[] dH_TD) {}
 
   private static Results run(TokenRouter router, Device device, Case one) {
@@ -132,17 +213,28 @@ public final class RoutingCheck {
     // Rows that are whole vectors, and rows that are not.
     int d = config.gate().topK() % 2 == 0 ? CHANNELS : CHANNELS - 3;
     double[] load_E = random.doubles(experts, 0, 2.0 / experts).toArray();
+    Gate gate = Gates.of(config.gate());
+    boolean hashes = gate.hashes();
+    boolean keeps = gate.state() != null;
+    boolean changes = keeps && training;
+    int states = hashes ? VOCABULARY : keeps ? gate.state().size(experts) : 0;
+    double[] loss_T = random.doubles(TOKENS, 0, 4).toArray();
+    Feedback.Losses losses =
+        training && gate.needsLosses() ? Feedback.Losses.of(loss_T, SPAN, 2 * TOKENS) : null;
+    int[] ids_T = random.ints(TOKENS, 0, VOCABULARY).toArray();
     try (Tensor h_TD = normal(device, random, TOKENS, d);
         Tensor mid_TD = normal(device, random, TOKENS, d);
         Tensor dX_TD = normal(device, random, TOKENS, d);
         Tensor omega_1D = omega ? exact(device, random, 1, d) : null;
         Tensor dOmega_1D = omega ? device.zeros(1, d) : null;
+        Tensor state = states > 0 ? state(device, random, states, hashes ? experts : 0) : null;
+        Tensor dState = changes ? device.zeros(1, states) : null;
         Tensor dLogits_TE = device.allocate(TOKENS, experts);
         Tensor dH_TD = device.allocateActivations(TOKENS, d);
         Tensor x_TD = device.allocateActivations(TOKENS, d);
         TokenRouter.Jittered jittered = training ? router.jitter(h_TD, draws) : null;
         RoutedTokens routed =
-            router.route(exact(device, random, TOKENS, experts), null, null, draws, training)) {
+            router.route(logits(device, random, experts), ids_T, state, draws, training)) {
       int[] offset_E1 = routed.offset_E1();
       try (Tensor sent_RD = device.allocateActivations(routed.mostRows(), d);
           Tensor dY_RD = device.allocateActivations(routed.mostRows(), d);
@@ -154,7 +246,7 @@ public final class RoutingCheck {
         routed.dispatch(sent_RD, jittered == null ? h_TD : jittered.input_TD());
         routed.combine(x_TD, mid_TD, y_E, omega_1D);
         routed.combineBackward(dY_RD, dOmega_1D, dX_TD, y_E, omega_1D);
-        routed.logitsGradient(dLogits_TE, null, null, load_E, TOKENS);
+        routed.logitsGradient(dLogits_TE, dState, losses, load_E, 2 * TOKENS);
         device.kernels().copy(dH_TD, h_TD);
         routed.dispatchBackward(dH_TD, y_E);
         return new Results(
@@ -165,9 +257,41 @@ public final class RoutingCheck {
             dY_RD.rows(0, offset_E1[experts]).toDoubles(),
             omega ? dOmega_1D.toDoubles() : new double[0],
             dLogits_TE.toDoubles(),
+            changes ? dState.toDoubles() : new double[0],
             dH_TD.toDoubles());
       }
     }
+  }
+
+  /** What a gate keeps: a table of so many experts, or, of none, a bias. */
+  private static Tensor state(Device device, Random random, int size, int experts) {
+    Tensor state = device.allocate(1, size);
+    if (experts > 0) {
+      state.set(random.ints(size, 0, experts).asDoubleStream().toArray());
+    } else {
+      state.set(coarse(normals(random, size, -1)));
+    }
+    return state;
+  }
+
+  /** Every other token is undecided between some experts. */
+  private static Tensor logits(Device device, Random random, int experts) {
+    float[] logits = normals(random, TOKENS * experts, -1);
+    for (int t = 0; t < TOKENS; t += 2) {
+      float[] tied = coarse(Arrays.copyOfRange(logits, t * experts, (t + 1) * experts));
+      System.arraycopy(tied, 0, logits, t * experts, experts);
+    }
+    Tensor tensor = device.allocate(TOKENS, experts);
+    tensor.set(logits);
+    return tensor;
+  }
+
+  /** Quarters, so that there are equal ones. */
+  private static float[] coarse(float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Math.round(4 * values[i]) / 4f;
+    }
+    return values;
   }
 
   /** Activations of few bits, so that all devices start from the same numbers. */
@@ -195,6 +319,7 @@ public final class RoutingCheck {
   private static void compare(String what, Results expected, Results found) {
     equal(what, "rows of experts", expected.offset_E1(), found.offset_E1());
     equal(what, "routed", expected.stats().routed_E(), found.stats().routed_E());
+    equal(what, "first choices", expected.stats().first_E(), found.stats().first_E());
     equal(
         what,
         "alive and dropped",
@@ -211,6 +336,7 @@ public final class RoutingCheck {
     KernelCheck.close(what + " combineBackward", expected.dY_RD(), found.dY_RD(), ROUNDED);
     KernelCheck.close(what + " dOmega", expected.dOmega_D(), found.dOmega_D(), EXACT);
     KernelCheck.close(what + " dLogits", expected.dLogits_TE(), found.dLogits_TE(), EXACT);
+    KernelCheck.close(what + " dState", expected.dState(), found.dState(), EXACT);
     KernelCheck.close(what + " dispatchBackward", expected.dH_TD(), found.dH_TD(), ROUNDED);
   }
 

@@ -1,9 +1,17 @@
 package troupe.core.tensor.cuda;
 
+import static troupe.core.tensor.cuda.Operands.in;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import troupe.core.tensor.RoutingKernels;
-import troupe.core.tensor.RoutingKernels.Choice;
 import troupe.core.tensor.RoutingKernels.DrawKey;
 import troupe.core.tensor.RoutingKernels.Gate;
+import troupe.core.tensor.RoutingKernels.Input;
+import troupe.core.tensor.RoutingKernels.Pair;
+import troupe.core.tensor.RoutingKernels.Score;
+import troupe.core.tensor.RoutingKernels.Scores;
+import troupe.core.tensor.Shapes;
 import troupe.core.tensor.Tensor;
 import troupe.core.tensor.cuda.CudaRouted.SummaryLayout;
 import troupe.core.tensor.cuda.driver.Driver;
@@ -20,92 +28,99 @@ final class CudaGates {
   }
 
   /** Experts and multipliers of every token. */
-  void choose(CudaRouted routed, DrawKey draws) {
-    int tokens = routed.tokens;
-    int experts = routed.experts;
+  void choose(CudaRouted routed, Input input, DrawKey draws) {
     Driver driver = device.gpu().driver();
     device
         .gpu()
         .queue(stream -> driver.fillBytes(routed.summary + SummaryLayout.BAD, 0xFF, 8, stream));
-    if (tokens == 0) {
+    SummaryLayout layout = routed.layout;
+    if (layout.countsFirst()) {
+      long first_E = routed.summary + layout.first();
+      device
+          .gpu()
+          .queue(stream -> driver.fillBytes(first_E, 0, layout.bytes() - layout.first(), stream));
+    }
+    if (routed.tokens == 0) {
       return;
     }
-    switch (routed.gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> routeOne(routed, draws);
-      case ROUNDS, BEST -> routeSlots(routed, draws);
-      case BALANCED ->
-          launcher.launch(
-              "forced",
-              Grid.line(Math.ceilDiv((long) tokens * experts, 256), 256),
-              routed.expert_S,
-              routed.multiplier_S,
-              routed.scale_S,
-              routed.alive_T,
-              routed.p_TE,
-              tokens,
-              experts,
-              routed.gate.k());
+    Gate gate = routed.gate;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment routing = RoutingStructures.routing(arena, routed);
+      MemorySegment sampling = structures.sampling(arena, gate, routed.training, draws);
+      switch (gate.choice()) {
+        case SWITCH -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 0);
+        case SPARSE_MIXER -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 1);
+        case SAMPLE -> launcher.launch("route", lanesOf(routed, 256), routing, sampling, 2);
+        case ROUNDS -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 1);
+        case BEST -> launcher.launch("route_slots", lanesOf(routed, 256), routing, sampling, 0);
+        case BIASED -> chooseBiased(routed, routing, input.state());
+        case PAIR -> choosePair(routed, routing, sampling);
+        case TABLE -> lookUp(routed, routing, input);
+        case BALANCED -> launcher.launch("forced", elementsOf(routed), routing);
+      }
     }
   }
 
-  private void routeOne(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
+  private void chooseBiased(CudaRouted routed, MemorySegment routing, Tensor bias_E) {
+    int experts = routed.experts;
+    Scores scores = routed.gate.scores();
+    Shapes.divides("groups", scores.groups(), experts);
+    if (bias_E != null) {
+      Shapes.shape("bias", bias_E, 1, experts);
+    }
+    Grid grid = lanesOf(routed, 128);
+    int shared = 8 * (experts + scores.groups()) * (128 / lanes(experts));
     launcher.launch(
-        "route",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.used_TE,
-        routed.jitter_TE,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.choice() == Choice.SWITCH ? 0 : 1,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
+        "route_biased",
+        Grid.line(grid.x(), 128, shared),
+        routing,
+        in(bias_E),
+        scores.score().ordinal(),
+        scores.groups(),
+        scores.topGroups(),
+        scores.factor());
   }
 
-  private void routeSlots(CudaRouted routed, DrawKey draws) {
-    Gate gate = routed.gate;
+  private void choosePair(CudaRouted routed, MemorySegment routing, MemorySegment sampling) {
+    Shapes.atLeast("experts", routed.experts, 2);
+    Pair pair = routed.gate.pair();
     launcher.launch(
-        "route_slots",
-        lanesOf(routed),
-        routed.expert_S,
-        routed.multiplier_S,
-        routed.scale_S,
-        routed.alive_T,
-        routed.p_TE,
-        routed.best_S,
-        routed.sum_S,
-        routed.summary + SummaryLayout.BAD,
-        CudaTensor.of(routed.logits_TE).address(),
-        routed.tokens,
-        routed.experts,
-        gate.k(),
-        gate.choice() == Choice.ROUNDS ? 1 : 0,
-        gate.mask().ordinal(),
-        structures.scale(gate.scale()),
-        gate.epsilon(),
-        routed.training ? 1 : 0,
-        draws.seed(),
-        (int) draws.step(),
-        draws.layer(),
-        draws.firstToken());
+        "route_pair",
+        lanesOf(routed, 256),
+        routing,
+        sampling,
+        routed.summary + routed.layout.first(),
+        pair.second().ordinal(),
+        pair.placed() ? 1 : 0);
   }
 
-  /** Several lanes for each token. */
-  private static Grid lanesOf(CudaRouted routed) {
-    return Grid.line(Math.ceilDiv((long) routed.tokens * lanes(routed.experts), 256), 256);
+  private void lookUp(CudaRouted routed, MemorySegment routing, Input input) {
+    try (Scratch ids_T = device.transfers().upload(input.ids_T())) {
+      launcher.launch("look_up", elementsOf(routed), routing, ids_T, in(input.state()));
+    }
+  }
+
+  private static Grid elementsOf(CudaRouted routed) {
+    return Grid.line(Math.ceilDiv((long) routed.tokens * routed.experts, 256), 256);
+  }
+
+  /** What weights are where only slots with room share, which {@link #choose} does not know. */
+  void sharePlaced(CudaRouted routed) {
+    if (routed.tokens > 0 && routed.gate.pair().placed()) {
+      try (Arena arena = Arena.ofConfined()) {
+        launcher.launch(
+            "share_placed",
+            Grid.line(Math.ceilDiv(routed.tokens, 256), 256),
+            RoutingStructures.routing(arena, routed),
+            routed.rowOfSlot_S);
+      }
+    }
+  }
+
+  /** Several lanes for each token, in blocks of so many threads. */
+  private static Grid lanesOf(CudaRouted routed, int block) {
+    long threads = (long) routed.tokens * lanes(routed.experts);
+    return Grid.line(Math.ceilDiv(threads, block), block);
   }
 
   private static int lanes(int experts) {
@@ -145,31 +160,51 @@ final class CudaGates {
 
   /** See {@link RoutingKernels#logitsGradient}; of one token at least. */
   void logitsGradient(
-      Tensor dLogits_TE, CudaRouted from, double[] load_E, double balanceFactor, double zFactor) {
-    try (Scratch load = device.transfers().uploadDoubles(load_E)) {
+      Tensor dLogits_TE,
+      CudaRouted from,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
+    Gate gate = from.gate;
+    try (Scratch load = device.transfers().uploadDoubles(load_E);
+        Scratch advantage =
+            advantage_T == null ? null : device.transfers().uploadDoubles(advantage_T);
+        Arena arena = Arena.ofConfined()) {
       launcher.launch(
-          gradientKernel(from.gate),
-          lanesOf(from),
-          CudaTensor.of(dLogits_TE).addressToWrite(),
-          from.p_TE,
-          zFactor == 0 && from.gate.choice() != Choice.ROUNDS ? 0L : from.logitsUsed(),
-          from.jitter_TE,
-          RoutingStructures.slots(from),
-          load,
-          from.tokens,
-          from.experts,
-          from.training || from.gate.choice() == Choice.BALANCED ? from.gate.gradientFactor() : 1.0,
-          balanceFactor,
-          zFactor);
+          gradientKernel(gate),
+          lanesOf(from, 256),
+          RoutingStructures.routing(arena, from),
+          RoutingStructures.gradient(
+              arena,
+              CudaTensor.of(dLogits_TE).addressToWrite(),
+              load,
+              advantage,
+              gate,
+              gradientFactor(from),
+              balanceFactor,
+              zFactor));
     }
+  }
+
+  private static double gradientFactor(CudaRouted from) {
+    return switch (from.gate.choice()) {
+      case SWITCH, SPARSE_MIXER, ROUNDS -> from.training ? from.gate.gradientFactor() : 1;
+      case BEST, BIASED, PAIR, BALANCED -> from.gate.scores().factor();
+      case SAMPLE, TABLE -> 0;
+    };
   }
 
   private static String gradientKernel(Gate gate) {
     return switch (gate.choice()) {
-      case SWITCH, SPARSE_MIXER -> "logits_gradient";
-      case ROUNDS -> "logits_gradient_rounds";
-      case BEST -> "logits_gradient_shares";
-      case BALANCED -> gate.k() == 1 ? "logits_gradient" : "logits_gradient_shares";
+      case SWITCH, SPARSE_MIXER, SAMPLE, TABLE -> "gradient_of_one";
+      case ROUNDS -> "gradient_of_rounds";
+      case BEST, PAIR -> "gradient_of_shares";
+      case BIASED ->
+          gate.scores().score() == Score.SIGMOID
+              ? "gradient_of_sigmoids"
+              : "gradient_of_probabilities";
+      case BALANCED -> gate.k() == 1 ? "gradient_of_one" : "gradient_of_shares";
     };
   }
 }

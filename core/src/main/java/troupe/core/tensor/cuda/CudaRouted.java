@@ -28,7 +28,7 @@ final class CudaRouted implements Routed {
   }
 
   /** What the host learns, as it lies in memory: eight-byte numbers first. */
-  record SummaryLayout(int experts) {
+  record SummaryLayout(int experts, boolean countsFirst) {
     static final long BAD = 0;
     static final long SUM_Z = 8;
     static final long SUM_P = 16;
@@ -49,8 +49,12 @@ final class CudaRouted implements Routed {
       return offset() + 4L * (experts + 1);
     }
 
-    long bytes() {
+    long first() {
       return routed() + 4L * experts;
+    }
+
+    long bytes() {
+      return first() + (countsFirst ? 4L * experts : 0);
     }
 
     Summary decode(MemorySegment memory) {
@@ -58,6 +62,7 @@ final class CudaRouted implements Routed {
       return new DecodedSummary(
           memory.asSlice(offset(), 4L * (experts + 1)).toArray(ValueLayout.JAVA_INT),
           memory.asSlice(routed(), 4L * experts).toArray(ValueLayout.JAVA_INT),
+          memory.asSlice(first(), bytes() - first()).toArray(ValueLayout.JAVA_INT),
           memory.asSlice(SUM_P, 8L * experts).toArray(ValueLayout.JAVA_DOUBLE),
           memory.get(ValueLayout.JAVA_DOUBLE, SUM_Z),
           memory.get(ValueLayout.JAVA_INT, alive()),
@@ -69,6 +74,7 @@ final class CudaRouted implements Routed {
   private record DecodedSummary(
       int[] offset_E1,
       int[] routed_E,
+      int[] first_E,
       double[] sumP_E,
       double sumZ,
       int alive,
@@ -109,7 +115,7 @@ final class CudaRouted implements Routed {
     this.experts = logits_TE.columns();
     this.gate = gate;
     this.training = training;
-    this.layout = new SummaryLayout(experts);
+    this.layout = new SummaryLayout(experts, gate.choice() == Choice.PAIR);
     boolean rounds = gate.choice() == Choice.ROUNDS;
     boolean jittered = gate.choice() == Choice.SWITCH && training && gate.epsilon() > 0;
     long all = (long) tokens * experts;

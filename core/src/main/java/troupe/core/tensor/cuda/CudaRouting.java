@@ -23,12 +23,13 @@ final class CudaRouting implements RoutingKernels {
   }
 
   @Override
-  public Routed route(Tensor logits_TE, Gate gate, DrawKey key, Room room, boolean training) {
-    CudaRouted routed = new CudaRouted(device, logits_TE, gate, training);
+  public Routed route(Input input, Gate gate, DrawKey key, Room room, boolean training) {
+    CudaRouted routed = new CudaRouted(device, input.logits_TE(), gate, training);
     DrawKey draws = key == null ? new DrawKey(0, 0, 0, 0) : key;
     try {
-      gates.choose(routed, draws);
+      gates.choose(routed, input, draws);
       sort(routed, draws, room);
+      gates.sharePlaced(routed);
       gates.sum(routed);
       routed.readSummary();
       return routed;
@@ -213,10 +214,15 @@ final class CudaRouting implements RoutingKernels {
 
   @Override
   public void logitsGradient(
-      Tensor dLogits_TE, Routed routed, double[] load_E, double balanceFactor, double zFactor) {
+      Tensor dLogits_TE,
+      Routed routed,
+      double[] advantage_T,
+      double[] load_E,
+      double balanceFactor,
+      double zFactor) {
     CudaRouted from = (CudaRouted) routed;
     if (from.tokens > 0) {
-      gates.logitsGradient(dLogits_TE, from, load_E, balanceFactor, zFactor);
+      gates.logitsGradient(dLogits_TE, from, advantage_T, load_E, balanceFactor, zFactor);
     }
   }
 

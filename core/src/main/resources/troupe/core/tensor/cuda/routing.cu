@@ -8,7 +8,7 @@
 // Nothing depends on the order in which blocks run: sums have a fixed tree, and atomics act on integers only.
 //
 // T tokens (at least 1), E experts (1 to 1024), k slots a token (1 to 32), S = T k slots, those of a token on end, at
-// most one for each expert; D channels, R rows (R <= S).
+// most one for each expert, a negative one where a slot was left out; D channels, R rows (R <= S).
 
 // ---------------------------------------------------------------- rows by expert: a stable counting sort
 //
@@ -43,7 +43,7 @@ DEVICE int block_scan(int x, int* scratch, int& total) {
 }
 
 // Adds 32 slots to a warp's counters and returns how many came before this lane's slot at its expert, those
-// counted earlier included; lanes without a slot have expert -1.
+// counted earlier included; lanes without a slot have a negative expert.
 DEVICE int count_warp(int* count_E, int expert) {
   u32 same = __match_any_sync(FULL, expert);
   u32 before = same & ((1u << (threadIdx.x % WARP)) - 1);
@@ -96,7 +96,7 @@ extern "C" __global__ void __launch_bounds__(256)
 //
 // `capacity` rows an expert, 2^31 - 1 for dropless; the first slots of an expert get its places. Where others may
 // (`chosen`) all slots are sorted into `slotOfRow_R`, which is then a workspace of S ints for keep_by_priority, and
-// `rowOfSlot_S` is left to it. offset_E1 is after dropping either way.
+// their `rowOfSlot_S` is left to it. offset_E1 is after dropping either way.
 extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
     place(int* slotOfRow_R, int* rowOfSlot_S, int* offset_E1, const int* tileCount, const int* routed_E,
           const int* expert_S, int slots, int experts, int slotsPerTile, int tiles, int capacity, int chosen) {
@@ -135,7 +135,10 @@ extern "C" __global__ void __launch_bounds__(TILE_WARPS * WARP)
     int slot = base + lane;
     int expert = slot < to ? expert_S[slot] : -1;
     int rank = count_warp(count_E, expert);
-    if (expert < 0) continue;
+    if (expert < 0) {
+      if (slot < to) rowOfSlot_S[slot] = -1;
+      continue;
+    }
     int row = offset_E[expert] + rank;
     if (chosen) {
       slotOfRow_R[row] = slot;
