@@ -38,7 +38,7 @@ class AssemblerTest {
   private long nowNs;
 
   private Assembler assembler(TransportSettings.Inbound bounds) {
-    return new Assembler(Batches.RUN_ID, bounds, receiver, events, counters);
+    return new Assembler(Batches.RUN_ID, new InboundBudget(bounds), receiver, events, counters);
   }
 
   private void receiveWith(RecordingReceiver newReceiver) {

@@ -76,7 +76,7 @@ class FrameFuzzTest {
   private final Assembler assembler =
       new Assembler(
           Batches.RUN_ID,
-          BOUNDS,
+          new InboundBudget(BOUNDS),
           receiver,
           new TransportEvents() {
             @Override

@@ -16,6 +16,9 @@ import troupe.transport.TransportEvents.Undelivered;
  * the log of the publication. Used by one thread at a time. What Aeron does not take now is tried
  * again in the next round.
  *
+ * <p>Each strand has one to each node, and all take batches from its one queue. The first says
+ * whether the node is connected, and gives back what waits in the queue.
+ *
  * <pre>
  *   OPENING: the driver has made the publication                      -> OPEN
  *   OPEN:    the publication is closed or at the end of its positions -> OPENING
@@ -27,6 +30,7 @@ final class PeerSender {
   private static final long REOPEN_INTERVAL_NS = 100_000_000;
 
   private final Peer peer;
+  private final boolean isFirst;
   private final Route route;
   private final DriverClient client;
   private final TransportSettings settings;
@@ -41,6 +45,7 @@ final class PeerSender {
   private long registrationId = Aeron.NULL_VALUE;
   private long nextOpenNs;
   private boolean hasOpenFailed;
+  private boolean isConnected;
   private long lastConnectedNs;
 
   private Outbound batch;
@@ -53,12 +58,14 @@ final class PeerSender {
 
   PeerSender(
       Peer peer,
+      int strand,
       TransportSettings settings,
       Supplier<BatchId> ids,
       TransportEvents events,
       LiveCounters counters,
       long nowNs) {
     this.peer = peer;
+    this.isFirst = strand == 0;
     this.route = peer.route();
     this.client = route.client();
     this.settings = settings;
@@ -78,7 +85,7 @@ final class PeerSender {
    * Returns the work done.
    */
   int keepConnected(long nowNs) {
-    int work = client.isOwn() ? 0 : client.work(nowNs);
+    int work = isFirst && !client.isOwn() ? client.work(nowNs) : 0;
     if (connected(isConnected(nowNs))) {
       lastConnectedNs = nowNs;
     } else if (client.isDead() || nowNs - lastConnectedNs > settings.connectTimeout().toNanos()) {
@@ -95,7 +102,7 @@ final class PeerSender {
    *     before offering it is heard
    */
   int send(IntSupplier epoch, int frameLimit) {
-    if (!peer.isConnected()) {
+    if (!isConnected) {
       return 0;
     }
     int frames = 0;
@@ -110,21 +117,23 @@ final class PeerSender {
     return frames;
   }
 
-  /** Gives back everything that waits. */
+  /** Gives back what it has begun and, if it is the first, all that waits. */
   void discard(Undelivered reason) {
     if (batch != null) {
       giveUp(reason);
     }
-    while ((batch = peer.queue().poll()) != null) {
+    while (isFirst && (batch = peer.queue().poll()) != null) {
       giveUp(reason);
     }
   }
 
   /** Closes the publication; what Aeron has taken may still be delivered. */
   void close() {
-    peer.connected(false);
+    if (isFirst) {
+      peer.connected(false);
+    }
     forget();
-    if (!client.isOwn()) {
+    if (isFirst && !client.isOwn()) {
       client.close();
     }
   }
@@ -137,17 +146,26 @@ final class PeerSender {
   }
 
   /** Tells what has changed since the last round. */
-  private boolean connected(boolean isConnected) {
-    if (isConnected != peer.isConnected()) {
-      peer.connected(isConnected);
-      if (isConnected) {
+  private boolean connected(boolean isNow) {
+    if (isNow != isConnected) {
+      isConnected = isNow;
+      if (isNow) {
         restartBatch();
-        events.onConnected(peer.node());
-      } else {
-        events.onDisconnected(peer.node());
+      }
+      if (isFirst) {
+        tell();
       }
     }
-    return isConnected;
+    return isNow;
+  }
+
+  private void tell() {
+    peer.connected(isConnected);
+    if (isConnected) {
+      events.onConnected(peer.node());
+    } else {
+      events.onDisconnected(peer.node());
+    }
   }
 
   private boolean open(long nowNs) {

@@ -113,7 +113,9 @@ public final class ClusterNode {
                 pause -> {
                   system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));
                 })) {
-      ComputeThreads.besideComputing(system, transport::progress);
+      if (DataPlane.isHelped(config, devices)) {
+        ComputeThreads.besideComputing(system, transport::progress);
+      }
       CheckpointPost post = new CheckpointPost();
       Host.Settings host =
           new Host.Settings(
