@@ -31,6 +31,7 @@ final class NodeBench {
           "mode", "AUTO,UDP",
           "bytes", "65536,1048576,8388608",
           "threads", "1",
+          "cores", "false",
           "both", "false",
           "term", "16777216",
           "mtu", "65504",
@@ -44,12 +45,20 @@ final class NodeBench {
 
   /** What one line of the result was measured with. */
   private record Trial(
-      Mode mode, int bytes, int threads, boolean both, int term, int mtu, int inFlight) {
+      Mode mode,
+      int bytes,
+      int threads,
+      boolean cores,
+      boolean both,
+      int term,
+      int mtu,
+      int inFlight) {
     static Trial of(Map<String, String> values) {
       return new Trial(
           Mode.valueOf(values.get("mode")),
           Integer.parseInt(values.get("bytes")),
           Integer.parseInt(values.get("threads")),
+          Boolean.parseBoolean(values.get("cores")),
           Boolean.parseBoolean(values.get("both")),
           Integer.parseInt(values.get("term")),
           Integer.parseInt(values.get("mtu")),
@@ -61,6 +70,7 @@ final class NodeBench {
           "mode=" + mode,
           "bytes=" + bytes,
           "threads=" + threads,
+          "cores=" + cores,
           "both=" + both,
           "term=" + term,
           "mtu=" + mtu,
@@ -70,7 +80,7 @@ final class NodeBench {
     TransportSettings settings(int node) {
       return TransportSettings.of(Batches.RUN_ID, node, mode)
           .with(null, mtu, term)
-          .withThreads(threads);
+          .withThreads(threads, cores);
     }
   }
 
@@ -183,7 +193,8 @@ final class NodeBench {
     }
     System.out.printf("cores=%d %s%n", Runtime.getRuntime().availableProcessors(), copies());
     List<Map<String, String>> trials = List.of(Map.of());
-    for (String key : List.of("mode", "both", "mtu", "term", "in_flight", "bytes", "threads")) {
+    for (String key :
+        List.of("mode", "both", "mtu", "term", "in_flight", "bytes", "cores", "threads")) {
       trials =
           trials.stream()
               .flatMap(

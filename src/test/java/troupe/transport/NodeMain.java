@@ -58,7 +58,7 @@ final class NodeMain implements BatchReceiver, TransportEvents {
   static TransportSettings settings(Mode mode, int node, Path directory) {
     return TransportSettings.of(Batches.RUN_ID, node, mode)
         .with(directory, 8192, 1 << 20)
-        .withThreads(1 + node % 3);
+        .withThreads(1 + node % 3, node % 3 == 1);
   }
 
   private String onCommand(NodeTransport transport, String verb, String rest) {

@@ -52,7 +52,7 @@ class NodeTransportTest {
     return settings
         .with(null, 8192, 1 << 16)
         .with(OUTBOUND, INBOUND, CONNECT_TIMEOUT)
-        .withThreads(threads);
+        .withThreads(threads, threads > 1);
   }
 
   private static void connect(NodeTransport from, NodeTransport... to) {
@@ -288,8 +288,12 @@ class NodeTransportTest {
       Eventually.await(
           "refusal", () -> sender.offer(1, first, new CountedPayload(4)) == Offer.NOT_CONNECTED);
       // What the publication had taken may have arrived or not: the disconnection says so.
-      long sent = sender.counters().batchesSent() - 1;
-      assertEquals(accepted.size(), sent + events.count("NOT_CONNECTED"));
+      Eventually.await(
+          "accounts",
+          () -> {
+            long sent = sender.counters().batchesSent() - 1;
+            return accepted.size() == sent + events.count("NOT_CONNECTED");
+          });
       Eventually.await("close", () -> !closing.isAlive());
     }
   }

@@ -55,7 +55,7 @@ class TransportWaysTest {
 
     private static Transport open(Mode mode, int threads, BatchReceiver receiver) {
       return NodeTransport.open(
-          TransportSettings.of(Batches.RUN_ID, NODE, mode).withThreads(threads),
+          TransportSettings.of(Batches.RUN_ID, NODE, mode).withThreads(threads, threads > 1),
           receiver,
           TransportEvents.NONE);
     }

@@ -55,7 +55,7 @@ class UdpLossTest {
     TransportSettings settings =
         TransportSettings.of(Batches.RUN_ID, 0, Mode.UDP)
             .with(null, 8192, 1 << 20)
-            .withThreads(threads);
+            .withThreads(threads, threads > 1);
     try (NodeTransport transport = NodeTransport.open(settings, receiver, TransportEvents.NONE)) {
       for (int i = 0; i < 10; i++) {
         BatchHeader header = Batches.header(i, 501, 503); // 1 MB, 124 packets

@@ -60,7 +60,7 @@ final class ClusterTest {
         schedule.warmup_steps = 5
         evaluate.every = 0
         generate.prompts = []
-        transport.term_bytes = 1048576
+        transport { term_bytes = 1048576, threads = 2 }
         """
             .formatted(steps));
   }

@@ -29,7 +29,7 @@ final class DriverClient implements AutoCloseable {
   private final StrandLocks strands;
   private final TransportEvents events;
   private volatile Aeron aeron;
-  private boolean isLost;
+  private volatile boolean isLost;
   private volatile boolean isDead;
   private boolean hasConnectFailed;
   private long nextWorkNs = Long.MIN_VALUE;

@@ -15,7 +15,7 @@ import org.agrona.concurrent.SleepingMillisIdleStrategy;
 
 /**
  * The Aeron driver of a node and what is always open on it: one thread for all its work, or three
- * where there are several strands, asleep when there is none; its folder; this node's client; where
+ * where there are cores for them, asleep when there is none; its folder; this node's client; where
  * it listens.
  */
 final class EmbeddedDriver implements AutoCloseable {
@@ -23,6 +23,10 @@ final class EmbeddedDriver implements AutoCloseable {
   // sender for each batch, made steps 17 % longer; more yields or shorter sleeps 2 to 7 %.
   private static final int MAX_SPINS = 10;
   private static final int MAX_YIELDS = 20;
+
+  /** As long as several windows of a stream last. */
+  private static final int MAX_YIELDS_WITH_CORES = 500;
+
   private static final int MIN_PARK_NS = 1_000;
 
   /** Names are resolved on a thread of their own, which would look for work 1000 times a second. */
@@ -90,8 +94,9 @@ final class EmbeddedDriver implements AutoCloseable {
 
   /** Spins and yields a little, then sleeps longer and longer. One instance per thread. */
   static IdleStrategy idleStrategy(TransportSettings settings) {
+    int yields = settings.hasCores() ? MAX_YIELDS_WITH_CORES : MAX_YIELDS;
     return new BackoffIdleStrategy(
-        MAX_SPINS, MAX_YIELDS, MIN_PARK_NS, settings.maxIdlePark().toNanos());
+        MAX_SPINS, yields, MIN_PARK_NS, settings.maxIdlePark().toNanos());
   }
 
   private static MediaDriver.Context context(
@@ -112,7 +117,7 @@ final class EmbeddedDriver implements AutoCloseable {
             .mtuLength(settings.mtuBytes())
             .ipcMtuLength(settings.ipcMtuBytes())
             .errorHandler(events::onError);
-    setThreads(context, settings.threads() > 1, idle);
+    setThreads(context, settings.hasCores(), idle);
     if (settings.hasUdp()) {
       context
           .initialWindowLength(settings.windowBytes())

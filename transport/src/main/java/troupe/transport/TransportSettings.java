@@ -26,6 +26,8 @@ import java.time.Duration;
  *     as undelivered
  * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
  * @param threads that send and receive, each with a stream to each node
+ * @param hasCores whether there are cores for these and for three threads of the driver: then they
+ *     look for work more often
  */
 public record TransportSettings(
     long runId,
@@ -41,7 +43,8 @@ public record TransportSettings(
     Inbound inbound,
     Duration connectTimeout,
     Duration maxIdlePark,
-    int threads) {
+    int threads,
+    boolean hasCores) {
 
   private static final int KIB = 1 << 10;
   private static final int MIB = 1 << 20;
@@ -136,7 +139,8 @@ public record TransportSettings(
         new Inbound(1024L * MIB, 64, 512L * MIB, Duration.ofSeconds(10)),
         Duration.ofSeconds(10),
         Duration.ofMillis(1),
-        1);
+        1,
+        false);
   }
 
   /** The same with another address. */
@@ -155,7 +159,8 @@ public record TransportSettings(
         inbound,
         connectTimeout,
         maxIdlePark,
-        threads);
+        threads,
+        hasCores);
   }
 
   /**
@@ -177,7 +182,8 @@ public record TransportSettings(
         inbound,
         connectTimeout,
         maxIdlePark,
-        threads);
+        threads,
+        hasCores);
   }
 
   /** The same with another window. */
@@ -196,7 +202,8 @@ public record TransportSettings(
         inbound,
         connectTimeout,
         maxIdlePark,
-        threads);
+        threads,
+        hasCores);
   }
 
   /** The same with other bounds. */
@@ -216,14 +223,16 @@ public record TransportSettings(
         newInbound,
         newConnectTimeout,
         maxIdlePark,
-        threads);
+        threads,
+        hasCores);
   }
 
   /**
-   * The same with other threads. Several have cores to spare: they and the driver look for work
-   * more often.
+   * The same with other threads.
+   *
+   * @param haveCores whether nobody else wants the cores they run on
    */
-  public TransportSettings withThreads(int newThreads) {
+  public TransportSettings withThreads(int newThreads, boolean haveCores) {
     return new TransportSettings(
         runId,
         node,
@@ -237,8 +246,9 @@ public record TransportSettings(
         outbound,
         inbound,
         connectTimeout,
-        newThreads == 1 ? maxIdlePark : SPARE_IDLE_PARK,
-        newThreads);
+        haveCores ? SPARE_IDLE_PARK : maxIdlePark,
+        newThreads,
+        haveCores);
   }
 
   /** Whether batches from other machines can come in. */

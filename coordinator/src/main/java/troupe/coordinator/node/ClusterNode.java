@@ -107,7 +107,7 @@ public final class ClusterNode {
     DeviceGroup devices = model.devices();
     NodeReceiver receiver = new NodeReceiver(devices.first(), config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
-    try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
+    try (NodeTransport transport = DataPlane.openNode(config, devices, in.runId(), node, receiver);
         StoodStill _ =
             StoodStill.watch(
                 pause -> {

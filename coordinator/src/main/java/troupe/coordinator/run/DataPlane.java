@@ -35,11 +35,12 @@ public final class DataPlane {
    *
    * @throws UserException if the machine lacks what the way needs
    */
-  static Transport open(RunConfig config, long runId, int node, BatchReceiver receiver) {
+  static Transport open(
+      RunConfig config, DeviceGroup devices, long runId, int node, BatchReceiver receiver) {
     return switch (config.transport().mode()) {
       case AUTO -> new InProcessTransport(node, receiver);
-      case IPC -> aeron(TransportSettings.of(runId, node, Mode.IPC), config, receiver);
-      case UDP -> aeron(TransportSettings.of(runId, node, Mode.UDP), config, receiver);
+      case IPC -> aeron(TransportSettings.of(runId, node, Mode.IPC), config, devices, receiver);
+      case UDP -> aeron(TransportSettings.of(runId, node, Mode.UDP), config, devices, receiver);
     };
   }
 
@@ -49,7 +50,7 @@ public final class DataPlane {
    * @throws UserException if the machine lacks what the way needs
    */
   public static NodeTransport openNode(
-      RunConfig config, long runId, int node, BatchReceiver receiver) {
+      RunConfig config, DeviceGroup devices, long runId, int node, BatchReceiver receiver) {
     Mode mode =
         switch (config.transport().mode()) {
           case AUTO -> Mode.AUTO;
@@ -60,18 +61,19 @@ public final class DataPlane {
         TransportSettings.of(runId, node, mode)
             .at(config.cluster().host(), config.cluster().dataPort()),
         config,
+        devices,
         receiver);
   }
 
   private static NodeTransport aeron(
-      TransportSettings settings, RunConfig config, BatchReceiver receiver) {
+      TransportSettings settings, RunConfig config, DeviceGroup devices, BatchReceiver receiver) {
     RunConfig.Transport transport = config.transport();
     Path directory = transport.directory().isEmpty() ? null : Path.of(transport.directory());
     try {
       return NodeTransport.open(
           settings
               .with(directory, transport.mtuBytes(), transport.termBytes())
-              .withThreads(threads(config)),
+              .withThreads(threads(config), !isHelped(config, devices)),
           receiver,
           new Log());
     } catch (IllegalStateException

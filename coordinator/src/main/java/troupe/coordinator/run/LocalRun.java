@@ -101,7 +101,8 @@ public final class LocalRun implements AutoCloseable {
   public static LocalRun start(Parts parts) {
     RunConfig config = parts.model().config();
     NodeReceiver receiver = new NodeReceiver(parts.model().devices().first(), config);
-    Transport transport = DataPlane.open(config, parts.runId(), NODE, receiver);
+    Transport transport =
+        DataPlane.open(config, parts.model().devices(), parts.runId(), NODE, receiver);
     ActorSystem<Coordinator.Command> system =
         ActorSystem.create(
             guardian(parts, transport, receiver),
