@@ -21,7 +21,7 @@ import troupe.transport.TransportSettings.Mode;
 
 /**
  * Measures what one JVM sends to another on the same machine, or each to the other, some batches on
- * their way, and how many cores are at work for it. Not a test; run its main with the flags of
+ * their way, and how long cores are at work for it. Not a test; run its main with the flags of
  * every Troupe JVM. Arguments: lists to be combined, each {@code key=a,b,c}, of {@link #DEFAULTS}.
  * Expect half of what one core copies a thread through shared memory, and about one GB/s by UDP.
  */
@@ -100,6 +100,17 @@ final class NodeBench {
     }
   }
 
+  /** How long the threads of the transport and those of the driver were at work. */
+  private record Busy(long threadsUs, long driverUs) {
+    String since(Busy before, double bytes) {
+      return String.format(
+          Locale.ROOT,
+          "%.2f+%.2f",
+          (threadsUs - before.threadsUs) * 1e3 / bytes,
+          (driverUs - before.driverUs) * 1e3 / bytes);
+    }
+  }
+
   /**
    * One of the two JVMs. A batch without rows is an answer: its step says how busy the other was.
    */
@@ -111,7 +122,7 @@ final class NodeBench {
     private final BlockingQueue<Payload> sinks;
     private final AtomicLong numArrived = new AtomicLong();
     private final BlockingQueue<Long> begun = new LinkedBlockingQueue<>();
-    private final BlockingQueue<Long> answers = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Busy> answers = new LinkedBlockingQueue<>();
     private final NodeTransport transport;
 
     End(Trial trial, int node) {
@@ -132,7 +143,7 @@ final class NodeBench {
     public void onBatch(BatchHeader header, Payload payload) {
       payload.release();
       if (header.rows() == 0) {
-        answers.add(header.step());
+        answers.add(new Busy(header.step() >> 32, header.step() & 0xffff_ffffL));
         return;
       }
       long arrived = numArrived.incrementAndGet();
@@ -153,11 +164,13 @@ final class NodeBench {
     }
 
     void answer() {
-      offer(Batches.header(busyNs(), 0, 1), new CountedPayload(0));
+      Busy busy = busy();
+      offer(Batches.header(busy.threadsUs() << 32 | busy.driverUs(), 0, 1), new CountedPayload(0));
     }
 
-    long busyNs() {
-      return transport.counters().busyNs() + transport.counters().driverBusyNs();
+    Busy busy() {
+      TransportCounters counters = transport.counters();
+      return new Busy(counters.busyNs() / 1000, counters.driverBusyNs() / 1000);
     }
 
     private void offer(BatchHeader header, Payload payload) {
@@ -273,31 +286,29 @@ final class NodeBench {
 
   private static void measure(Trial trial, End end) throws InterruptedException {
     double[] rates = new double[ROUNDS];
-    long busyNs = end.busyNs();
-    long otherBusyNs = round(end, MEASURED_BYTES / 8);
-    long startNs = System.nanoTime();
-    long otherNs = otherBusyNs;
+    Busy otherBefore = round(end, MEASURED_BYTES / 8);
+    Busy before = end.busy();
+    Busy other = otherBefore;
     for (int i = 0; i < ROUNDS; i++) {
       long roundNs = System.nanoTime();
-      otherNs = round(end, MEASURED_BYTES);
+      other = round(end, MEASURED_BYTES);
       rates[i] = MEASURED_BYTES / (double) (System.nanoTime() - roundNs);
     }
-    double elapsedNs = System.nanoTime() - startNs;
     Arrays.sort(rates);
     System.out.printf(
         Locale.ROOT,
-        "%s GB/s%s=%.2f (%.2f to %.2f) busy_cores=%.2f other_busy_cores=%.2f%n",
+        "%s GB/s%s=%.2f (%.2f to %.2f) threads+driver_s/GB=%s other=%s%n",
         String.join(" ", trial.arguments()),
         trial.both() ? "_each_way" : "",
         rates[ROUNDS / 2],
         rates[0],
         rates[ROUNDS - 1],
-        (end.busyNs() - busyNs) / elapsedNs,
-        (otherNs - otherBusyNs) / elapsedNs);
+        end.busy().since(before, ROUNDS * (double) MEASURED_BYTES),
+        other.since(otherBefore, ROUNDS * (double) MEASURED_BYTES));
   }
 
   /** Returns how long the other has been busy since it started, after all has arrived. */
-  private static long round(End end, long bytes) throws InterruptedException {
+  private static Busy round(End end, long bytes) throws InterruptedException {
     end.stream(bytes / end.trial.bytes());
     if (end.trial.both()) {
       end.begun.take();

@@ -459,7 +459,7 @@ public record RunConfig(
    *
    * @param directory of Aeron's files, best in memory; empty = one of its own under /dev/shm
    * @param mtuBytes largest datagram of {@link Mode#UDP}
-   * @param termBytes a third of the buffers between two nodes
+   * @param termBytes a third of the buffer between two nodes; several threads share a quarter of it
    * @param threads that send and receive, each with streams of its own; 0 = as many as there are
    *     cores to spare
    */
