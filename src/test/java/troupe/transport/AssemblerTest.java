@@ -39,8 +39,12 @@ class AssemblerTest {
   private long nowNs;
 
   private Assembler assembler(TransportSettings.Inbound bounds) {
+    return assembler(new InboundBudget(bounds));
+  }
+
+  private Assembler assembler(InboundBudget budget) {
     PickUps none = new PickUps(Path.of("."), receiver, events, counters);
-    return new Assembler(Batches.RUN_ID, bounds, receiver, none, events, counters);
+    return new Assembler(Batches.RUN_ID, budget, receiver, none, events, counters);
   }
 
   private void receiveWith(RecordingReceiver newReceiver) {
@@ -49,7 +53,11 @@ class AssemblerTest {
   }
 
   private Verdict show(byte[] frame) {
-    return assembler.onFrame(Way.UDP, new UnsafeBuffer(frame), 0, frame.length, nowNs);
+    return show(assembler, frame);
+  }
+
+  private Verdict show(Assembler to, byte[] frame) {
+    return to.onFrame(Way.UDP, new UnsafeBuffer(frame), 0, frame.length, nowNs);
   }
 
   /** The frames of a batch of {@code numFrames} chunks, numbered {@code sequence}. */
@@ -112,6 +120,23 @@ class AssemblerTest {
     show(frames(1, 6).getFirst());
     assertEquals(Verdict.HELD, show(frames(2, 3).getFirst()));
     assertEquals(Verdict.ACCEPTED, show(frames(3, 2).getFirst()));
+  }
+
+  @Test
+  void shouldHoldANewBatchWhileOtherStrandsHaveTooMany() {
+    InboundBudget budget =
+        new InboundBudget(new TransportSettings.Inbound(1 << 20, 2, 8192, STALE_AFTER));
+    Assembler one = assembler(budget);
+    Assembler other = assembler(budget);
+    List<byte[]> first = frames(1, 2);
+    byte[] third = frames(3, 2).getFirst();
+    assertEquals(Verdict.ACCEPTED, show(one, first.get(0)));
+    assertEquals(Verdict.ACCEPTED, show(one, frames(2, 2).getFirst()));
+    assertEquals(Verdict.HELD, show(other, third));
+    assertEquals(Verdict.ACCEPTED, show(one, first.get(1)));
+    assertEquals(Verdict.ACCEPTED, show(other, third));
+    one.close();
+    assertEquals(Verdict.ACCEPTED, show(other, frames(4, 2).getFirst()), "what ends makes room");
   }
 
   @Test

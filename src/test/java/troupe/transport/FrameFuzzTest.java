@@ -77,7 +77,7 @@ class FrameFuzzTest {
   private final Assembler assembler =
       new Assembler(
           Batches.RUN_ID,
-          BOUNDS,
+          new InboundBudget(BOUNDS),
           receiver,
           new PickUps(Path.of("."), receiver, TransportEvents.NONE, counters),
           new TransportEvents() {

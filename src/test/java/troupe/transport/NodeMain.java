@@ -56,9 +56,14 @@ final class NodeMain implements BatchReceiver, TransportEvents {
     }
   }
 
-  /** The settings of all nodes of these tests: small enough to fill, large enough to be quick. */
+  /**
+   * The settings of all nodes of these tests: small enough to fill, large enough to be quick, and
+   * not all with as many threads.
+   */
   static TransportSettings settings(Mode mode, int node, Path directory) {
-    return TransportSettings.of(Batches.RUN_ID, node, mode).with(directory, 8192, 1 << 20);
+    return TransportSettings.of(Batches.RUN_ID, node, mode)
+        .with(directory, 8192, 1 << 20)
+        .withThreads(1 + node % 3, node % 3 == 1);
   }
 
   private String onCommand(NodeTransport transport, String verb, String rest) {

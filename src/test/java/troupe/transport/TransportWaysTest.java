@@ -21,36 +21,43 @@ import troupe.transport.TransportSettings.Mode;
 class TransportWaysTest {
   static final int NODE = 2;
 
-  /** The three ways. */
+  /** The three ways, and those with frames by several threads as well. */
   enum Opened {
     INPROCESS,
     AUTO,
     IPC,
-    UDP;
+    IPC_THREADS,
+    UDP,
+    UDP_THREADS;
 
     boolean isCopying() {
-      return this == IPC || this == UDP;
+      return isIpc() || isUdp();
+    }
+
+    boolean isIpc() {
+      return this == IPC || this == IPC_THREADS;
+    }
+
+    boolean isUdp() {
+      return this == UDP || this == UDP_THREADS;
     }
 
     Transport open(BatchReceiver receiver) {
       return switch (this) {
         case INPROCESS -> new InProcessTransport(NODE, receiver);
-        case AUTO ->
-            NodeTransport.open(
-                TransportSettings.of(Batches.RUN_ID, NODE, Mode.AUTO),
-                receiver,
-                TransportEvents.NONE);
-        case IPC ->
-            NodeTransport.open(
-                TransportSettings.of(Batches.RUN_ID, NODE, Mode.IPC),
-                receiver,
-                TransportEvents.NONE);
-        case UDP ->
-            NodeTransport.open(
-                TransportSettings.of(Batches.RUN_ID, NODE, Mode.UDP),
-                receiver,
-                TransportEvents.NONE);
+        case AUTO -> open(Mode.AUTO, 1, receiver);
+        case IPC -> open(Mode.IPC, 1, receiver);
+        case IPC_THREADS -> open(Mode.IPC, 4, receiver);
+        case UDP -> open(Mode.UDP, 1, receiver);
+        case UDP_THREADS -> open(Mode.UDP, 4, receiver);
       };
+    }
+
+    private static Transport open(Mode mode, int threads, BatchReceiver receiver) {
+      return NodeTransport.open(
+          TransportSettings.of(Batches.RUN_ID, NODE, mode).withThreads(threads, threads > 1),
+          receiver,
+          TransportEvents.NONE);
     }
   }
 
@@ -99,8 +106,8 @@ class TransportWaysTest {
       TransportCounters.Traffic all = new TransportCounters.Traffic(n, bytes, n, bytes);
       TransportCounters.Traffic none = TransportCounters.Traffic.NONE;
       assertEquals(!way.isCopying() ? all : none, counters.handOff());
-      assertEquals(way == Opened.IPC ? all : none, counters.ipc());
-      assertEquals(way == Opened.UDP ? all : none, counters.udp());
+      assertEquals(way.isIpc() ? all : none, counters.ipc());
+      assertEquals(way.isUdp() ? all : none, counters.udp());
       assertTrue(!way.isCopying() || counters.busyNs() > 0 && counters.driverBusyNs() > 0);
     }
   }

@@ -57,7 +57,7 @@ final class ClusterChaosTest {
             data { source = text, validation_fraction = 0.1 }
             train { batch = 6, ranks = 3, steps = 1000000, log_every = 50 }
             evaluate.every = 0
-            transport { mode = udp, term_bytes = 1048576 }
+            transport { mode = udp, term_bytes = 1048576, threads = 3 }
             faults.expert_throws = ["30:0/2:forward", "60:0/4:backward", "90:0/0:apply"]
             """);
     LaunchPlan plan =

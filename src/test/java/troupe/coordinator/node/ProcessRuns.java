@@ -58,7 +58,7 @@ final class ProcessRuns {
         schedule.warmup_steps = 5
         evaluate.every = 0
         generate.prompts = []
-        transport.term_bytes = 1048576
+        transport { term_bytes = 1048576, threads = 2 }
         """
             .formatted(steps));
   }

@@ -8,8 +8,8 @@ import org.agrona.DirectBuffer;
 
 /**
  * Puts frames together to batches: each chunk goes from the frame straight to its place in the
- * memory that the receiver allocated. Used by one thread. No frame makes it throw, allocate beyond
- * its bounds or write outside a destination.
+ * memory that the receiver allocated. Used by one thread; those of several strands share their
+ * bounds. No frame makes it throw, allocate beyond its bounds or write outside a destination.
  *
  * <p>When too many batches are incomplete, frames that would begin another are {@link
  * Verdict#HELD}, while those of incomplete ones go on being accepted: what holds the place can
@@ -20,7 +20,7 @@ final class Assembler {
   private static final int SETTLED_BATCHES = 4096;
 
   private final long runId;
-  private final TransportSettings.Inbound bounds;
+  private final InboundBudget budget;
   private final BatchReceiver receiver;
   private final PickUps pickUps;
   private final TransportEvents events;
@@ -29,18 +29,17 @@ final class Assembler {
   private final FrameMemory memory = new FrameMemory();
   private final List<Assembly> incomplete = new ArrayList<>();
   private final SettledBatches settled = new SettledBatches(SETTLED_BATCHES);
-  private long incompleteBytes;
   private int epoch = Integer.MIN_VALUE;
 
   Assembler(
       long runId,
-      TransportSettings.Inbound bounds,
+      InboundBudget budget,
       BatchReceiver receiver,
       PickUps pickUps,
       TransportEvents events,
       LiveCounters counters) {
     this.runId = runId;
-    this.bounds = bounds;
+    this.budget = budget;
     this.receiver = receiver;
     this.pickUps = pickUps;
     this.events = events;
@@ -66,7 +65,7 @@ final class Assembler {
   private Verdict pickUp(Verdict wanted, DirectBuffer buffer, int offset) {
     int start = offset + FrameFlyweight.HEADER_LENGTH;
     Notice notice = Notice.read(buffer, start, frame.chunkLength());
-    boolean fits = frame.totalBytes() <= bounds.maxBatchBytes();
+    boolean fits = frame.totalBytes() <= budget.bounds().maxBatchBytes();
     return pickUps.onNotice(notice, frame.batch(), fits ? wanted : Verdict.DISCARDED);
   }
 
@@ -86,7 +85,7 @@ final class Assembler {
     if (incomplete.isEmpty()) {
       return 0;
     }
-    long staleAfterNs = bounds.staleAfter().toNanos();
+    long staleAfterNs = budget.bounds().staleAfter().toNanos();
     return abandonIf(assembly -> nowNs - assembly.lastProgressNs() > staleAfterNs);
   }
 
@@ -103,14 +102,16 @@ final class Assembler {
       if (known != null) {
         return known;
       }
-      if (frame.totalBytes() > bounds.maxBatchBytes()) {
+      long bytes = frame.totalBytes();
+      if (bytes > budget.bounds().maxBatchBytes()) {
         return refuse(id);
       }
-      if (!hasRoom(frame.totalBytes())) {
+      if (!budget.take(bytes)) {
         return Verdict.HELD;
       }
       assembly = begin(nowNs);
       if (assembly == null) {
+        budget.give(bytes);
         return refuse(id);
       }
     }
@@ -137,12 +138,6 @@ final class Assembler {
     return null;
   }
 
-  /** A batch larger than the bound may still come alone, or it never could. */
-  private boolean hasRoom(long bytes) {
-    return incomplete.isEmpty()
-        || incomplete.size() < bounds.batches() && bytes <= bounds.bytes() - incompleteBytes;
-  }
-
   private Verdict refuse(BatchId id) {
     settled.settle(id, Verdict.DISCARDED);
     counters.refusedBatches.increment();
@@ -165,7 +160,6 @@ final class Assembler {
       }
       Assembly assembly = new Assembly(frame, header, payload, rows, nowNs);
       incomplete.add(assembly);
-      incompleteBytes += assembly.bytes();
       return assembly;
     } catch (RuntimeException | OutOfMemoryError e) {
       events.onError(e);
@@ -207,7 +201,7 @@ final class Assembler {
 
   private void remove(Assembly assembly) {
     incomplete.remove(assembly);
-    incompleteBytes -= assembly.bytes();
+    budget.give(assembly.bytes());
   }
 
   private void release(Payload payload) {

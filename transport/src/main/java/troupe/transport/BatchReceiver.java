@@ -1,6 +1,9 @@
 package troupe.transport;
 
-/** Where batches arrive. All methods run on a thread of the transport and must not block. */
+/**
+ * Where batches arrive. All methods run on threads of the transport, perhaps on several at once,
+ * and must not block.
+ */
 public interface BatchReceiver {
   /**
    * Memory for the rows of a batch that begins to arrive in frames, of exactly {@link

@@ -9,9 +9,9 @@ import org.agrona.CloseHelper;
 
 /**
  * The Aeron client of one driver: this node's own, or that of another process of this machine, into
- * whose shared memory this node then writes. Worked by the transport's thread, so it costs none of
- * its own. A client that is lost, because the driver or this process stood still for seconds, is
- * made anew; all that was opened with it says that it is closed.
+ * whose shared memory this node then writes. Worked by the transport's first thread, so it costs
+ * none of its own. A client that is lost, because the driver or this process stood still for
+ * seconds, is made anew; all that was opened with it says that it is closed.
  *
  * <pre>
  *   CONNECTING: the driver is alive                          -> CONNECTED
@@ -26,17 +26,19 @@ final class DriverClient implements AutoCloseable {
 
   private final Path directory;
   private final boolean isOwn;
+  private final StrandLocks strands;
   private final TransportEvents events;
-  private Aeron aeron;
-  private boolean isLost;
-  private boolean isDead;
+  private volatile Aeron aeron;
+  private volatile boolean isLost;
+  private volatile boolean isDead;
   private boolean hasConnectFailed;
   private long nextWorkNs = Long.MIN_VALUE;
   private long nextProbeNs = Long.MIN_VALUE;
 
-  private DriverClient(Path directory, boolean isOwn, TransportEvents events) {
+  private DriverClient(Path directory, boolean isOwn, StrandLocks strands, TransportEvents events) {
     this.directory = directory;
     this.isOwn = isOwn;
+    this.strands = strands;
     this.events = events;
   }
 
@@ -45,15 +47,15 @@ final class DriverClient implements AutoCloseable {
    *
    * @throws AeronException if the driver does not answer
    */
-  static DriverClient ofThisNode(Path directory, TransportEvents events) {
-    DriverClient client = new DriverClient(directory, true, events);
+  static DriverClient ofThisNode(Path directory, StrandLocks strands, TransportEvents events) {
+    DriverClient client = new DriverClient(directory, true, strands, events);
     client.aeron = client.newAeron();
     return client;
   }
 
   /** A client of the driver of another process; it connects in the background. */
-  static DriverClient ofNeighbour(Path directory, TransportEvents events) {
-    return new DriverClient(directory, false, events);
+  static DriverClient ofNeighbour(Path directory, StrandLocks strands, TransportEvents events) {
+    return new DriverClient(directory, false, strands, events);
   }
 
   /** Whether this is the driver of this very node. */
@@ -146,8 +148,14 @@ final class DriverClient implements AutoCloseable {
     }
   }
 
+  /** Unmaps the logs that all strands write and read. */
   private void drop() {
-    CloseHelper.close(events::onError, aeron);
-    aeron = null;
+    if (aeron != null) {
+      strands.alone(
+          () -> {
+            CloseHelper.close(events::onError, aeron);
+            aeron = null;
+          });
+    }
   }
 }

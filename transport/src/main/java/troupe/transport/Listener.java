@@ -1,6 +1,7 @@
 package troupe.transport;
 
 import io.aeron.Aeron;
+import io.aeron.Image;
 import io.aeron.Subscription;
 import io.aeron.exceptions.RegistrationException;
 import java.util.concurrent.TimeUnit;
@@ -19,6 +20,7 @@ final class Listener {
   private final DriverClient client;
   private final TransportEvents events;
   private final String channel;
+  private final Inlets inlets;
   private Subscription subscription;
   private boolean hasOpenFailed;
   private long nextOpenNs;
@@ -28,12 +30,14 @@ final class Listener {
       int node,
       DriverClient client,
       TransportEvents events,
+      Inlets inlets,
       Subscription subscription,
       String channel) {
     this.way = way;
     this.node = node;
     this.client = client;
     this.events = events;
+    this.inlets = inlets;
     this.subscription = subscription;
     this.channel = channel;
   }
@@ -41,8 +45,9 @@ final class Listener {
   /** Listens in the shared memory of this node's driver. */
   static Listener ipc(TransportSettings settings, DriverClient client, TransportEvents events) {
     int node = settings.node();
-    Subscription subscription = client.aeron().addSubscription(IPC, node);
-    return new Listener(Way.IPC, node, client, events, subscription, IPC);
+    Inlets inlets = new Inlets(settings.threads());
+    Subscription subscription = subscribe(client.aeron(), IPC, node, inlets);
+    return new Listener(Way.IPC, node, client, events, inlets, subscription, IPC);
   }
 
   /**
@@ -54,8 +59,10 @@ final class Listener {
       TransportSettings settings, DriverClient client, TransportEvents events, NanoClock clock) {
     try {
       int node = settings.node();
-      Subscription any = client.aeron().addSubscription(settings.udpChannel(), node);
-      return new Listener(Way.UDP, node, client, events, any, resolve(any, client, clock));
+      Inlets inlets = new Inlets(settings.threads());
+      Subscription any = subscribe(client.aeron(), settings.udpChannel(), node, inlets);
+      String channel = resolve(any, client, clock);
+      return new Listener(Way.UDP, node, client, events, inlets, any, channel);
     } catch (RegistrationException e) {
       throw new IllegalStateException(
           """
@@ -64,6 +71,10 @@ final class Listener {
               .formatted(settings.host(), settings.port(), e.getMessage()),
           e);
     }
+  }
+
+  private static Subscription subscribe(Aeron aeron, String channel, int node, Inlets inlets) {
+    return aeron.addSubscription(channel, node, inlets::add, inlets::remove);
   }
 
   private static String resolve(Subscription subscription, DriverClient client, NanoClock clock) {
@@ -89,9 +100,9 @@ final class Listener {
     return channel;
   }
 
-  /** What to poll, or {@code null} while the driver is out of reach. */
-  Subscription subscription() {
-    return subscription.isClosed() ? null : subscription;
+  /** What a strand is to poll; none while the driver is out of reach. */
+  Image[] images(int strand) {
+    return inlets.of(strand);
   }
 
   /** Listens again if the client was made anew; waits for Aeron's driver then. */
@@ -108,7 +119,7 @@ final class Listener {
     }
     nextOpenNs = nowNs + REOPEN_INTERVAL_NS;
     try {
-      subscription = aeron.addSubscription(channel, node);
+      subscription = subscribe(aeron, channel, node, inlets);
       hasOpenFailed = false;
     } catch (RuntimeException e) {
       if (!hasOpenFailed) {

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.agrona.CloseHelper;
-import org.agrona.concurrent.AgentRunner;
 import org.agrona.concurrent.IdleStrategy;
 import org.agrona.concurrent.NanoClock;
 import org.agrona.concurrent.SystemNanoClock;
@@ -21,10 +21,11 @@ import org.agrona.concurrent.SystemNanoClock;
  * them; to other machines it sends UDP; see {@link TransportSettings.Mode}. Through Aeron they go
  * cut into frames ({@link FrameFlyweight}).
  *
- * <p>Runs an Aeron driver of its own (one thread) and one thread that sends, receives and keeps the
- * connections; threads that call {@link #progress} take sending and receiving off it. {@link
- * BatchReceiver} and {@link TransportEvents} are called on these, one at a time, or for a hand-off
- * on the thread that offers, so none of them may close the transport.
+ * <p>Runs an Aeron driver of its own and {@link Strands}: threads that send, receive and keep the
+ * connections; threads that call {@link #progress} take sending and receiving off them. {@link
+ * BatchReceiver} and {@link TransportEvents} are called on these, several at a time if there are
+ * several strands, or for a hand-off on the thread that offers, so none of them may close the
+ * transport.
  */
 public final class NodeTransport implements Transport {
   private static final long POLL_INTERVAL_NS = 100_000;
@@ -42,27 +43,27 @@ public final class NodeTransport implements Transport {
   private final EmbeddedDriver driver;
   private final Endpoint local;
   private final InProcessTransport handOff;
-  private final SendSide sendSide;
-  private final TransportAgent agent;
-  private final AgentRunner runner;
-  private final Thread thread;
+  private final StrandLocks locks;
+  private final Strands strands;
   private final Map<Integer, Peer> peers = new ConcurrentHashMap<>();
   private final LiveCounters counters;
   private final NanoClock clock = SystemNanoClock.INSTANCE;
   private final long source = ThreadLocalRandom.current().nextLong();
   private final ThreadLocal<Boolean> helps = ThreadLocal.withInitial(() -> false);
-  private long sequence; // touched by whoever sends only
+  private final AtomicLong sequence = new AtomicLong();
   private volatile int epoch = Integer.MIN_VALUE;
   private volatile boolean closed;
 
   private NodeTransport(
       TransportSettings settings,
       EmbeddedDriver driver,
+      StrandLocks locks,
       LiveCounters counters,
       BatchReceiver receiver,
       TransportEvents events) {
     this.settings = settings;
     this.driver = driver;
+    this.locks = locks;
     this.counters = counters;
     this.events = events;
     local =
@@ -72,29 +73,43 @@ public final class NodeTransport implements Transport {
             Machine.id(),
             driver.directory().toString());
     handOff = new InProcessTransport(settings.node(), receiver, events, counters);
+    InboundBudget budget = new InboundBudget(settings.inbound());
     PickUps pickUps = new PickUps(driver.directory().getParent(), receiver, events, counters);
-    sendSide = new SendSide(this::senderOf, () -> epoch, clock, pickUps::forget);
-    agent =
-        new TransportAgent(
-            sendSide,
-            receiveSides(receiver, pickUps),
-            driver.client(),
+    strands =
+        new Strands(
+            locks,
+            strand -> agent(strand, budget, receiver, pickUps),
+            this::idleOf,
             events::onError,
-            counters.busyNs,
-            clock);
-    IdleStrategy idle =
-        new StandInIdle(agent, HELPED_PARK_NS, EmbeddedDriver.idleStrategy(settings));
-    runner =
-        new AgentRunner(new BusyTime(idle, counters.busyNs, clock), events::onError, null, agent);
-    thread = AgentRunner.startOnThread(runner, DaemonThreads.named("transport-" + settings.node()));
+            "transport-" + settings.node());
   }
 
-  private List<ReceiveSide> receiveSides(BatchReceiver receiver, PickUps pickUps) {
+  private TransportAgent agent(
+      int strand, InboundBudget budget, BatchReceiver receiver, PickUps pickUps) {
     Assembler assembler =
-        new Assembler(settings.runId(), settings.inbound(), receiver, pickUps, events, counters);
-    return driver.listeners().stream()
-        .map(listener -> new ReceiveSide(listener, assembler, pickUps, () -> epoch, clock))
-        .toList();
+        new Assembler(settings.runId(), budget, receiver, pickUps, events, counters);
+    return new TransportAgent(
+        new SendSide(
+            peer -> senderOf(peer, strand),
+            () -> epoch,
+            clock,
+            strand == 0 ? pickUps::forget : node -> {}),
+        driver.listeners().stream()
+            .map(
+                listener ->
+                    new ReceiveSide(listener, strand, assembler, pickUps, () -> epoch, clock))
+            .toList(),
+        locks.of(strand),
+        strand == 0 ? driver.client() : null,
+        events::onError,
+        counters.busyNs,
+        clock);
+  }
+
+  private IdleStrategy idleOf(TransportAgent agent) {
+    IdleStrategy idle =
+        new StandInIdle(agent, HELPED_PARK_NS, EmbeddedDriver.idleStrategy(settings));
+    return new BusyTime(idle, counters.busyNs, clock);
   }
 
   /**
@@ -106,9 +121,11 @@ public final class NodeTransport implements Transport {
   public static NodeTransport open(
       TransportSettings settings, BatchReceiver receiver, TransportEvents events) {
     LiveCounters counters = new LiveCounters();
+    StrandLocks locks = new StrandLocks(settings.threads());
     EmbeddedDriver driver =
-        EmbeddedDriver.launch(settings, counters, events, SystemNanoClock.INSTANCE);
-    NodeTransport transport = new NodeTransport(settings, driver, counters, receiver, events);
+        EmbeddedDriver.launch(settings, locks, counters, events, SystemNanoClock.INSTANCE);
+    NodeTransport transport =
+        new NodeTransport(settings, driver, locks, counters, receiver, events);
     transport.connectItself();
     return transport;
   }
@@ -143,7 +160,7 @@ public final class NodeTransport implements Transport {
       }
     }
     newPeers.forEach(this::add);
-    LockSupport.unpark(thread);
+    strands.wakeAll();
   }
 
   /** Whether batches to a node now flow. */
@@ -216,7 +233,7 @@ public final class NodeTransport implements Transport {
       case ACCEPTED -> {
         // A helper is here again before the thread would be awake.
         if (!helps.get()) {
-          LockSupport.unpark(thread);
+          strands.wake();
         }
         yield offer;
       }
@@ -243,7 +260,7 @@ public final class NodeTransport implements Transport {
     if (!helps.get()) {
       helps.set(true);
     }
-    return agent.help();
+    return strands.help();
   }
 
   @Override
@@ -260,9 +277,9 @@ public final class NodeTransport implements Transport {
     closed = true;
     handOff.close();
     peers.values().forEach(peer -> peer.queue().close());
-    // The thread gives back what is queued and half received; only then is it safe to unmap Aeron's
+    // The threads give back what is queued and half received; only then is it safe to unmap Aeron's
     // memory.
-    CloseHelper.closeAll(events::onError, runner, driver);
+    CloseHelper.closeAll(events::onError, strands, driver);
   }
 
   /** Bytes accepted for a node and not yet sent. */
@@ -306,7 +323,7 @@ public final class NodeTransport implements Transport {
   }
 
   private Peer peerAt(Endpoint endpoint) {
-    return peer(endpoint, Route.to(endpoint, settings, driver.client(), events));
+    return peer(endpoint, Route.to(endpoint, settings, driver.client(), locks, events));
   }
 
   private Peer peer(Endpoint endpoint, Route route) {
@@ -317,15 +334,15 @@ public final class NodeTransport implements Transport {
   private synchronized void add(Peer peer) {
     if (!closed) {
       peers.put(peer.node(), peer);
-      sendSide.add(peer);
+      strands.add(peer);
     }
   }
 
-  private PeerSender senderOf(Peer peer) {
-    return new PeerSender(peer, settings, this::nextId, events, counters, clock.nanoTime());
+  private PeerSender senderOf(Peer peer, int strand) {
+    return new PeerSender(peer, strand, settings, this::nextId, events, counters, clock.nanoTime());
   }
 
   private BatchId nextId() {
-    return new BatchId(source, sequence++);
+    return new BatchId(source, sequence.getAndIncrement());
   }
 }

@@ -2,16 +2,16 @@ package troupe.transport;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
+import org.agrona.concurrent.ManyToManyConcurrentArrayQueue;
 import troupe.transport.Transport.Offer;
 
 /**
- * What waits to be sent to one node: bounded by batches and by bytes, many threads put in, one
- * takes out. Once {@link #close} returns, nothing more gets in, so that whoever empties it then
- * releases every batch.
+ * What waits to be sent to one node: bounded by batches and by bytes, many threads put in, each
+ * strand takes out. Once {@link #close} returns, nothing more gets in, so that whoever empties it
+ * then releases every batch.
  */
 final class OutboundQueue {
-  private final ManyToOneConcurrentArrayQueue<Outbound> batches;
+  private final ManyToManyConcurrentArrayQueue<Outbound> batches;
   private final TransportSettings.Outbound bounds;
   private final AtomicInteger numBatches = new AtomicInteger();
   private final AtomicLong numBytes = new AtomicLong();
@@ -20,7 +20,7 @@ final class OutboundQueue {
 
   OutboundQueue(TransportSettings.Outbound bounds) {
     this.bounds = bounds;
-    this.batches = new ManyToOneConcurrentArrayQueue<>(Math.max(2, bounds.batches()));
+    this.batches = new ManyToManyConcurrentArrayQueue<>(Math.max(2, bounds.batches()));
   }
 
   /** Takes a batch over unless the queue is full or closed. */

@@ -21,6 +21,9 @@ import troupe.transport.TransportEvents.Undelivered;
  * they are lent until it has them. Used by one thread at a time. What Aeron does not take now is
  * tried again in the next round.
  *
+ * <p>Each strand has one to each node, and all take batches from its one queue. The first says
+ * whether the node is connected, and gives back what waits in the queue.
+ *
  * <pre>
  *   OPENING: the driver has made the publication                      -> OPEN
  *   OPEN:    the publication is closed or at the end of its positions -> OPENING
@@ -32,6 +35,7 @@ final class PeerSender {
   private static final long REOPEN_INTERVAL_NS = 100_000_000;
 
   private final Peer peer;
+  private final boolean isFirst;
   private final Route route;
   private final DriverClient client;
   private final TransportSettings settings;
@@ -46,6 +50,7 @@ final class PeerSender {
   private long registrationId = Aeron.NULL_VALUE;
   private long nextOpenNs;
   private boolean hasOpenFailed;
+  private boolean isConnected;
   private long lastConnectedNs;
 
   /** Null if the node cannot copy rows from where they are. */
@@ -67,12 +72,14 @@ final class PeerSender {
 
   PeerSender(
       Peer peer,
+      int strand,
       TransportSettings settings,
       Supplier<BatchId> ids,
       TransportEvents events,
       LiveCounters counters,
       long nowNs) {
     this.peer = peer;
+    this.isFirst = strand == 0;
     this.route = peer.route();
     this.client = route.client();
     this.settings = settings;
@@ -94,7 +101,7 @@ final class PeerSender {
    * Returns the work done.
    */
   int keepConnected(long nowNs) {
-    int work = client.isOwn() ? 0 : client.work(nowNs);
+    int work = isFirst && !client.isOwn() ? client.work(nowNs) : 0;
     if (connected(isConnected(nowNs))) {
       lastConnectedNs = nowNs;
     } else if (client.isDead()) {
@@ -115,7 +122,7 @@ final class PeerSender {
    */
   int send(IntSupplier epoch, int frameLimit) {
     int returned = loans == null ? 0 : loans.settle(this::onReturn);
-    if (!peer.isConnected()) {
+    if (!isConnected) {
       return returned;
     }
     int frames = 0;
@@ -146,12 +153,12 @@ final class PeerSender {
     }
   }
 
-  /** Gives back everything that waits. */
+  /** Gives back what it has begun and, if it is the first, all that waits. */
   void discard(Undelivered reason) {
     if (batch != null) {
       giveUp(reason);
     }
-    while ((batch = next()) != null) {
+    while ((batch = isFirst ? next() : toSend.poll()) != null) {
       giveUp(reason);
     }
   }
@@ -168,10 +175,12 @@ final class PeerSender {
 
   /** Closes the publication; what Aeron has taken may still be delivered. */
   void close() {
-    peer.connected(false);
+    if (isFirst) {
+      peer.connected(false);
+    }
     recall();
     forget();
-    if (!client.isOwn()) {
+    if (isFirst && !client.isOwn()) {
       client.close();
     }
   }
@@ -184,17 +193,26 @@ final class PeerSender {
   }
 
   /** Tells what has changed since the last round. */
-  private boolean connected(boolean isConnected) {
-    if (isConnected != peer.isConnected()) {
-      peer.connected(isConnected);
-      if (isConnected) {
+  private boolean connected(boolean isNow) {
+    if (isNow != isConnected) {
+      isConnected = isNow;
+      if (isNow) {
         restartBatch();
-        events.onConnected(peer.node());
-      } else {
-        events.onDisconnected(peer.node());
+      }
+      if (isFirst) {
+        tell();
       }
     }
-    return isConnected;
+    return isNow;
+  }
+
+  private void tell() {
+    peer.connected(isConnected);
+    if (isConnected) {
+      events.onConnected(peer.node());
+    } else {
+      events.onDisconnected(peer.node());
+    }
   }
 
   private boolean open(long nowNs) {

@@ -6,18 +6,21 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import troupe.transport.Returns.Answer;
 
 /**
  * Batches that processes of this machine lend to this one. Whatever becomes of one, its lender is
- * told: at once, or when the rows are copied. Used by one thread at a time.
+ * told: at once, or when the rows are copied. All strands share one, for a lender's notices may
+ * come by another strand when its stream begins anew.
  */
 final class PickUps {
   private final Path folder;
   private final BatchReceiver receiver;
   private final TransportEvents events;
   private final LiveCounters counters;
+  private final ReentrantLock lock = new ReentrantLock();
   private final Map<Long, Lender> lenders = new HashMap<>();
   private final ArrayDeque<Copy> copies = new ArrayDeque<>();
 
@@ -71,27 +74,33 @@ final class PickUps {
    * @param wanted whether the batch is of this run and epoch, and not too large
    */
   Verdict onNotice(Notice notice, BatchHeader header, Verdict wanted) {
-    Lender lender = lender(notice);
-    if (lender == null) {
-      return refuse();
+    PickUp pickUp;
+    lock.lock();
+    try {
+      Lender lender = lender(notice);
+      if (lender == null) {
+        return refuse();
+      }
+      if (!lender.isNew(notice.number())) {
+        return Verdict.DUPLICATE;
+      }
+      if (wanted != Verdict.ACCEPTED) {
+        lender.returns.put(notice.number(), Answer.DONE);
+        return wanted;
+      }
+      pickUp = begin(notice, header);
+      if (pickUp == null) {
+        lender.returns.put(notice.number(), Answer.DONE);
+        return refuse();
+      }
+      if (pickUp == PickUp.OUT_OF_REACH) {
+        lender.returns.put(notice.number(), Answer.OUT_OF_REACH);
+        return Verdict.DISCARDED;
+      }
+      copies.add(new Copy(lender, notice.number(), pickUp.over()));
+    } finally {
+      lock.unlock();
     }
-    if (!lender.isNew(notice.number())) {
-      return Verdict.DUPLICATE;
-    }
-    if (wanted != Verdict.ACCEPTED) {
-      lender.returns.put(notice.number(), Answer.DONE);
-      return wanted;
-    }
-    PickUp pickUp = begin(notice, header);
-    if (pickUp == null) {
-      lender.returns.put(notice.number(), Answer.DONE);
-      return refuse();
-    }
-    if (pickUp == PickUp.OUT_OF_REACH) {
-      lender.returns.put(notice.number(), Answer.OUT_OF_REACH);
-      return Verdict.DISCARDED;
-    }
-    copies.add(new Copy(lender, notice.number(), pickUp.over()));
     counters.of(Way.PICK_UP).received(header.payloadBytes());
     try {
       receiver.onBatch(header, pickUp.payload());
@@ -133,15 +142,22 @@ final class PickUps {
     }
   }
 
-  /** Gives back what is copied. Returns how many there were. */
+  /** Gives back what is copied, unless another thread is at it. Returns how many there were. */
   int giveBack() {
-    int given = 0;
-    while (!copies.isEmpty() && isOver(copies.peek())) {
-      Copy copy = copies.remove();
-      copy.lender().returns.put(copy.number(), Answer.DONE);
-      given++;
+    if (!lock.tryLock()) {
+      return 0;
     }
-    return given;
+    try {
+      int given = 0;
+      while (!copies.isEmpty() && isOver(copies.peek())) {
+        Copy copy = copies.remove();
+        copy.lender().returns.put(copy.number(), Answer.DONE);
+        given++;
+      }
+      return given;
+    } finally {
+      lock.unlock();
+    }
   }
 
   private boolean isOver(Copy copy) {
@@ -156,17 +172,22 @@ final class PickUps {
 
   /** A node is gone, or has no say any more. */
   void forget(int node) {
-    copies.removeIf(copy -> copy.lender().node == node);
-    lenders
-        .values()
-        .removeIf(
-            lender -> {
-              boolean isGone = lender.node == node;
-              if (isGone) {
-                lender.returns.close();
-              }
-              return isGone;
-            });
+    lock.lock();
+    try {
+      copies.removeIf(copy -> copy.lender().node == node);
+      lenders
+          .values()
+          .removeIf(
+              lender -> {
+                boolean isGone = lender.node == node;
+                if (isGone) {
+                  lender.returns.close();
+                }
+                return isGone;
+              });
+    } finally {
+      lock.unlock();
+    }
     try {
       receiver.forget(node);
     } catch (RuntimeException e) {
@@ -175,8 +196,13 @@ final class PickUps {
   }
 
   void close() {
-    copies.clear();
-    lenders.values().forEach(lender -> lender.returns.close());
-    lenders.clear();
+    lock.lock();
+    try {
+      copies.clear();
+      lenders.values().forEach(lender -> lender.returns.close());
+      lenders.clear();
+    } finally {
+      lock.unlock();
+    }
   }
 }

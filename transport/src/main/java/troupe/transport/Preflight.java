@@ -21,17 +21,20 @@ final class Preflight {
 
   private Preflight() {}
 
-  /** A driver and one stream: a publication, and on UDP the image of it at the receiver. */
+  /**
+   * A driver and the streams of one node: publications, and on UDP the images of them at the
+   * receiver.
+   */
   static long neededBytes(TransportSettings settings) {
     return DRIVER_BYTES + neededBytes(settings, settings.hasUdp() ? Way.UDP : Way.IPC);
   }
 
   /**
-   * What another node costs here: on UDP the publication to it and the image of its own, in shared
-   * memory the publication that it makes in this driver.
+   * What another node costs here: on UDP the publications to it and the images of its own, in
+   * shared memory the publications that it makes in this driver.
    */
   static long neededBytes(TransportSettings settings, Way way) {
-    return 3L * settings.termBytes() * (way == Way.UDP ? 2 : 1);
+    return 3L * settings.threads() * settings.strandTermBytes() * (way == Way.UDP ? 2 : 1);
   }
 
   /**

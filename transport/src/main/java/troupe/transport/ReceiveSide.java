@@ -1,6 +1,6 @@
 package troupe.transport;
 
-import io.aeron.Subscription;
+import io.aeron.Image;
 import io.aeron.logbuffer.ControlledFragmentHandler;
 import io.aeron.logbuffer.Header;
 import java.util.function.IntSupplier;
@@ -8,32 +8,42 @@ import org.agrona.DirectBuffer;
 import org.agrona.concurrent.NanoClock;
 
 /**
- * The receiving side of one way: hands frames to the assembler and leaves those that it holds where
- * they are.
+ * What a strand receives by one way: hands frames to the assembler and leaves those that it holds
+ * where they are.
  */
 final class ReceiveSide implements ControlledFragmentHandler {
   /** As many as one round of sending, see {@link SendSide}. */
   private static final int FRAMES_A_ROUND = 4;
 
   private final Listener listener;
+  private final int strand;
   private final Assembler assembler;
   private final PickUps pickUps;
   private final IntSupplier epoch;
   private final NanoClock clock;
   private long nowNs;
+  private int first;
 
   ReceiveSide(
-      Listener listener, Assembler assembler, PickUps pickUps, IntSupplier epoch, NanoClock clock) {
+      Listener listener,
+      int strand,
+      Assembler assembler,
+      PickUps pickUps,
+      IntSupplier epoch,
+      NanoClock clock) {
     this.listener = listener;
+    this.strand = strand;
     this.assembler = assembler;
     this.pickUps = pickUps;
     this.epoch = epoch;
     this.clock = clock;
   }
 
-  /** A whole round: keeps listening, may wait for Aeron's driver, and receives. */
+  /** A whole round: the first strand keeps listening, may wait for Aeron's driver; receives. */
   int doWork() {
-    listener.keepOpen(clock.nanoTime());
+    if (strand == 0) {
+      listener.keepOpen(clock.nanoTime());
+    }
     return receive() + assembler.expire(nowNs);
   }
 
@@ -41,9 +51,14 @@ final class ReceiveSide implements ControlledFragmentHandler {
   int receive() {
     nowNs = clock.nanoTime();
     assembler.epoch(epoch.getAsInt());
-    Subscription subscription = listener.subscription();
-    int taken = subscription == null ? 0 : subscription.controlledPoll(this, FRAMES_A_ROUND);
-    return listener.way() == Way.IPC ? taken + pickUps.giveBack() : taken;
+    Image[] images = listener.images(strand);
+    // Each round begins with another, so that none waits for those before it.
+    first = first + 1 < images.length ? first + 1 : 0;
+    int frames = 0;
+    for (int i = 0; i < images.length && frames < FRAMES_A_ROUND; i++) {
+      frames += images[(first + i) % images.length].controlledPoll(this, FRAMES_A_ROUND - frames);
+    }
+    return listener.way() == Way.IPC ? frames + pickUps.giveBack() : frames;
   }
 
   @Override
@@ -54,6 +69,9 @@ final class ReceiveSide implements ControlledFragmentHandler {
 
   void close() {
     assembler.close();
-    pickUps.close();
+    if (strand == 0) {
+      // The others have ended.
+      pickUps.close();
+    }
   }
 }

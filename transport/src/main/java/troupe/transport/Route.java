@@ -14,9 +14,13 @@ record Route(Way way, String channel, DriverClient client) {
 
   /** Chooses what the mode allows and the two have in common. */
   static Route to(
-      Endpoint endpoint, TransportSettings settings, DriverClient own, TransportEvents events) {
+      Endpoint endpoint,
+      TransportSettings settings,
+      DriverClient own,
+      StrandLocks strands,
+      TransportEvents events) {
     return wayTo(endpoint, settings) == Way.IPC
-        ? ipc(settings, DriverClient.ofNeighbour(endpoint.driver(), events))
+        ? ipc(settings, DriverClient.ofNeighbour(endpoint.driver(), strands, events))
         : udp(settings, endpoint.channel(), own);
   }
 
@@ -31,12 +35,14 @@ record Route(Way way, String channel, DriverClient client) {
 
   /** Through the memory of a driver. */
   static Route ipc(TransportSettings settings, DriverClient client) {
-    return new Route(Way.IPC, with(IPC, settings.termBytes(), settings.ipcMtuBytes()), client);
+    return new Route(
+        Way.IPC, with(IPC, settings.strandTermBytes(), settings.ipcMtuBytes()), client);
   }
 
   /** To an address. */
   static Route udp(TransportSettings settings, String channel, DriverClient client) {
-    return new Route(Way.UDP, with(channel, settings.termBytes(), settings.mtuBytes()), client);
+    return new Route(
+        Way.UDP, with(channel, settings.strandTermBytes(), settings.mtuBytes()), client);
   }
 
   private static Way requireSameMachine(Endpoint endpoint) {

@@ -8,8 +8,8 @@ import org.agrona.concurrent.Agent;
 import org.agrona.concurrent.NanoClock;
 
 /**
- * All that a transport does, by one thread at a time: its own, which alone may wait for Aeron's
- * driver, or one that {@linkplain #help helps} with what never waits.
+ * All that a strand of a transport does, by one thread at a time: its own, which alone may wait for
+ * Aeron's driver, or one that {@linkplain #help helps} with what never waits.
  */
 final class TransportAgent implements Agent {
   /** A helper has other things to do: at most 64 frames each way, 4 MiB. */
@@ -21,7 +21,7 @@ final class TransportAgent implements Agent {
   private final ErrorHandler errors;
   private final LongAdder busyNs;
   private final NanoClock clock;
-  private final ReentrantLock lock = new ReentrantLock();
+  private final ReentrantLock lock;
   private volatile boolean asked;
   private volatile long helpedNs;
   private boolean closed;
@@ -29,23 +29,30 @@ final class TransportAgent implements Agent {
   /**
    * An agent that has done nothing.
    *
-   * @param client that of this node's own driver
+   * @param client that of this node's own driver, worked by the first strand; null for others
    * @param busyNs gets the time that helpers spend on something
    */
   TransportAgent(
       SendSide sending,
       List<ReceiveSide> receiving,
+      ReentrantLock lock,
       DriverClient client,
       ErrorHandler errors,
       LongAdder busyNs,
       NanoClock clock) {
     this.sending = sending;
     this.receiving = List.copyOf(receiving);
+    this.lock = lock;
     this.client = client;
     this.errors = errors;
     this.busyNs = busyNs;
     this.clock = clock;
     this.helpedNs = clock.nanoTime() - Long.MAX_VALUE / 2;
+  }
+
+  /** From any thread: the next round includes this node. */
+  void add(Peer peer) {
+    sending.add(peer);
   }
 
   @Override
@@ -57,7 +64,7 @@ final class TransportAgent implements Agent {
       for (int i = 0; i < receiving.size(); i++) {
         work += receiving.get(i).doWork();
       }
-      return work + client.work(clock.nanoTime());
+      return client == null ? work : work + client.work(clock.nanoTime());
     } finally {
       lock.unlock();
     }
@@ -69,9 +76,6 @@ final class TransportAgent implements Agent {
    * @return whether this thread sent or received anything
    */
   boolean help() {
-    if (lock.isHeldByCurrentThread()) {
-      return false;
-    }
     int work = 0;
     asked = true;
     // Asked for again while it held the lock: by someone who could not have it.

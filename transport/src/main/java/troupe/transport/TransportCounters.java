@@ -17,9 +17,9 @@ package troupe.transport;
  * @param abandonedBatches batches that began to arrive and were not completed
  * @param naksSent how often this node asked for lost packets
  * @param naksReceived how often others asked this node
- * @param busyNs time that the thread of the transport spent working: copies, checksums and the
- *     receiver's own work
- * @param driverBusyNs the same of the thread of the Aeron driver: sockets
+ * @param busyNs time that the threads of the transport spent working, in all: copies, checksums and
+ *     the receiver's own work
+ * @param driverBusyNs the same of the threads of the Aeron driver: sockets, and clearing logs
  */
 public record TransportCounters(
     Traffic handOff,

@@ -1,9 +1,9 @@
 package troupe.transport;
 
 /**
- * What a transport tells besides batches. Called on its own threads: must not block. Nothing is
- * lost silently: an accepted batch arrives, or is named here, or was on its way to a node that is
- * named here as disconnected.
+ * What a transport tells besides batches. Called on its own threads, perhaps on several at once:
+ * must not block. Nothing is lost silently: an accepted batch arrives, or is named here, or was on
+ * its way to a node that is named here as disconnected.
  */
 public interface TransportEvents {
   /** Hears nothing. */

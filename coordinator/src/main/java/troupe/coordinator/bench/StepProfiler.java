@@ -15,6 +15,10 @@ import troupe.core.tensor.cuda.GpuRecording;
 /** Runs a few steps to see where their time goes. */
 final class StepProfiler {
   private static final int WARM_UP_STEPS = 20;
+
+  /** A few seconds of steps: a GPU idles for twice as long while the JVM still compiles. */
+  private static final int REHEARSAL_STEPS = 100;
+
   private static final int STEPS = 10;
 
   private StepProfiler() {}
@@ -34,9 +38,12 @@ final class StepProfiler {
     }
   }
 
-  /** The steps of a profile, without one: the JIT compiler is done with the code then. */
+  /**
+   * Steps of which nothing is kept: the JIT compiler is done with what drives GPUs then. More steps
+   * before those that are timed would not do: on random tokens routers forget other experts.
+   */
   static void rehearse(RunConfig config, DeviceGroup devices) {
-    StepClock.times(config, devices, WARM_UP_STEPS, STEPS);
+    StepClock.times(config, devices, WARM_UP_STEPS, REHEARSAL_STEPS);
   }
 
   /**

@@ -19,7 +19,6 @@ import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.GateType;
 import troupe.core.config.RunConfig;
-import troupe.core.tensor.Devices;
 import troupe.core.tensor.cuda.GpuRecording;
 
 /** {@code troupe bench train}: whole steps through the real actors. */
@@ -44,9 +43,6 @@ import troupe.core.tensor.cuda.GpuRecording;
       "  troupe bench train configs/h200-8e.conf --timeline steps.json"
     })
 final class BenchTrainCommand implements Callable<Integer> {
-  private static final int WARM_UP = 5;
-  private static final int GPU_WARM_UP = 100;
-
   @Spec private CommandSpec spec;
 
   @Mixin private ConfigArguments config;
@@ -72,12 +68,12 @@ final class BenchTrainCommand implements Callable<Integer> {
   @Option(
       names = "--warmup",
       paramLabel = "N",
+      defaultValue = "5",
       description = {
-        "Steps before them (default: 5; on GPUs 100, for the JVM compiles what drives them",
-        "meanwhile); with placement.rebalance=load and several GPUs at least 2.5 times",
-        "placement.patience_steps, so that experts have moved."
+        "Steps before them (default: ${DEFAULT-VALUE}); with placement.rebalance=load and several",
+        "GPUs at least 2.5 times placement.patience_steps, so that experts have moved."
       })
-  private Integer warmUp;
+  private int warmUp;
 
   @Option(
       names = "--timeline",
@@ -91,16 +87,15 @@ final class BenchTrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     BenchDevice.atLeast("--steps", steps, 1);
+    BenchDevice.atLeast("--warmup", warmUp, 0);
     RunConfig run = config.load();
-    int before = warmUp != null ? warmUp : Devices.isGpu(run.device()) ? GPU_WARM_UP : WARM_UP;
-    BenchDevice.atLeast("--warmup", before, 0);
     if (timeline != null && !Files.isDirectory(timeline.toAbsolutePath().getParent())) {
       throw new UserException(
           "--timeline: " + timeline + " (expected: in a folder that exists)",
           "mkdir -p " + timeline.toAbsolutePath().getParent());
     }
     TrainBench.Result result =
-        TrainBench.run(new TrainBench.Plan(run, forced(run), before, steps, timeline != null));
+        TrainBench.run(new TrainBench.Plan(run, forced(run), warmUp, steps, timeline != null));
     if (timeline != null) {
       write(result.profile().recording().orElseThrow());
     }

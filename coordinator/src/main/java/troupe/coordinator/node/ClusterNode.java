@@ -107,13 +107,15 @@ public final class ClusterNode {
     DeviceGroup devices = model.devices();
     NodeReceiver receiver = new NodeReceiver(devices.first(), config);
     int node = 1 + new SecureRandom().nextInt(Integer.MAX_VALUE - 1);
-    try (NodeTransport transport = DataPlane.openNode(config, in.runId(), node, receiver);
+    try (NodeTransport transport = DataPlane.openNode(config, devices, in.runId(), node, receiver);
         StoodStill _ =
             StoodStill.watch(
                 pause -> {
                   system.tell(new NodeGuardian.ToHost(new Host.StoodStill()));
                 })) {
-      ComputeThreads.besideComputing(system, transport::progress);
+      if (DataPlane.isHelped(config, devices)) {
+        ComputeThreads.besideComputing(system, transport::progress);
+      }
       CheckpointPost post = new CheckpointPost();
       Host.Settings host =
           new Host.Settings(

@@ -5,8 +5,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import troupe.coordinator.compute.ComputeThreads;
 import troupe.core.UserException;
 import troupe.core.config.RunConfig;
+import troupe.core.tensor.DeviceGroup;
 import troupe.transport.BatchHeader;
 import troupe.transport.BatchReceiver;
 import troupe.transport.InProcessTransport;
@@ -20,6 +22,12 @@ import troupe.transport.TransportSettings.Mode;
 public final class DataPlane {
   private static final Logger LOG = LoggerFactory.getLogger(DataPlane.class);
 
+  /** So that most cores are left to what uses the rows. */
+  private static final int CORES_A_THREAD = 4;
+
+  /** Together they copy faster than the one thread of Aeron's driver clears what was copied. */
+  private static final int MOST_THREADS = 4;
+
   private DataPlane() {}
 
   /**
@@ -27,11 +35,12 @@ public final class DataPlane {
    *
    * @throws UserException if the machine lacks what the way needs
    */
-  static Transport open(RunConfig.Transport config, long runId, int node, BatchReceiver receiver) {
-    return switch (config.mode()) {
+  static Transport open(
+      RunConfig config, DeviceGroup devices, long runId, int node, BatchReceiver receiver) {
+    return switch (config.transport().mode()) {
       case AUTO -> new InProcessTransport(node, receiver);
-      case IPC -> aeron(TransportSettings.of(runId, node, Mode.IPC), config, receiver);
-      case UDP -> aeron(TransportSettings.of(runId, node, Mode.UDP), config, receiver);
+      case IPC -> aeron(TransportSettings.of(runId, node, Mode.IPC), config, devices, receiver);
+      case UDP -> aeron(TransportSettings.of(runId, node, Mode.UDP), config, devices, receiver);
     };
   }
 
@@ -41,7 +50,7 @@ public final class DataPlane {
    * @throws UserException if the machine lacks what the way needs
    */
   public static NodeTransport openNode(
-      RunConfig config, long runId, int node, BatchReceiver receiver) {
+      RunConfig config, DeviceGroup devices, long runId, int node, BatchReceiver receiver) {
     Mode mode =
         switch (config.transport().mode()) {
           case AUTO -> Mode.AUTO;
@@ -51,22 +60,42 @@ public final class DataPlane {
     return aeron(
         TransportSettings.of(runId, node, mode)
             .at(config.cluster().host(), config.cluster().dataPort()),
-        config.transport(),
+        config,
+        devices,
         receiver);
   }
 
   private static NodeTransport aeron(
-      TransportSettings settings, RunConfig.Transport config, BatchReceiver receiver) {
-    Path directory = config.directory().isEmpty() ? null : Path.of(config.directory());
+      TransportSettings settings, RunConfig config, DeviceGroup devices, BatchReceiver receiver) {
+    RunConfig.Transport transport = config.transport();
+    Path directory = transport.directory().isEmpty() ? null : Path.of(transport.directory());
     try {
       return NodeTransport.open(
-          settings.with(directory, config.mtuBytes(), config.termBytes()), receiver, new Log());
+          settings
+              .with(directory, transport.mtuBytes(), transport.termBytes())
+              .withThreads(threads(config), !isHelped(config, devices)),
+          receiver,
+          new Log());
     } catch (IllegalStateException
         | IllegalArgumentException
         | UncheckedIOException
         | AeronException e) {
       throw mistake(e);
     }
+  }
+
+  /**
+   * Whether compute threads are to move batches, too. Not those that hand a GPU its work, if the
+   * transport has cores of its own.
+   */
+  public static boolean isHelped(RunConfig config, DeviceGroup devices) {
+    return devices.first().isHostMemory() || threads(config) == 1;
+  }
+
+  private static int threads(RunConfig config) {
+    int configured = config.transport().threads();
+    int cores = ComputeThreads.count(config.cluster().threads());
+    return configured > 0 ? configured : Math.clamp(cores / CORES_A_THREAD, 1, MOST_THREADS);
   }
 
   /** The transport ends its messages with a hint where it knows one. */

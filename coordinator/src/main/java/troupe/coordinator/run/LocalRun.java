@@ -101,7 +101,8 @@ public final class LocalRun implements AutoCloseable {
   public static LocalRun start(Parts parts) {
     RunConfig config = parts.model().config();
     NodeReceiver receiver = new NodeReceiver(parts.model().devices().first(), config);
-    Transport transport = DataPlane.open(config.transport(), parts.runId(), NODE, receiver);
+    Transport transport =
+        DataPlane.open(config, parts.model().devices(), parts.runId(), NODE, receiver);
     ActorSystem<Coordinator.Command> system =
         ActorSystem.create(
             guardian(parts, transport, receiver),
@@ -109,7 +110,8 @@ public final class LocalRun implements AutoCloseable {
             ComputeThreads.configure(
                 config.cluster().threads(), parts.model().devices(), ConfigFactory.load()));
     // A hand-off leaves nothing on its way.
-    if (!(transport instanceof InProcessTransport)) {
+    boolean isHandOff = transport instanceof InProcessTransport;
+    if (!isHandOff && DataPlane.isHelped(config, parts.model().devices())) {
       ComputeThreads.besideComputing(system, transport::progress);
     }
     return new LocalRun(transport, system);

@@ -459,14 +459,17 @@ public record RunConfig(
    *
    * @param directory of Aeron's files, best in memory; empty = one of its own under /dev/shm
    * @param mtuBytes largest datagram of {@link Mode#UDP}
-   * @param termBytes a third of the buffer of each stream
+   * @param termBytes a third of the buffer between two nodes; several threads share a quarter of it
+   * @param threads that send and receive, each with streams of its own; 0 = as many as there are
+   *     cores to spare
    */
-  public record Transport(Mode mode, String directory, int mtuBytes, int termBytes) {
+  public record Transport(Mode mode, String directory, int mtuBytes, int termBytes, int threads) {
     private static final int MAX_UDP_PAYLOAD = 65504;
     private static final int MIN_MTU = 1152;
     private static final int FRAME_ALIGNMENT = 32;
     private static final int MIN_TERM = 64 << 10;
     private static final int MAX_TERM = 1 << 30;
+    private static final int MAX_THREADS = 64;
 
     public Transport {
       new Expect("transport")
@@ -480,6 +483,11 @@ public record RunConfig(
               "term_bytes",
               termBytes,
               "a power of two from 65536 to 1073741824")
+          .that(
+              threads >= 0 && threads <= MAX_THREADS,
+              "threads",
+              threads,
+              "1 to " + MAX_THREADS + "; 0 = as many as there are cores to spare")
           .orThrow();
     }
   }

@@ -264,7 +264,7 @@ public final class RoutingCheck {
   }
 
   /** What a gate keeps: a table of so many experts, or, of none, a bias. */
-  private static Tensor state(Device device, Random random, int size, int experts) {
+  private static Tensor state(Device device, SplittableRandom random, int size, int experts) {
     Tensor state = device.allocate(1, size);
     if (experts > 0) {
       state.set(random.ints(size, 0, experts).asDoubleStream().toArray());
@@ -275,7 +275,7 @@ public final class RoutingCheck {
   }
 
   /** Every other token is undecided between some experts. */
-  private static Tensor logits(Device device, Random random, int experts) {
+  private static Tensor logits(Device device, SplittableRandom random, int experts) {
     float[] logits = normals(random, TOKENS * experts, -1);
     for (int t = 0; t < TOKENS; t += 2) {
       float[] tied = coarse(Arrays.copyOfRange(logits, t * experts, (t + 1) * experts));
