@@ -25,7 +25,7 @@ import troupe.core.config.RunConfig;
  */
 final class SimulationTest {
   private static final String SEED = "simulation.seed";
-  private static final int SCHEDULES = 1_000;
+  private static final int SCHEDULES = 600;
   private static final int MANY_SCHEDULES = 100_000;
   private static final int MAX_NODES = 5;
 

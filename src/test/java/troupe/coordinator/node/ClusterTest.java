@@ -27,7 +27,7 @@ import troupe.transport.FrameGun;
 @Timeout(300)
 final class ClusterTest {
   private static final int STEPS = 40;
-  private static final int MANY_STEPS = 200;
+  private static final int MANY_STEPS = 120;
   private static final Duration END = Duration.ofSeconds(200);
 
   @TempDir private Path folder;
