@@ -113,8 +113,12 @@ class NodeProcessTest {
       long noticedMs = (System.nanoTime() - killedNs) / 1_000_000;
       System.out.println("NodeProcessTest kill -9 noticed after ms=" + noticedMs);
       assertTrue(noticedMs < NOTICED_WITHIN.toMillis(), noticedMs + " ms");
-      assertEquals(
-          accepted.size(), transport.counters().batchesSent() + events.count("NOT_CONNECTED"));
+      // Rows are released before that is told.
+      Eventually.await(
+          "accounts",
+          () ->
+              transport.counters().batchesSent() + events.count("NOT_CONNECTED")
+                  == accepted.size());
       assertTrue(events.count("NOT_CONNECTED") > 0);
       CountedPayload refused = new CountedPayload(4);
       assertEquals(Offer.NOT_CONNECTED, transport.offer(OTHER, Batches.header(1, 1, 1), refused));

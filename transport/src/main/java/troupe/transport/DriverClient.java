@@ -73,6 +73,11 @@ final class DriverClient implements AutoCloseable {
     return isDead;
   }
 
+  /** Whether a neighbour's driver fell silent or ended, which is told as a disconnection. */
+  boolean isLost() {
+    return isLost && !isOwn;
+  }
+
   /** Lets Aeron do what is due, and looks whether the driver lives. Returns the work done. */
   int work(long nowNs) {
     if (isDead || isBefore(nowNs, nextWorkNs)) {

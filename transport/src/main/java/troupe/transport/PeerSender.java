@@ -229,7 +229,7 @@ final class PeerSender {
     } catch (AeronException e) {
       registrationId = Aeron.NULL_VALUE;
       nextOpenNs = nowNs + REOPEN_INTERVAL_NS;
-      if (!hasOpenFailed) {
+      if (!hasOpenFailed && !client.isLost()) {
         hasOpenFailed = true;
         events.onError(e);
       }
