@@ -1,8 +1,12 @@
 package troupe.core.tensor.check;
 
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.ForkJoinTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -17,6 +21,9 @@ import troupe.core.tensor.reference.ReferenceDevice;
  * @param <R> its results
  */
 public final class Expected<C, R> {
+  /** Fifty times what two cores take. */
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
+
   private final List<C> cases;
   private final ForkJoinTask<List<R>> results;
 
@@ -55,12 +62,29 @@ public final class Expected<C, R> {
    *
    * @param run runs a case on the device
    * @return how many there were
+   * @throws IllegalStateException if the reference fails, or is not done in time
    */
   public int compare(Function<C, R> run, Comparison<C, R> comparison) {
     List<R> found = cases.stream().map(run).toList();
-    List<R> expected = results.join();
+    List<R> expected = expected();
     IntStream.range(0, cases.size())
         .forEach(i -> comparison.compare(cases.get(i), expected.get(i), found.get(i)));
     return cases.size();
+  }
+
+  private List<R> expected() {
+    try {
+      return results.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      throw new IllegalStateException(
+          "reference: busy with %d cases after %d s (expected: a few seconds)"
+              .formatted(cases.size(), PATIENCE.toSeconds()),
+          e);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("reference: " + e.getCause(), e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("reference: interrupted", e);
+    }
   }
 }
