@@ -42,7 +42,7 @@ import troupe.transport.Transport;
 public final class ExpertActor {
   /** What an expert is told. */
   public sealed interface Command
-      permits Deliver, Apply, TakeSnapshot, Accumulate, NormKnown, RetrySend {}
+      permits Deliver, Apply, TakeSnapshot, Accumulate, SumSquares, NormKnown, RetrySend {}
 
   /** A batch has arrived. The expert owns the rows now. */
   public record Deliver(BatchHeader header, TensorPayload rows) implements Command {}
@@ -55,6 +55,9 @@ public final class ExpertActor {
 
   /** Weight gradients that nobody waits for can be summed. */
   record Accumulate() implements Command {}
+
+  /** The squares of a step's gradient can be summed. */
+  record SumSquares(long step) implements Command {}
 
   /** The device has summed the squares of a step's gradient. */
   record NormKnown(long step, Readback squaredNorm) implements Command {}
@@ -217,6 +220,7 @@ public final class ExpertActor {
       case Apply apply -> onApply(apply);
       case TakeSnapshot take -> take.snapshot().take(state);
       case Accumulate accumulate -> accumulate();
+      case SumSquares sum -> onSumSquares(sum);
       case NormKnown known -> onNorm(known);
       case RetrySend retry -> retryIfWaiting(outbox.flush());
     }
@@ -273,7 +277,20 @@ public final class ExpertActor {
   }
 
   private void accumulate() {
-    if (work != null && work.accumulate()) {
+    if (work == null || !work.accumulate()) {
+      return;
+    }
+    if (state.device().isHostMemory()) {
+      reportGradient();
+    } else {
+      // Behind the weight gradients of other experts: they are done together, unless something has
+      // to come after one of them.
+      self.tell(new SumSquares(state.gradientStep()));
+    }
+  }
+
+  private void onSumSquares(SumSquares sum) {
+    if (sum.step() == state.gradientStep()) {
       reportGradient();
     }
   }
