@@ -60,6 +60,7 @@ final class SimulatedSystem implements AutoCloseable {
             }
             troupe {
               host-dispatcher = %s
+              coordinator-dispatcher = %s
               compute-dispatcher = %s
             }
             """
@@ -68,6 +69,7 @@ final class SimulatedSystem implements AutoCloseable {
                     dispatcher,
                     dispatcher,
                     SimulatedMailbox.class.getName(),
+                    dispatcher,
                     dispatcher,
                     dispatcher))
         .withFallback(ConfigFactory.load());

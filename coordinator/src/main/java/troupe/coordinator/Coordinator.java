@@ -2,6 +2,7 @@ package troupe.coordinator;
 
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
+import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.PostStop;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
@@ -180,6 +181,11 @@ public final class Coordinator {
     this.wishes = new PlacementWishes(config);
     this.replication = new Replication(config.replicate().every());
     timers.startTimerWithFixedDelay(new CheckProgress(), CHECK_INTERVAL);
+  }
+
+  /** Where a coordinator runs: GPUs wait for it between norm and update. */
+  public static DispatcherSelector dispatcher() {
+    return DispatcherSelector.fromConfig("troupe.coordinator-dispatcher");
   }
 
   /** A coordinator that waits for hosts. */

@@ -3,12 +3,8 @@ package troupe.coordinator.compute;
 import akka.dispatch.DispatcherPrerequisites;
 import akka.dispatch.ExecutorServiceConfigurator;
 import akka.dispatch.ExecutorServiceFactory;
-import akka.dispatch.MonitorableThreadFactory;
 import com.typesafe.config.Config;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Akka's executor of {@code troupe.compute-dispatcher}: a fixed pool whose threads do {@link
@@ -31,29 +27,6 @@ public final class ComputeExecutor extends ExecutorServiceConfigurator {
 
   @Override
   public ExecutorServiceFactory createExecutorServiceFactory(String id, ThreadFactory threads) {
-    ThreadFactory named =
-        threads instanceof MonitorableThreadFactory akka
-            ? akka.withName(akka.name() + "-" + id)
-            : threads;
-    return new ExecutorServiceFactory() {
-      @Override
-      public ExecutorService createExecutorService() {
-        return new Pool(size, sideWork, eagerNs, named);
-      }
-    };
-  }
-
-  private static final class Pool extends ThreadPoolExecutor {
-    private final SideWork sideWork;
-
-    Pool(int size, SideWork sideWork, long eagerNs, ThreadFactory threads) {
-      super(size, size, 0, TimeUnit.NANOSECONDS, new ComputeQueue(sideWork, eagerNs), threads);
-      this.sideWork = sideWork;
-    }
-
-    @Override
-    protected void afterExecute(Runnable task, Throwable failure) {
-      sideWork.run();
-    }
+    return EagerPool.factory(id, threads, size, sideWork, eagerNs);
   }
 }

@@ -19,6 +19,8 @@ public final class ComputeThreads {
   private static final String DISPATCHER = "troupe.compute-dispatcher";
   private static final String POOL_SIZE = DISPATCHER + ".pool-size";
   private static final String EAGER = DISPATCHER + ".eager";
+  private static final String COORDINATOR_EAGER = "troupe.coordinator-dispatcher.eager";
+  private static final String HOST_EAGER = "troupe.host-dispatcher.eager";
 
   /** As long as a large step: between messages of one, a thread that drives a GPU never sleeps. */
   private static final Duration EAGER_FOR_GPUS = Duration.ofMillis(100);
@@ -47,11 +49,12 @@ public final class ComputeThreads {
     if (devices.first().isHostMemory()) {
       return configure(count(configured), settings);
     }
-    // Beside them compute those who wait for GPUs to answer, and Akka.
-    boolean hasCores = Runtime.getRuntime().availableProcessors() > 2 * devices.size();
+    // Beside them run those who wait for GPUs to answer, host and coordinator, and Akka.
+    boolean hasCores = Runtime.getRuntime().availableProcessors() > 2 * devices.size() + 2;
     Duration eager = hasCores ? EAGER_FOR_GPUS : Duration.ZERO;
     Config threads =
-        ConfigFactory.parseMap(Map.of(EAGER, eager)).withFallback(configure(1, settings));
+        ConfigFactory.parseMap(Map.of(EAGER, eager, COORDINATOR_EAGER, eager, HOST_EAGER, eager))
+            .withFallback(configure(1, settings));
     for (int i = 1; i < devices.size(); i++) {
       threads = threads.withValue(dispatcher(i), threads.getValue(dispatcher(0)));
     }

@@ -156,7 +156,9 @@ final class NodeGuardian {
             }),
         "expulsion");
     ClusterSingleton.get(context.getSystem())
-        .init(SingletonActor.of(coordinator(part), "coordinator"));
+        .init(
+            SingletonActor.of(coordinator(part), "coordinator")
+                .withProps(Coordinator.dispatcher()));
     return takingPart(host);
   }
 

@@ -135,7 +135,8 @@ public final class LocalRun implements AutoCloseable {
                           parts.listener(),
                           host -> {},
                           System::nanoTime)),
-                  "coordinator");
+                  "coordinator",
+                  Coordinator.dispatcher());
           ActorRef<Host.Command> host =
               context.spawn(
                   Host.create(

@@ -82,12 +82,12 @@ public final class CudaDevice implements Device {
       resources.onClose(shelf::close);
       this.neighbours = new Neighbours(gpu);
       resources.onClose(neighbours::close);
-      this.readbacks = new Readbacks(gpu);
-      resources.onClose(readbacks::close);
       this.timeline = new GpuTimeline(gpu);
       resources.onClose(timeline::close);
       this.launcher = new Launcher(gpu, timeline, kernels.apply(gpu.capability()));
       resources.onClose(launcher::close);
+      this.readbacks = new Readbacks(gpu, launcher);
+      resources.onClose(readbacks::close);
       this.products = new MatrixProducts(gpu, timeline, blas.get());
       resources.onClose(products::close);
       resources.onClose(GroupedProducts.of(gpu, launcher)::close);

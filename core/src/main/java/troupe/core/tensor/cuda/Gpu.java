@@ -3,6 +3,7 @@ package troupe.core.tensor.cuda;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
@@ -254,6 +255,22 @@ final class Gpu implements AutoCloseable {
     } catch (CudaException e) {
       throw explain(e);
     }
+  }
+
+  /** Waits for memory of the host to say that this GPU has written it. */
+  void awaitMemory(BooleanSupplier written) {
+    enter();
+    try {
+      waits.forMemory(written, stream);
+    } catch (CudaException e) {
+      throw explain(e);
+    }
+  }
+
+  /** Throws what has gone wrong, if anything has. */
+  void check() {
+    enter();
+    isIdle(stream);
   }
 
   /** Waits for what is in a stream now. */

@@ -1186,6 +1186,19 @@ extern "C" __global__ void __launch_bounds__(256) adamw(
   adamw_of<1>(param, m, v, grad, shadow, wide, n, step);
 }
 
+// ---- What the host waits for ----
+
+// Writes to memory of the host, and then, once all of it is there, a number by which the host knows.
+// <<<1, 256>>>
+extern "C" __global__ void __launch_bounds__(256)
+tell_host(u32* to, const u32* from, int words, u32* at, u32 number) {
+  after_previous();
+  for (int i = threadIdx.x; i < words; i += blockDim.x) to[i] = from[i];
+  __threadfence_system();
+  __syncthreads();
+  if (threadIdx.x == 0) asm volatile("st.release.sys.global.u32 [%0], %1;" : : "l"(at), "r"(number) : "memory");
+}
+
 // ---- Float32 as three bfloat16 ----
 // For products of float32 matrices on the bfloat16 units. 3 * 8 significant bits hold all 24.
 

@@ -45,6 +45,11 @@ public final class FakeCuda extends FakeFunctions {
   /** Of memory, as the driver has it. */
   private static final long ALIGNMENT = 256;
 
+  /** A CUlaunchConfig, and where its stream is. */
+  private static final int CONFIG_BYTES = 56;
+
+  private static final int STREAM_AT = 32;
+
   private static final int CAPABILITY_MINOR = 76;
   private static final int AMPERE = 8;
   private static final int HOPPER = 9;
@@ -62,11 +67,16 @@ public final class FakeCuda extends FakeFunctions {
   private final List<MemorySegment> copied = new CopyOnWriteArrayList<>();
   private final List<MemorySegment> copiedOut = new CopyOnWriteArrayList<>();
   private final List<Copy> copiedWithin = new CopyOnWriteArrayList<>();
+  private final Set<Long> tellers = ConcurrentHashMap.newKeySet();
+  private final List<Telling> untold = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
 
   /** A copy that neither begins nor ends in memory of the host. */
   public record Copy(long to, long from, long bytes, long stream) {}
+
+  /** A number that the host looks for: what the kernel {@code tell_host} ends with. */
+  private record Telling(long stream, long address, int number) {}
 
   /** The driver. */
   public Driver driver() {
@@ -86,6 +96,7 @@ public final class FakeCuda extends FakeFunctions {
   /** Whether what is queued ends. */
   public void hangs(boolean on) {
     hangs = on;
+    tell();
   }
 
   /** Whether what is before an event ends. */
@@ -105,6 +116,7 @@ public final class FakeCuda extends FakeFunctions {
   /** Has everything end that is in a stream. */
   public void goesOnIn(long stream) {
     hangingStreams.remove(stream);
+    tell();
   }
 
   /** Has all calls of a function fail, or none if the code is 0. */
@@ -182,7 +194,19 @@ public final class FakeCuda extends FakeFunctions {
       case "cuDriverGetVersion" -> writeInt(arguments[0], 13_000);
       case "cuDeviceGetAttribute" ->
           writeInt(arguments[0], (int) arguments[1] == CAPABILITY_MINOR ? 0 : capability);
-      case "cuModuleGetFunction" -> writeLong(arguments[0], handles.addAndGet(ALIGNMENT));
+      case "cuModuleGetFunction" -> {
+        long function = handles.addAndGet(ALIGNMENT);
+        writeLong(arguments[0], function);
+        if (text((long) arguments[2]).equals("tell_host")) {
+          tellers.add(function);
+        }
+      }
+      case "cuLaunchKernelEx" -> {
+        if (tellers.contains((long) arguments[1])) {
+          untold.add(telling((long) arguments[0], (long) arguments[2]));
+          tell();
+        }
+      }
       case "cublasLtMatmulAlgoGetHeuristic" -> writeInt(arguments[9], 1);
       case "cuMemGetInfo_v2" -> writeLong(arguments[0], 3L << 29);
       case "cuMemcpyHtoDAsync_v2" ->
@@ -208,6 +232,34 @@ public final class FakeCuda extends FakeFunctions {
       default -> {}
     }
     return 0;
+  }
+
+  private static String text(long address) {
+    return MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
+  }
+
+  private static Telling telling(long config, long parameters) {
+    MemorySegment launch = MemorySegment.ofAddress(config).reinterpret(CONFIG_BYTES);
+    MemorySegment addresses = MemorySegment.ofAddress(parameters).reinterpret(5L * Long.BYTES);
+    return new Telling(
+        launch.get(ValueLayout.JAVA_LONG, STREAM_AT),
+        argument(addresses, 3).get(ValueLayout.JAVA_LONG, 0),
+        argument(addresses, 4).get(ValueLayout.JAVA_INT, 0));
+  }
+
+  private static MemorySegment argument(MemorySegment addresses, int i) {
+    return MemorySegment.ofAddress(addresses.getAtIndex(ValueLayout.JAVA_LONG, i))
+        .reinterpret(Long.BYTES);
+  }
+
+  /** Ends the kernels that may. */
+  private void tell() {
+    for (Telling each : untold) {
+      if (!hangs && !hangingStreams.contains(each.stream())) {
+        writeInt(each.address(), each.number());
+        untold.remove(each);
+      }
+    }
   }
 
   private boolean isHanging(long event) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class WaitsTest {
   private static final long EVENT = 7;
+  private static final int FAILED = 700;
   private static final Duration MOST = Duration.ofSeconds(10);
 
   private final FakeCuda cuda = new FakeCuda();
@@ -60,6 +61,32 @@ class WaitsTest {
     untilDoneAt(10_000_000).forEvent(EVENT);
     long questions = cuda.calls().stream().filter("cuEventQuery"::equals).count();
     assertTrue(questions < 600, questions + " questions in 10 ms");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {2_000, 50_000, 1_000_000, 40_000_000, 9_000_000_000L})
+  void shouldLookAtMemoryMoreOften(long doneNs) {
+    forever().forMemory(() -> nowNs >= doneNs, EVENT);
+    assertTrue(nowNs - doneNs <= Math.max(500, doneNs / 1024), nowNs + " ns for " + doneNs);
+    long questions = cuda.calls().stream().filter("cuStreamQuery"::equals).count();
+    assertTrue(questions <= doneNs / 1_000_000, questions + " questions");
+  }
+
+  @Test
+  void shouldNotWaitForMemoryOfAGpuThatHasFailed() {
+    cuda.fail("cuStreamQuery", FAILED);
+    CudaException e =
+        assertThrows(CudaException.class, () -> forever().forMemory(() -> false, EVENT));
+    assertEquals(FAILED, e.code());
+    assertTrue(nowNs < 3_000_000, nowNs + " ns");
+  }
+
+  @Test
+  void shouldGiveUpInTimeWhenMemoryStaysAsItIs() {
+    CudaException e =
+        assertThrows(CudaException.class, () -> forever().forMemory(() -> false, EVENT));
+    assertEquals(CudaException.TIMED_OUT, e.code());
+    assertTrue(nowNs - MOST.toNanos() < 2_000_000, nowNs + " ns");
   }
 
   @Test

@@ -28,6 +28,9 @@ public final class Waits implements AutoCloseable {
 
   private static final long LONGEST_PAUSE_NS = 1_000_000;
 
+  /** How often to ask the driver whether the GPU has failed, while memory says nothing. */
+  private static final long ASK_AGAIN_NS = 1_000_000;
+
   private final Driver driver;
   private final long mostNs;
   private final LongSupplier nanoTime;
@@ -94,6 +97,28 @@ public final class Waits implements AutoCloseable {
     driver.record(event, stream);
     forEvent(event);
     idleEvents.add(event);
+  }
+
+  /**
+   * Waits for memory of the host to say that the GPU has written it. To look there takes nothing of
+   * the driver, so it is done more often than by {@link #forEvent}.
+   *
+   * @param stream any stream of the GPU, to find out that it has failed
+   * @throws CudaException as {@link #forEvent}
+   */
+  public void forMemory(BooleanSupplier written, long stream) {
+    long beginNs = nanoTime.getAsLong();
+    long askedNs = 0;
+    long waitedNs = 0;
+    while (!isOver(written, waitedNs)) {
+      if (waitedNs - askedNs > ASK_AGAIN_NS) {
+        driver.isIdle(stream);
+        askedNs = waitedNs;
+      }
+      pauseNs.accept(
+          Math.clamp(waitedNs / SHARE_OF_LONG_WAITS, SHORTEST_PAUSE_NS, LONGEST_PAUSE_NS));
+      waitedNs = nanoTime.getAsLong() - beginNs;
+    }
   }
 
   private long createEvent() {
