@@ -468,8 +468,8 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const 
 }
 
 // A warp's 16 rows as float32, straight from registers: four threads fill a sector. Where they go is read before the
-// sums are there: what describes a product is far away. Their squares are summed on the way, for the gradient's norm,
-// which would have to read all of it again; that takes less time than the stores.
+// sums are there: what describes a product is far away. Their squares are summed on the way, for the gradient's norm
+// would have to read all of them again.
 struct Exact {
   float* out;          // this thread's first
   i64 further;         // eight rows further
@@ -507,7 +507,7 @@ DEVICE void finish_exact(Sums& sums, const Exact& exact) {
     for (int n = 0; n < 32; n++) {
       float x = sums.x[n][2 * i], y = sums.x[n][2 * i + 1];
       store_global(out + n * 8, x, y, n * 8 < room);
-      // Zero where there is no place for them: of zeros. Or not a number, but then what there is is neither.
+      // Beyond the matrix's end these are zeros; or not numbers, but then neither is something before it.
       squares.x += x * x;
       squares.y += y * y;
     }
