@@ -225,7 +225,10 @@ public interface Kernels {
       double[] multiplier_R,
       Tensor omega_1D);
 
-  /** {@code out_11 = sum of x^2}, summed in double precision. */
+  /**
+   * {@code out_11 = sum of x^2}, summed in double precision, but for parts that a device may have
+   * summed when it wrote them.
+   */
   void sumSquares(Tensor out_11, Tensor x);
 
   /**

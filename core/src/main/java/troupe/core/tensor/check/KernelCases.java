@@ -31,6 +31,7 @@ public final class KernelCases {
     table.products();
     table.layers();
     table.experts();
+    table.gradientSquares();
     table.attention();
     return table.cases;
   }
@@ -532,6 +533,84 @@ public final class KernelCases {
       Tensor rounded = run.output(gradient.rows(), gradient.columns());
       run.kernels().copy(rounded, gradient);
       return rounded;
+    }
+  }
+
+  /**
+   * Sums of squares of experts' gradients, which a device may know from the products that wrote
+   * them: of all, of parts, and when something else has written since.
+   */
+  private void gradientSquares() {
+    int[] rows = {70, 0, 1, 130};
+    int[][] widths = {{5, 7}, {8, 8}, {24, 264}, {136, 520}};
+    for (int[] width : widths) {
+      add(
+          "sumSquares of gradients " + width[0] + " x " + width[1],
+          run -> {
+            List<Gradient> gradients = new ArrayList<>();
+            for (int count : rows) {
+              gradients.add(new Gradient(run, count, width[0], width[1]));
+            }
+            for (boolean accumulate : new boolean[] {false, true}) {
+              run.concurrently(rows.length, e -> gradients.get(e).multiply(accumulate));
+              run.concurrently(rows.length, e -> gradients.get(e).sum());
+            }
+            run.concurrently(rows.length, e -> gradients.get(e).sumAfterOtherWrites());
+          });
+    }
+  }
+
+  /** The gradient of an expert, as one tensor. */
+  private static final class Gradient {
+    private final KernelCase.Run run;
+    private final Tensor x;
+    private final Tensor dPre;
+    private final Tensor hidden;
+    private final Tensor dY;
+    private final Tensor flat;
+    private final Tensor dW1;
+    private final Tensor dB1;
+    private final Tensor dW2;
+    private final Tensor dB2;
+
+    Gradient(KernelCase.Run run, int rows, int d, int ff) {
+      this.run = run;
+      x = run.normal(rows, d);
+      dPre = run.normal(rows, ff);
+      hidden = run.normal(rows, ff);
+      dY = run.normal(rows, d);
+      int matrix = d * ff;
+      flat = run.exactOutput(1, 2 * matrix + ff + d);
+      dW1 = flat.slice(0, d, ff);
+      dB1 = flat.slice(matrix, 1, ff);
+      dW2 = flat.slice(matrix + ff, ff, d);
+      dB2 = flat.slice(2L * matrix + ff, 1, d);
+    }
+
+    void multiply(boolean accumulate) {
+      run.kernels().weightGradient(dW1, dB1, x, dPre, accumulate);
+      run.kernels().weightGradient(dW2, dB2, hidden, dY, accumulate);
+    }
+
+    void sum() {
+      sum(flat);
+      sum(dW2);
+      // From the midst of one matrix on.
+      sum(flat.slice(1, 1, Math.toIntExact(flat.size() - 1)));
+    }
+
+    void sumAfterOtherWrites() {
+      run.kernels().scale(dW1.rows(1, 2), 3);
+      run.kernels().fill(dB2, 2);
+      sum(flat);
+      run.kernels().fill(dW2.rows(0, 1), 0);
+      sum(flat);
+    }
+
+    private void sum(Tensor of) {
+      Tensor out = run.exactOutput(1, 1);
+      run.kernels().sumSquares(out, of);
+      run.keep(out);
     }
   }
 

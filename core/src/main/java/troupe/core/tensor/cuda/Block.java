@@ -1,10 +1,12 @@
 package troupe.core.tensor.cuda;
 
+import java.util.List;
 import troupe.core.tensor.DType;
 
 /**
  * Memory of a GPU, of one element type. Of float32 memory that matrix products read there is a copy
- * in bf16: parameters stay exact, products run at full speed.
+ * in bf16: parameters stay exact, products run at full speed. Of what they write there are sums of
+ * squares beside it.
  */
 final class Block {
   private final GpuMemory memory;
@@ -13,6 +15,8 @@ final class Block {
   private final DType type;
   private long shadow;
   private boolean shadowCurrent;
+  private final SquaredMatrices squared = new SquaredMatrices();
+  private long sums;
 
   /** The event at which the elements are here from elsewhere, until something waits for it. */
   private long arrival;
@@ -98,9 +102,45 @@ final class Block {
     shadowCurrent = true;
   }
 
-  /** Says that something is about to write this memory. */
-  void written() {
+  private long sumsBytes() {
+    return elements / SquaredMatrices.ELEMENTS_OF_A_SUM * Float.BYTES;
+  }
+
+  /**
+   * Where a product that is about to write a matrix is to leave sums of its squares. There is room
+   * from the first such product on, not once somebody has asked for them: with sums in another
+   * order the first step of a process would differ in the last bit from the same step of one that
+   * went on.
+   */
+  long sumsToWrite(long from, int rows, int columns) {
+    if (sums == 0) {
+      sums =
+          memory.allocate(
+              sumsBytes(), memory.stream(), () -> "sums of squares of " + elements + " " + type);
+      memory.holds(sumsBytes());
+    }
+    return sumsOf(squared.squared(from, rows, columns));
+  }
+
+  /** The matrices in a range of elements whose squares are summed. */
+  List<SquaredMatrices.Matrix> squaredWithin(long from, long end) {
+    return squared.within(from, end);
+  }
+
+  /** The address of the sums of a matrix's squares. */
+  long sumsOf(SquaredMatrices.Matrix matrix) {
+    return sums + matrix.place() * Float.BYTES;
+  }
+
+  /** Says that something is about to write a range of elements. */
+  void written(long from, long end) {
     shadowCurrent = false;
+    writtenWithShadow(from, end);
+  }
+
+  /** The same of something that writes the bf16 copy, too, if there is one. */
+  void writtenWithShadow(long from, long end) {
+    squared.written(from, end);
   }
 
   /** Frees it once another GPU is done with it. */
@@ -109,6 +149,9 @@ final class Block {
     memory.freeAfter(address, event);
     if (shadow != 0) {
       memory.freeAfter(shadow, event);
+    }
+    if (sums != 0) {
+      memory.freeAfter(sums, event);
     }
   }
 
@@ -127,12 +170,18 @@ final class Block {
     if (shadow != 0) {
       memory.free(shadow);
     }
+    if (sums != 0) {
+      memory.free(sums);
+    }
   }
 
   private void letGo() {
     memory.holds(-bytes());
     if (shadow != 0) {
       memory.holds(-shadowBytes());
+    }
+    if (sums != 0) {
+      memory.holds(-sumsBytes());
     }
   }
 }

@@ -43,8 +43,24 @@ final class CudaTensor extends MemoryTensor<Block> {
 
   /** The address of the first element, about to be written. */
   long addressToWrite() {
-    memory().written();
+    memory().written(offset(), offset() + size());
     return address();
+  }
+
+  /** The same for a kernel that writes the bf16 copy, too, if there is one. */
+  long addressToWriteWithShadow() {
+    memory().writtenWithShadow(offset(), offset() + size());
+    return address();
+  }
+
+  /** Where a product that is about to write this leaves sums of its squares. */
+  long sumsToWrite() {
+    return memory().sumsToWrite(offset(), rows(), columns());
+  }
+
+  /** What the sum of its squares is made of. */
+  SquaredPieces squaredPieces() {
+    return SquaredPieces.of(memory(), offset(), offset() + size());
   }
 
   /** The memory that this is a range of. */

@@ -7,6 +7,7 @@ import static troupe.core.tensor.cuda.Operands.out;
 import static troupe.core.tensor.cuda.Operands.type;
 import static troupe.core.tensor.cuda.Operands.typed;
 
+import java.lang.foreign.Arena;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Tensor;
 
@@ -71,6 +72,18 @@ interface ElementKernels extends KernelPart {
       fill(out_11, 0);
       return;
     }
+    SquaredPieces pieces = CudaTensor.of(x).squaredPieces();
+    if (pieces.areFew()) {
+      try (Arena arena = Arena.ofConfined()) {
+        launch(
+            "sum_squared_pieces",
+            Grid.line(1, 1024),
+            out(out_11),
+            pieces.written(arena),
+            pieces.count());
+      }
+      return;
+    }
     int parts = (int) Math.min(Math.ceilDiv(x.size(), 16_384), 1056);
     // Doubles in a tensor of floats: twice as many.
     try (Tensor partial = device().allocate(parts, 2)) {
@@ -93,7 +106,7 @@ interface ElementKernels extends KernelPart {
     launch(
         "adamw",
         Grid.line(Math.ceilDiv(param.size(), 1024), 256),
-        parameters.address(),
+        parameters.addressToWriteWithShadow(),
         out(m),
         out(v),
         in(grad),

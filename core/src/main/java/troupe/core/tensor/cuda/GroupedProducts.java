@@ -53,7 +53,10 @@ final class GroupedProducts implements AutoCloseable {
     NT("grouped_nt", false, true),
     /** {@code out = (left right^T) * more}. */
     NT_TIMES("grouped_nt_times", false, true),
-    /** {@code out (+)= left^T right} and {@code rightSum (+)= sum over rows of right}, float32. */
+    /**
+     * {@code out (+)= left^T right} and {@code rightSum (+)= sum over rows of right}, float32;
+     * {@code squares = sums of the squares of out}.
+     */
     TN("grouped_tn", true, false);
 
     private final String kernel;
@@ -74,6 +77,7 @@ final class GroupedProducts implements AutoCloseable {
    * @param more address of as many, or 0
    * @param bias address of {@code columns} float32, or 0 for none
    * @param rightSum address of {@code columns} float32, or 0 for none
+   * @param squares of {@link Kind#TN} where sums of squares of pieces of {@code out} go
    */
   record Product(
       Kind kind,
@@ -86,7 +90,14 @@ final class GroupedProducts implements AutoCloseable {
       long right,
       long bias,
       long rightSum,
-      boolean accumulate) {
+      boolean accumulate,
+      long squares) {
+    /** The same, and where its squares go. */
+    Product withSquares(long address) {
+      return new Product(
+          kind, out, more, rows, columns, inner, left, right, bias, rightSum, accumulate, address);
+    }
+
     /** Whether the kernels can do it. */
     boolean fits() {
       long addresses = out | more | left | right | bias | rightSum;
@@ -226,6 +237,7 @@ final class GroupedProducts implements AutoCloseable {
     to.set(ValueLayout.JAVA_INT, at + 36, columns);
     to.set(ValueLayout.JAVA_INT, at + 40, inner);
     to.set(ValueLayout.JAVA_INT, at + 44, product.accumulate() ? 1 : 0);
+    to.set(ValueLayout.JAVA_LONG, at + 48, product.squares());
   }
 
   private void map(MemorySegment to, long at, long address, int rows, int columns) {

@@ -115,11 +115,15 @@ interface ProductKernels extends KernelPart {
             operand(right),
             in(bias),
             out(rightSum),
-            accumulate);
+            accumulate,
+            0);
     if (!product.fits()) {
       return false;
     }
-    device().gpu().lanes().gather(product);
+    device()
+        .gpu()
+        .lanes()
+        .gather(kind == Kind.TN ? product.withSquares(CudaTensor.of(out).sumsToWrite()) : product);
     return true;
   }
 

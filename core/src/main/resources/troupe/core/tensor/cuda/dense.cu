@@ -1147,6 +1147,45 @@ extern "C" __global__ void __launch_bounds__(256) sum_squares_end(float* out, co
   if (threadIdx.x == 0) *out = (float)sum;
 }
 
+// A piece of a tensor: its values, or sums of their squares. As SquaredPieces.java writes it.
+struct SquaredPiece {
+  const float* x;
+  int end;         // index of what comes after it, over all pieces
+  int isSquared;
+};
+#define MOST_SQUARED_PIECES 32
+struct SquaredPieces { SquaredPiece pieces[MOST_SQUARED_PIECES]; };
+
+// <<<1, 1024>>>. Of few numbers, so each is far away and nothing else: a thread asks for eight at a time.
+extern "C" __global__ void __launch_bounds__(1024)
+sum_squared_pieces(float* out, const __grid_constant__ SquaredPieces squared, int count) {
+  after_previous();
+  __shared__ double scratch[WARP];
+  constexpr int N = 8;
+  const SquaredPiece* pieces = squared.pieces;
+  int end = pieces[count - 1].end;
+  double sum = 0;
+  for (int first = threadIdx.x; first < end; first += N * blockDim.x) {
+    float x[N];
+    bool isSquared[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+      int i = first + j * blockDim.x, piece = 0;
+      x[j] = 0;
+      isSquared[j] = true;
+      if (i < end) {
+        while (i >= pieces[piece].end) piece++;
+        x[j] = pieces[piece].x[piece == 0 ? i : i - pieces[piece - 1].end];
+        isSquared[j] = pieces[piece].isSquared;
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < N; j++) sum += isSquared[j] ? (double)x[j] : (double)x[j] * x[j];
+  }
+  sum = block_sum(sum, scratch);
+  if (threadIdx.x == 0) *out = (float)sum;
+}
+
 // ---- AdamW ----
 
 struct AdamW {

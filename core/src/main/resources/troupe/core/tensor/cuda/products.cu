@@ -38,7 +38,8 @@ struct __align__(128) GroupedProduct {
   float* rightSum;               // of `columns`: sums over the inner columns of the right side; or null
   int rows, columns, inner;
   int accumulate;                // whether to add to `out` and `rightSum`, both float32
-  i64 unused[10];
+  float* squares;                // of a gradient: sums of the squares of 16 x 256 results each, row by row
+  i64 unused[9];
 };
 
 // As many as a kernel's arguments have room for.
@@ -467,20 +468,24 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const 
 }
 
 // A warp's 16 rows as float32, straight from registers: four threads fill a sector. Where they go is read before the
-// sums are there: what describes a product is far away.
+// sums are there: what describes a product is far away. Their squares are summed on the way, for the gradient's norm
+// would have to read all of them again.
 struct Exact {
   float* out;          // this thread's first
   i64 further;         // eight rows further
   int room[2];         // columns that there are from the thread's first on, in its two rows
   bool accumulate;
+  float* squares;      // of its warp
 };
 DEVICE Exact exact_of(const GroupedProduct& p, int row, int column) {
   int lane = threadIdx.x % WARP, r = row + lane / 4, c = column + lane % 4 * 2;
   Exact exact = {(float*)p.out + (i64)r * p.columns + c, 8 * (i64)p.columns,
-                 {r < p.rows ? p.columns - c : 0, r + 8 < p.rows ? p.columns - c : 0}, p.accumulate != 0};
+                 {r < p.rows ? p.columns - c : 0, r + 8 < p.rows ? p.columns - c : 0}, p.accumulate != 0,
+                 p.squares + row / 16 * column_tiles(p) + column / TILE_COLUMNS};
   return exact;
 }
 DEVICE void finish_exact(Sums& sums, const Exact& exact) {
+  float2 squares = make_float2(0, 0);
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     float* out = exact.out + i * exact.further;
@@ -499,8 +504,16 @@ DEVICE void finish_exact(Sums& sums, const Exact& exact) {
       }
     }
 #pragma unroll
-    for (int n = 0; n < 32; n++) store_global(out + n * 8, sums.x[n][2 * i], sums.x[n][2 * i + 1], n * 8 < room);
+    for (int n = 0; n < 32; n++) {
+      float x = sums.x[n][2 * i], y = sums.x[n][2 * i + 1];
+      store_global(out + n * 8, x, y, n * 8 < room);
+      // Beyond the matrix's end these are zeros; or not numbers, but then neither is something before it.
+      squares.x += x * x;
+      squares.y += y * y;
+    }
   }
+  float sum = warp_sum(squares.x + squares.y);
+  if (threadIdx.x % WARP == 0 && exact.room[0] > 0) *exact.squares = sum;
 }
 
 // ---- Two groups multiply ----
