@@ -53,6 +53,7 @@ final class CudaTrainingTest {
       strings = {
         "gate.type=sparsemixer",
         "gate.type=switch",
+        "gate.type=xmoe",
         "experts.capacity_factor=1.0",
         "model.moe_every=2",
         "train.micro_batches=1"

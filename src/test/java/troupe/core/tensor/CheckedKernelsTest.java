@@ -42,6 +42,19 @@ class CheckedKernelsTest {
   }
 
   @Test
+  void shouldNameTheArgumentWhenDirectionsDoNotFit() {
+    assertRefused(
+        "e_EW: 4 x 3 (expected: 4 x 2)",
+        () -> kernels.directionsForward(of(5, 4), of(5, 2), of(4, 3), 1));
+    assertRefused(
+        "out_DE: 4 x 5 (expected: 5 x 4)",
+        () -> kernels.directionsForward(of(4, 5), of(5, 2), of(4, 2), 1));
+    assertRefused(
+        "dE_EW: 5 x 2 (expected: 4 x 2)",
+        () -> kernels.directionsBackward(of(5, 2), of(5, 2), of(5, 4), of(5, 2), of(4, 2), 1));
+  }
+
+  @Test
   void shouldNameTheArgumentWhenActivationWidthsDisagree() {
     assertRefused(
         "pre: 2 x 3 (expected: 2 x 6)",

@@ -25,6 +25,9 @@ class FiniteDifferenceTest {
    */
   private static final double TOLERANCE = 1e-7;
 
+  /** Of embeddings, two of which are shorter. */
+  private static final double LEAST_NORM = 0.5;
+
   private static final long SEED = 20260101;
 
   private static Device device;
@@ -188,6 +191,24 @@ class FiniteDifferenceTest {
     Tensor x = device.zeros(4, y.columns());
     kernels.combineForward(x, y, tokenOfRow, multiplier, omega);
     return x;
+  }
+
+  @Test
+  void shouldMatchFiniteDifferenceWhenDirectionsRunBackward() {
+    Tensor p = normal(5, 3);
+    Tensor e = device.of(4, 3, 1, -2, 0.5, 0.2, 0.1, -0.3, 0, 0, 0, 0.4, 3, 1);
+    Tensor dOut = normal(5, 4);
+    Tensor dP = device.zeros(5, 3);
+    Tensor dE = device.zeros(4, 3);
+    kernels.directionsBackward(dP, dE, dOut, p, e, LEAST_NORM);
+    assertGradient(p, dP, dOut, at -> compared(at, e));
+    assertGradient(e, dE, dOut, at -> compared(p, at));
+  }
+
+  private static Tensor compared(Tensor p, Tensor e) {
+    Tensor out = device.zeros(p.rows(), e.rows());
+    kernels.directionsForward(out, p, e, LEAST_NORM);
+    return out;
   }
 
   @Test

@@ -2,10 +2,12 @@ package troupe.router.trunk;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -18,6 +20,8 @@ import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.check.KernelCheck;
+import troupe.core.tensor.cuda.CudaDevices;
 
 /** What makes logits, against plain loops and central differences on the reference device. */
 final class RouterHeadTest {
@@ -28,6 +32,13 @@ final class RouterHeadTest {
   private static final double RELATIVE = 1e-7;
 
   private static final double FLOOR = 1e-9;
+
+  /** What is computed in float32, as in {@link KernelCheck}. */
+  private static final double EXACT = 1e-5;
+
+  /** What is rounded to bf16. */
+  private static final double ROUNDED = 1e-2;
+
   private static final int TOKENS = 3;
 
   private static RunConfig config(String type, int experts) {
@@ -63,7 +74,7 @@ final class RouterHeadTest {
     }
 
     double[] logits(double[] x) {
-      try (Tensor x_TD = device.allocate(TOKENS, x.length / TOKENS);
+      try (Tensor x_TD = device.allocateActivations(TOKENS, x.length / TOKENS);
           Tensor logits_TE = device.allocate(TOKENS, experts)) {
         x_TD.set(x);
         head.forward(logits_TE, x_TD);
@@ -72,8 +83,8 @@ final class RouterHeadTest {
     }
 
     double[] backward(double[] x, double[] dLogits) {
-      try (Tensor x_TD = device.allocate(TOKENS, x.length / TOKENS);
-          Tensor dX_TD = device.allocate(TOKENS, x.length / TOKENS);
+      try (Tensor x_TD = device.allocateActivations(TOKENS, x.length / TOKENS);
+          Tensor dX_TD = device.allocateActivations(TOKENS, x.length / TOKENS);
           Tensor dLogits_TE = device.allocate(TOKENS, experts)) {
         x_TD.set(x);
         dLogits_TE.set(dLogits);
@@ -169,6 +180,29 @@ final class RouterHeadTest {
       Closeness.assertClose("scaled", expected, it.logits(x), 1e-12, 1e-14);
       try (Fixture cpu = new Fixture("cpu", config("xmoe", 5))) {
         Closeness.assertClose("cpu", expected, cpu.logits(x), 1e-5, 1e-6);
+      }
+    }
+  }
+
+  @Tag("gpu")
+  @ParameterizedTest
+  @ValueSource(strings = {"switch 4", "xmoe 1", "xmoe 4", "xmoe 20"})
+  void shouldMatchReferenceOnCuda(String typeAndExperts) {
+    assumeTrue(CudaDevices.mayBePresent(), "no NVIDIA GPU here");
+    String[] words = typeAndExperts.split(" ");
+    RunConfig config = config(words[0], Integer.parseInt(words[1]));
+    Random random = new Random(SEED);
+    try (Fixture it = new Fixture("cuda:0", config);
+        Fixture reference = new Fixture("reference", config)) {
+      // Eight bits: the same numbers in bf16.
+      double[] x = random.ints(TOKENS * 6, -128, 129).mapToDouble(i -> i / 128.0).toArray();
+      double[] g = random.doubles(TOKENS * it.experts, -1, 1).toArray();
+      KernelCheck.close("logits", reference.logits(x), it.logits(x), EXACT);
+      KernelCheck.close("dX", reference.backward(x, g), it.backward(x, g), ROUNDED);
+      for (ParameterSpec spec : it.parameters.layout().specs()) {
+        double[] expected = reference.gradients.get(spec.name()).toDoubles();
+        double[] actual = it.gradients.get(spec.name()).toDoubles();
+        KernelCheck.close(spec.name(), expected, actual, EXACT);
       }
     }
   }

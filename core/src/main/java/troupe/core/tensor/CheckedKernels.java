@@ -313,6 +313,28 @@ public final class CheckedKernels implements Kernels {
   }
 
   @Override
+  public void directionsForward(Tensor out_DE, Tensor p_DW, Tensor e_EW, double leastNorm) {
+    directions("out_DE", out_DE, p_DW, e_EW);
+    kernels.directionsForward(out_DE, p_DW, e_EW, leastNorm);
+  }
+
+  @Override
+  public void directionsBackward(
+      Tensor dP_DW, Tensor dE_EW, Tensor dOut_DE, Tensor p_DW, Tensor e_EW, double leastNorm) {
+    directions("dOut_DE", dOut_DE, p_DW, e_EW);
+    same("dP_DW", dP_DW, p_DW);
+    same("dE_EW", dE_EW, e_EW);
+    kernels.directionsBackward(dP_DW, dE_EW, dOut_DE, p_DW, e_EW, leastNorm);
+  }
+
+  private void directions(String outName, Tensor out_DE, Tensor p_DW, Tensor e_EW) {
+    here("p_DW", p_DW);
+    here("e_EW", e_EW);
+    shape("e_EW", e_EW, e_EW.rows(), p_DW.columns());
+    check(outName, out_DE, p_DW.rows(), e_EW.rows());
+  }
+
+  @Override
   public void sumSquares(Tensor out_11, Tensor x) {
     here("x", x);
     check("out_11", out_11, 1, 1);

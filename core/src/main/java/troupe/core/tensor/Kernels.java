@@ -226,6 +226,31 @@ public interface Kernels {
       Tensor omega_1D);
 
   /**
+   * {@code out = p u^T}: projections, compared with the directions of the experts' embeddings. In
+   * double precision, {@code out} alone is rounded.
+   *
+   * <pre>
+   *   u_j = e_j / max(|e_j|, leastNorm)
+   * </pre>
+   */
+  default void directionsForward(Tensor out_DE, Tensor p_DW, Tensor e_EW, double leastNorm) {
+    HostDirections.forward(out_DE, p_DW, e_EW, leastNorm);
+  }
+
+  /**
+   * The gradient of {@link #directionsForward}; what is added is rounded once.
+   *
+   * <pre>
+   *   dP   += dOut u,  dU = dOut^T p
+   *   dE_j += (dU_j - u_j (u_j . dU_j)) / |e_j|,  dU_j / leastNorm where |e_j| is below that
+   * </pre>
+   */
+  default void directionsBackward(
+      Tensor dP_DW, Tensor dE_EW, Tensor dOut_DE, Tensor p_DW, Tensor e_EW, double leastNorm) {
+    HostDirections.backward(dP_DW, dE_EW, dOut_DE, p_DW, e_EW, leastNorm);
+  }
+
+  /**
    * {@code out_11 = sum of x^2}, summed in double precision, but for parts that a device may have
    * summed when it wrote them.
    */

@@ -18,9 +18,8 @@ import troupe.core.tensor.Tensor;
  *   de_j = (du_j - u_j (u_j . du_j)) / |e_j|
  * </pre>
  *
- * <p>Both products are linear in x, so devices see one matrix {@code W = P u^T} and treat it as any
- * router's; what leads to it and back, {@code dP = dW u, du = dW^T P}, is small and done on the
- * host in double precision.
+ * <p>Both products are linear in x, so tokens see one matrix {@code W = P u^T}, as any router's;
+ * what leads to it and back, {@code dP = dW u, du = dW^T P}, is small and done in double precision.
  *
  * <p>z is not normalised and there is no temperature, unlike what the paper is quoted with. Before
  * every use the released code also sets the norm of each embedding to 1.5, in place. Logits do not
@@ -69,99 +68,25 @@ final class CosineHead implements RouterHead {
 
   @Override
   public void forward(Tensor logits_TE, Tensor x_TD) {
-    try (Tensor w_DE = weights(directions(e_EW.toDoubles()))) {
+    try (Tensor w_DE = weights()) {
       kernels.linear(logits_TE, x_TD, w_DE, null, null);
     }
   }
 
   @Override
   public void backward(Tensor dX_TD, Tensor dLogits_TE, Tensor x_TD) {
-    double[] e = e_EW.toDoubles();
-    double[] u = directions(e);
-    try (Tensor w_DE = weights(u);
+    try (Tensor w_DE = weights();
         Tensor dW_DE = device.allocate(w_DE.rows(), w_DE.columns())) {
       kernels.weightGradient(dW_DE, null, x_TD, dLogits_TE, false);
       kernels.matmul(dX_TD, dLogits_TE, false, w_DE, true, false);
-      addGradients(dW_DE.toDoubles(), u, e);
+      kernels.directionsBackward(dP_DW, dE_EW, dW_DE, p_DW, e_EW, LEAST_NORM);
     }
   }
 
   /** {@code W = P u^T}. */
-  private Tensor weights(double[] u) {
-    int experts = e_EW.rows();
-    double[] p = p_DW.toDoubles();
-    double[] w = new double[p_DW.rows() * experts];
-    for (int d = 0; d < p_DW.rows(); d++) {
-      for (int e = 0; e < experts; e++) {
-        double sum = 0;
-        for (int i = 0; i < WIDTH; i++) {
-          sum += p[d * WIDTH + i] * u[e * WIDTH + i];
-        }
-        w[d * experts + e] = sum;
-      }
-    }
-    Tensor w_DE = device.allocate(p_DW.rows(), experts);
-    w_DE.set(w);
+  private Tensor weights() {
+    Tensor w_DE = device.allocate(p_DW.rows(), e_EW.rows());
+    kernels.directionsForward(w_DE, p_DW, e_EW, LEAST_NORM);
     return w_DE;
-  }
-
-  private void addGradients(double[] dW, double[] u, double[] embeddings) {
-    int experts = e_EW.rows();
-    double[] p = p_DW.toDoubles();
-    double[] dP = new double[p.length];
-    double[] dU = new double[u.length];
-    for (int d = 0; d < p_DW.rows(); d++) {
-      for (int e = 0; e < experts; e++) {
-        double g = dW[d * experts + e];
-        for (int i = 0; i < WIDTH; i++) {
-          dP[d * WIDTH + i] += g * u[e * WIDTH + i];
-          dU[e * WIDTH + i] += g * p[d * WIDTH + i];
-        }
-      }
-    }
-    add(dP_DW, dP);
-    add(dE_EW, turned(dU, embeddings));
-  }
-
-  private void add(Tensor gradient, double[] change) {
-    try (Tensor scratch = device.allocate(gradient.rows(), gradient.columns())) {
-      scratch.set(change);
-      kernels.add(gradient, scratch);
-    }
-  }
-
-  private static double norm(double[] rows, int from) {
-    double sum = 0;
-    for (int i = from; i < from + WIDTH; i++) {
-      sum += rows[i] * rows[i];
-    }
-    return Math.sqrt(sum);
-  }
-
-  private static double[] directions(double[] e) {
-    double[] u = new double[e.length];
-    for (int from = 0; from < e.length; from += WIDTH) {
-      double norm = Math.max(norm(e, from), LEAST_NORM);
-      for (int i = from; i < from + WIDTH; i++) {
-        u[i] = e[i] / norm;
-      }
-    }
-    return u;
-  }
-
-  /** The gradient of embeddings from that of their directions. */
-  private static double[] turned(double[] dU, double[] e) {
-    double[] dE = new double[e.length];
-    for (int from = 0; from < e.length; from += WIDTH) {
-      double norm = norm(e, from);
-      double along = 0;
-      for (int i = from; i < from + WIDTH; i++) {
-        along += dU[i] * e[i] / norm;
-      }
-      for (int i = from; i < from + WIDTH; i++) {
-        dE[i] = norm < LEAST_NORM ? dU[i] / LEAST_NORM : (dU[i] - along * e[i] / norm) / norm;
-      }
-    }
-    return dE;
   }
 }

@@ -28,6 +28,7 @@ public final class KernelCases {
       table.rows(shape[0], shape[1]);
       table.routing(shape[0], shape[1]);
     }
+    table.directions();
     table.products();
     table.layers();
     table.experts();
@@ -278,6 +279,41 @@ public final class KernelCases {
             if (weighted) {
               run.keep(dOmega);
             }
+          });
+    }
+  }
+
+  private void directions() {
+    int[][] sizes = { // d, experts, width
+      {0, 3, 5},
+      {1, 1, 1},
+      {5, 1, 16},
+      {13, 3, 7},
+      {61, 300, 16},
+      {264, 8, 16},
+      {515, 33, 16},
+      {130, 5, 77}
+    };
+    for (int[] size : sizes) {
+      int d = size[0];
+      int experts = size[1];
+      int width = size[2];
+      // About half of the embeddings are shorter.
+      double leastNorm = Math.sqrt(width);
+      add(
+          "directions " + d + " x " + experts + " x " + width,
+          run -> {
+            Tensor out = run.exactOutput(d, experts);
+            Tensor p = run.exactNormal(d, width);
+            Tensor e = run.exactNormal(experts, width);
+            // One has no direction.
+            run.kernels().fill(e.rows(0, Math.min(1, experts - 1)), 0);
+            run.kernels().directionsForward(out, p, e, leastNorm);
+            Tensor dP = run.exactNormal(d, width);
+            Tensor dE = run.exactNormal(experts, width);
+            Tensor dOut = run.exactNormal(d, experts);
+            run.kernels().directionsBackward(dP, dE, dOut, p, e, leastNorm);
+            run.keep(out, dP, dE);
           });
     }
   }

@@ -11,7 +11,8 @@ import troupe.core.tensor.Tensor;
  * they are. Launch sizes are those that the kernels' comments name; how sums are cut into parts
  * depends on shapes alone.
  */
-final class CudaKernels implements ElementKernels, ProductKernels, RowKernels, IndexedRowKernels {
+final class CudaKernels
+    implements ElementKernels, ProductKernels, RowKernels, IndexedRowKernels, DirectionKernels {
   private final CudaDevice device;
   private final CudaAttention attention;
 

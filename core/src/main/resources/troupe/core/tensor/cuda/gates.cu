@@ -9,6 +9,7 @@
 //   forced                      an even load
 //   stats_parts, stats_total    what the losses and the log need
 //   gradient_of_...             one expert, or several slots by how they are weighed
+//   directions_...              the matrix of XMoE's router, and its gradient
 //
 // Decisions are those of troupe.router.gate for the same float32 logits and counters: what decides is computed
 // in double precision, in Java's order, by operations that the compiler may not contract. Nothing depends on the
@@ -998,4 +999,73 @@ extern "C" __global__ void __launch_bounds__(256)
     gradient_of_probabilities(const __grid_constant__ Routing r, const __grid_constant__ Gradient g) {
   after_previous();
   gradient<PROBABILITIES>(r, g);
+}
+
+// ---- Directions of embeddings ----
+// out = p u^T with u_j = e_j / max(|e_j|, least), and back, for any number of experts. `d` rows of p; p and e have
+// `width` columns.
+
+DEVICE double norm_of(const float* row, int width) {
+  double sum = 0;
+  for (int i = 0; i < width; i++) sum += (double)row[i] * row[i];
+  return sqrt(sum);
+}
+
+// <<<ceil(d * experts / 256), 256>>>
+extern "C" __global__ void __launch_bounds__(256) directions_forward(
+    float* out, const float* p, const float* e, int d, int experts, int width, double least) {
+  after_previous();
+  i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= (i64)d * experts) return;
+  const float* projection = p + i / experts * width;
+  const float* embedding = e + i % experts * width;
+  double sum = 0;
+  for (int j = 0; j < width; j++) sum += (double)projection[j] * embedding[j];
+  out[i] = (float)(sum / fmax(norm_of(embedding, width), least));
+}
+
+// dP += dOut u
+// <<<ceil(d * width / 256), 256, 8 * experts>>>
+extern "C" __global__ void __launch_bounds__(256) directions_backward_projection(
+    float* dP, const float* dOut, const float* e, int d, int experts, int width, double least) {
+  after_previous();
+  extern __shared__ double inverse_E[];
+  for (int j = threadIdx.x; j < experts; j += blockDim.x) {
+    inverse_E[j] = 1 / fmax(norm_of(e + (i64)j * width, width), least);
+  }
+  __syncthreads();
+  i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= (i64)d * width) return;
+  const float* gradient = dOut + i / width * experts;
+  const float* column = e + i % width;
+  double sum = 0;
+  for (int j = 0; j < experts; j++) sum += gradient[j] * inverse_E[j] * column[(i64)j * width];
+  dP[i] += (float)sum;
+}
+
+// dE_j += (dU_j - u_j (u_j . dU_j)) / |e_j| with dU = dOut^T p, but dU_j / least where e_j is shorter. A block has an
+// expert, a warp some of its columns, each summed over rows lane by lane and then over lanes.
+// <<<experts, 32 * min(width, 16), 8 * width>>>
+extern "C" __global__ void __launch_bounds__(512) directions_backward_embeddings(
+    float* dE, const float* dOut, const float* p, const float* e, int d, int experts, int width, double least) {
+  after_previous();
+  extern __shared__ double dU_W[];
+  const float* gradient = dOut + blockIdx.x;
+  int lane = threadIdx.x % WARP;
+  for (int i = threadIdx.x / WARP; i < width; i += blockDim.x / WARP) {
+    double sum = 0;
+#pragma unroll 8
+    for (i64 r = lane; r < d; r += WARP) sum += (double)gradient[r * experts] * p[r * width + i];
+    sum = warp_sum(sum);
+    if (lane == 0) dU_W[i] = sum;
+  }
+  __syncthreads();
+  const float* embedding = e + (i64)blockIdx.x * width;
+  double norm = norm_of(embedding, width);
+  double along = 0;
+  for (int i = 0; i < width; i++) along += dU_W[i] * embedding[i];
+  for (int i = threadIdx.x; i < width; i += blockDim.x) {
+    double change = norm < least ? dU_W[i] / least : (dU_W[i] - along / norm * embedding[i] / norm) / norm;
+    dE[(i64)blockIdx.x * width + i] += (float)change;
+  }
 }
