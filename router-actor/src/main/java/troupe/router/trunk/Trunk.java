@@ -1,5 +1,6 @@
 package troupe.router.trunk;
 
+import java.util.List;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.nn.FeedForward;
@@ -7,6 +8,7 @@ import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 
 /**
  * The decoder-only, pre-norm transformer around the experts, in the pieces in which a rank runs it:
@@ -99,7 +101,7 @@ public final class Trunk {
     try (Tensor dAttention_TD = device.allocateActivations(tokens, d);
         Tensor dQkv_T3D = device.allocateActivations(tokens, 3 * d);
         Tensor dNorm1_TD = device.allocateActivations(tokens, d)) {
-      linearBackward(dAttention_TD, dX_TD, saved.attention_TD, prefix + "proj.");
+      inputGradient(dAttention_TD, dX_TD, prefix + "proj.");
       kernels.attentionBackward(
           dQkv_T3D,
           dAttention_TD,
@@ -108,7 +110,11 @@ public final class Trunk {
           saved.attentionSaved,
           batch.sequences(),
           model.heads());
-      linearBackward(dNorm1_TD, dQkv_T3D, saved.norm1_TD, prefix + "qkv.");
+      inputGradient(dNorm1_TD, dQkv_T3D, prefix + "qkv.");
+      kernels.weightGradients(
+          List.of(
+              weightGradient(dQkv_T3D, saved.norm1_TD, prefix + "qkv."),
+              weightGradient(dX_TD, saved.attention_TD, prefix + "proj.")));
       // A bias on keys shifts all scores of a query alike, so its gradient is exactly zero. What
       // float32 leaves of it is noise, which AdamW would blow up to full-sized steps.
       kernels.fill(gradients.get(prefix + "qkv.b").slice(d, 1, d), 0);
@@ -234,9 +240,12 @@ public final class Trunk {
     kernels.linear(out, x, parameters.get(name + "w"), parameters.get(name + "b"), residual);
   }
 
-  private void linearBackward(Tensor dX, Tensor dOut, Tensor x, String name) {
+  private void inputGradient(Tensor dX, Tensor dOut, String name) {
     kernels.matmul(dX, dOut, false, parameters.get(name + "w"), true, false);
-    kernels.weightGradient(gradients.get(name + "w"), gradients.get(name + "b"), x, dOut, true);
+  }
+
+  private WeightGradient weightGradient(Tensor dOut, Tensor x, String name) {
+    return new WeightGradient(gradients.get(name + "w"), gradients.get(name + "b"), x, dOut, true);
   }
 
   private Tensor keep(MicroBatch micro, int rows, int columns) {
