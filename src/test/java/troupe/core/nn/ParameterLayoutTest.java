@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
@@ -65,6 +66,31 @@ final class ParameterLayoutTest {
     List<ParameterSpec> twice =
         List.of(ParameterSpec.vector("b", 3, 0), ParameterSpec.matrix("b", 5, 7, 1));
     assertThrows(IllegalArgumentException.class, () -> new ParameterLayout(twice));
+  }
+
+  @Test
+  void shouldZeroAllButSome() {
+    for (List<String> kept :
+        List.of(List.<String>of(), List.of("w"), List.of("v", "b"), List.of("w", "v", "b", "g"))) {
+      try (Device device = Devices.open("reference");
+          Parameters parameters = new Parameters(device, LAYOUT)) {
+        device.kernels().fill(parameters.flat(), 1);
+        parameters.zeroAllBut(Set.copyOf(kept));
+        for (ParameterSpec spec : LAYOUT.specs()) {
+          double[] values = new double[(int) spec.size()];
+          Arrays.fill(values, kept.contains(spec.name()) ? 1 : 0);
+          assertArrayEquals(values, parameters.get(spec.name()).toDoubles(), spec.name());
+        }
+        double left = Arrays.stream(parameters.flat().toDoubles()).sum();
+        assertEquals(
+            LAYOUT.specs().stream()
+                .filter(spec -> kept.contains(spec.name()))
+                .mapToLong(ParameterSpec::size)
+                .sum(),
+            left,
+            "no padding");
+      }
+    }
   }
 
   @Test

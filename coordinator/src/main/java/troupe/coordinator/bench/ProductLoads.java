@@ -11,6 +11,7 @@ import java.util.function.Function;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 
 /** Every matrix product of the model, and attention. Weights are exact, activations may not be. */
 final class ProductLoads {
@@ -25,6 +26,7 @@ final class ProductLoads {
     ProductLoads table = new ProductLoads(device);
     table.layer("qkv", sizes.tokens(), D, 3 * D);
     table.layer("proj", sizes.tokens(), D, D);
+    table.attentionGradients(sizes.tokens());
     table.layer("expert w1", sizes.tokensOfExpert(), D, FF);
     table.layer("expert w2", sizes.tokensOfExpert(), FF, D);
     table.layer("head", sizes.tokens(), D, VOCAB);
@@ -70,6 +72,28 @@ final class ProductLoads {
           Tensor dOut = scratch.normal(rows, outputs);
           return () -> kernels.matmul(dW, x, true, dOut, false, false);
         });
+  }
+
+  /** The weight gradients of qkv and proj, with those of their biases, as the trunk wants them. */
+  private void attentionGradients(int rows) {
+    add(
+        "qkv and proj weightGradients",
+        D + " x " + 4 * D + " x " + rows,
+        2.0 * rows * D * 4 * D,
+        scratch -> {
+          List<WeightGradient> both =
+              List.of(gradient(scratch, rows, 3 * D), gradient(scratch, rows, D));
+          return () -> kernels.weightGradients(both);
+        });
+  }
+
+  private static WeightGradient gradient(ScratchTensors scratch, int rows, int outputs) {
+    return new WeightGradient(
+        scratch.exactOutput(D, outputs),
+        scratch.exactOutput(1, outputs),
+        scratch.normal(rows, D),
+        scratch.normal(rows, outputs),
+        false);
   }
 
   private void attention(Device device, ModelSizes sizes) {

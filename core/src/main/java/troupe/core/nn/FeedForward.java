@@ -5,6 +5,7 @@ import troupe.core.tensor.Activation;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 
 /**
  * The feed-forward network {@code y = act(x w1 + b1) w2 + b2}: an expert, or the whole layer where
@@ -94,13 +95,19 @@ public final class FeedForward {
       Tensor x_RD,
       Saved saved,
       boolean accumulate) {
-    kernels.weightGradient(
-        gradients.get(prefix + "w1"), gradients.get(prefix + "b1"), x_RD, saved.kept(), accumulate);
-    kernels.weightGradient(
-        gradients.get(prefix + "w2"),
-        gradients.get(prefix + "b2"),
-        saved.hidden(),
-        dY_RD,
-        accumulate);
+    kernels.weightGradients(
+        List.of(
+            new WeightGradient(
+                gradients.get(prefix + "w1"),
+                gradients.get(prefix + "b1"),
+                x_RD,
+                saved.kept(),
+                accumulate),
+            new WeightGradient(
+                gradients.get(prefix + "w2"),
+                gradients.get(prefix + "b2"),
+                saved.hidden(),
+                dY_RD,
+                accumulate)));
   }
 }

@@ -1,5 +1,6 @@
 package troupe.core.nn;
 
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,6 +45,11 @@ public final class ParameterLayout {
   /** The parameters in canonical order. */
   public List<ParameterSpec> specs() {
     return specs;
+  }
+
+  /** The parameters in the order of their offsets. */
+  List<ParameterSpec> inPlace() {
+    return specs.stream().sorted(Comparator.comparingLong(it -> offset(it.name()))).toList();
   }
 
   /** The first element of a parameter. */

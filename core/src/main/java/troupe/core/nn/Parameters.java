@@ -2,6 +2,7 @@ package troupe.core.nn;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Tensor;
 
@@ -52,6 +53,24 @@ public final class Parameters implements AutoCloseable {
           "parameter: " + name + " (expected: one of " + views.keySet() + ")");
     }
     return view;
+  }
+
+  /** Zeros all elements but those of some parameters. */
+  public void zeroAllBut(Set<String> names) {
+    long from = 0;
+    for (ParameterSpec spec : layout.inPlace()) {
+      if (names.contains(spec.name())) {
+        zero(from, layout.offset(spec.name()));
+        from = layout.offset(spec.name()) + spec.size();
+      }
+    }
+    zero(from, layout.size());
+  }
+
+  private void zero(long from, long to) {
+    if (from < to) {
+      flat.device().kernels().fill(flat.slice(from, 1, Math.toIntExact(to - from)), 0);
+    }
   }
 
   @Override

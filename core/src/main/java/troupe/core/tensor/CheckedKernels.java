@@ -5,6 +5,7 @@ import static troupe.core.tensor.Shapes.indices;
 import static troupe.core.tensor.Shapes.length;
 import static troupe.core.tensor.Shapes.shape;
 
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -139,6 +140,19 @@ public final class CheckedKernels implements Kernels {
   @Override
   public void weightGradient(
       Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+    weightGradient(dW, dB_1C, x, dOut_RC);
+    kernels.weightGradient(dW, dB_1C, x, dOut_RC, accumulate);
+  }
+
+  @Override
+  public void weightGradients(List<WeightGradient> gradients) {
+    for (WeightGradient its : gradients) {
+      weightGradient(its.dW(), its.dB_1C(), its.x(), its.dOut_RC());
+    }
+    kernels.weightGradients(gradients);
+  }
+
+  private void weightGradient(Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC) {
     here("x", x);
     here("dOut_RC", dOut_RC);
     shape("dOut_RC", dOut_RC, x.rows(), dOut_RC.columns());
@@ -146,7 +160,6 @@ public final class CheckedKernels implements Kernels {
     if (dB_1C != null) {
       check("dB_1C", dB_1C, 1, dOut_RC.columns());
     }
-    kernels.weightGradient(dW, dB_1C, x, dOut_RC, accumulate);
   }
 
   private void product(String outName, Tensor out, String aName, Tensor a, String bName, Tensor b) {

@@ -1,5 +1,7 @@
 package troupe.core.tensor;
 
+import java.util.List;
+
 /**
  * Everything a device has to know how to compute. Output arguments come first. Unless a kernel says
  * that it accumulates ({@code +=}) it overwrites ({@code =}). Kernels may run asynchronously;
@@ -112,6 +114,16 @@ public interface Kernels {
         fill(dB_1C, 0);
       }
       sumRows(dB_1C, dOut_RC);
+    }
+  }
+
+  /**
+   * Several of {@link #weightGradient}, each with outputs of its own. So a device may do them at
+   * the same time: alone, few of them are large enough for all of a GPU.
+   */
+  default void weightGradients(List<WeightGradient> gradients) {
+    for (WeightGradient its : gradients) {
+      weightGradient(its.dW(), its.dB_1C(), its.x(), its.dOut_RC(), its.accumulate());
     }
   }
 

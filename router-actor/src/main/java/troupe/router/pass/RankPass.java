@@ -118,7 +118,7 @@ public final class RankPass implements AutoCloseable {
       long totalTokens,
       DrawsSource draws,
       Outgoing outgoing) {
-    state.device().kernels().fill(state.gradients().flat(), 0);
+    state.trunk().zeroGradients();
     return new RankPass(state, micros, true, step, firstToken, totalTokens, draws, outgoing);
   }
 

@@ -1,5 +1,8 @@
 package troupe.router.trunk;
 
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import troupe.core.config.RunConfig;
 import troupe.core.data.Batch;
 import troupe.core.nn.FeedForward;
@@ -7,6 +10,7 @@ import troupe.core.nn.Parameters;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 
 /**
  * The decoder-only, pre-norm transformer around the experts, in the pieces in which a rank runs it:
@@ -17,8 +21,8 @@ import troupe.core.tensor.Tensor;
  *   predict      loss = mean over tokens of cross entropy of head(lnf x)
  * </pre>
  *
- * and their backward passes in reverse. Gradients of parameters accumulate; those of activations
- * overwrite, except that of the residual stream.
+ * and their backward passes in reverse. Gradients of parameters accumulate over the micro-batches
+ * of a step; those of activations overwrite, except that of the residual stream.
  */
 public final class Trunk {
   private final Device device;
@@ -27,6 +31,9 @@ public final class Trunk {
   private final Parameters parameters;
   private final Parameters gradients;
 
+  /** Gradients of large matrices: the first micro-batch of a step overwrites what was there. */
+  private final Set<String> overwritten = new HashSet<>();
+
   /** A trunk over these parameters, summing gradients into {@code gradients} of the same layout. */
   public Trunk(Device device, RunConfig.Model model, Parameters parameters, Parameters gradients) {
     this.device = device;
@@ -34,6 +41,23 @@ public final class Trunk {
     this.model = model;
     this.parameters = parameters;
     this.gradients = gradients;
+    overwritten.add("head");
+    for (int layer = 0; layer < model.layers(); layer++) {
+      String prefix = TrunkParameters.prefix(layer);
+      overwritten.addAll(List.of(prefix + "qkv.w", prefix + "proj.w"));
+      if (!model.isMoe(layer)) {
+        overwritten.addAll(List.of(prefix + "w1", prefix + "w2"));
+      }
+    }
+  }
+
+  /** Begins a step: zeros the gradients that its first micro-batch does not overwrite. */
+  public void zeroGradients() {
+    gradients.zeroAllBut(overwritten);
+  }
+
+  private static boolean accumulates(MicroBatch micro) {
+    return micro.index() > 0;
   }
 
   /** Starts the residual stream. */
@@ -99,7 +123,7 @@ public final class Trunk {
     try (Tensor dAttention_TD = device.allocateActivations(tokens, d);
         Tensor dQkv_T3D = device.allocateActivations(tokens, 3 * d);
         Tensor dNorm1_TD = device.allocateActivations(tokens, d)) {
-      linearBackward(dAttention_TD, dX_TD, saved.attention_TD, prefix + "proj.");
+      inputGradient(dAttention_TD, dX_TD, prefix + "proj.");
       kernels.attentionBackward(
           dQkv_T3D,
           dAttention_TD,
@@ -108,7 +132,11 @@ public final class Trunk {
           saved.attentionSaved,
           batch.sequences(),
           model.heads());
-      linearBackward(dNorm1_TD, dQkv_T3D, saved.norm1_TD, prefix + "qkv.");
+      inputGradient(dNorm1_TD, dQkv_T3D, prefix + "qkv.");
+      kernels.weightGradients(
+          List.of(
+              weightGradient(micro, dQkv_T3D, saved.norm1_TD, prefix + "qkv."),
+              weightGradient(micro, dX_TD, saved.attention_TD, prefix + "proj.")));
       // A bias on keys shifts all scores of a query alike, so its gradient is exactly zero. What
       // float32 leaves of it is noise, which AdamW would blow up to full-sized steps.
       kernels.fill(gradients.get(prefix + "qkv.b").slice(d, 1, d), 0);
@@ -132,7 +160,12 @@ public final class Trunk {
       FeedForward network = denseNetwork(layer);
       network.backwardInput(dNorm2_TD, micro.dX_TD, saved.dense);
       network.backwardWeights(
-          gradients, TrunkParameters.prefix(layer), micro.dX_TD, saved.norm2_TD, saved.dense, true);
+          gradients,
+          TrunkParameters.prefix(layer),
+          micro.dX_TD,
+          saved.norm2_TD,
+          saved.dense,
+          accumulates(micro));
       attendBackward(micro, layer, dNorm2_TD);
     }
   }
@@ -169,7 +202,8 @@ public final class Trunk {
 
   private void predictBackward(MicroBatch micro, Tensor dLogits_TV) {
     int tokens = micro.tokens();
-    kernels.matmul(gradients.get("head"), micro.finalNorm_TD, true, dLogits_TV, false, true);
+    kernels.matmul(
+        gradients.get("head"), micro.finalNorm_TD, true, dLogits_TV, false, accumulates(micro));
     micro.dX_TD = keep(micro, tokens, model.dModel());
     kernels.fill(micro.dX_TD, 0);
     try (Tensor dNorm_TD = device.allocateActivations(tokens, model.dModel())) {
@@ -234,9 +268,13 @@ public final class Trunk {
     kernels.linear(out, x, parameters.get(name + "w"), parameters.get(name + "b"), residual);
   }
 
-  private void linearBackward(Tensor dX, Tensor dOut, Tensor x, String name) {
+  private void inputGradient(Tensor dX, Tensor dOut, String name) {
     kernels.matmul(dX, dOut, false, parameters.get(name + "w"), true, false);
-    kernels.weightGradient(gradients.get(name + "w"), gradients.get(name + "b"), x, dOut, true);
+  }
+
+  private WeightGradient weightGradient(MicroBatch micro, Tensor dOut, Tensor x, String name) {
+    return new WeightGradient(
+        gradients.get(name + "w"), gradients.get(name + "b"), x, dOut, accumulates(micro));
   }
 
   private Tensor keep(MicroBatch micro, int rows, int columns) {

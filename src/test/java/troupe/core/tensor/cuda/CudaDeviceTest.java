@@ -24,6 +24,7 @@ import troupe.core.tensor.DeviceException;
 import troupe.core.tensor.Readback;
 import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 import troupe.core.tensor.cuda.driver.CudaException;
 import troupe.core.tensor.cuda.driver.FakeCuda;
 
@@ -382,6 +383,56 @@ class CudaDeviceTest {
       before = cuda.calls().size();
       experts.multiply(1, 40);
       assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "busy");
+    }
+  }
+
+  @Test
+  void shouldLaunchWeightGradientsTogetherWhereTheyFillTheGpu() {
+    CudaDevice device = open();
+    assertEquals(List.of("cuLaunchKernelEx"), launchesOfWeightGradients(device, 256 * 8));
+    List<String> oneByOne = launchesOfWeightGradients(device, 256);
+    assertEquals(2, Collections.frequency(oneByOne, "cublasLtMatmul"), oneByOne.toString());
+    cuda.isAmpere();
+    List<String> ampere = launchesOfWeightGradients(open(), 256 * 8);
+    assertEquals(2, Collections.frequency(ampere, "cublasLtMatmul"), ampere.toString());
+  }
+
+  @Test
+  void shouldLaunchWeightGradientsBehindWhatExpertsHavePutOff() {
+    CudaDevice device = open();
+    try (Experts experts = new Experts(device)) {
+      cuda.hangs(true); // busy, for all that is known
+      experts.multiply(0, 3);
+      List<String> launches = launchesOfWeightGradients(device, 256 * 8);
+      assertEquals(List.of("cuLaunchKernelEx", "cuLaunchKernelEx"), launches);
+      int before = cuda.calls().size();
+      cuda.hangs(false);
+      experts.multiply(0, 3);
+      assertTrue(callsSince(before).contains("cuLaunchKernelEx"), "no other keys to wait for");
+      cuda.hangs(true);
+      before = cuda.calls().size();
+      device.concurrently(0, () -> launchesOfWeightGradients(device, 256 * 8));
+      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "an expert's wait for others");
+    }
+  }
+
+  /** What is called for two layers of 64 inputs and so many outputs. */
+  private List<String> launchesOfWeightGradients(CudaDevice device, int outputs) {
+    try (Tensor x = device.allocateActivations(64, 64);
+        Tensor dOut = device.allocateActivations(64, outputs);
+        Tensor one = device.allocate(64, outputs);
+        Tensor other = device.allocate(64, outputs);
+        Tensor bias = device.allocate(1, outputs)) {
+      int before = cuda.calls().size();
+      device
+          .kernels()
+          .weightGradients(
+              List.of(
+                  new WeightGradient(one, bias, x, dOut, true),
+                  new WeightGradient(other, null, x, dOut, false)));
+      return callsSince(before).stream()
+          .filter(call -> call.matches("cuLaunch.*|cublasLtMatmul"))
+          .toList();
     }
   }
 

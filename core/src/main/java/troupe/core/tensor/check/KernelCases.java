@@ -5,6 +5,7 @@ import java.util.List;
 import troupe.core.tensor.Activation;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 import troupe.core.tensor.check.KernelCase.Body;
 
 /**
@@ -31,6 +32,7 @@ public final class KernelCases {
     table.directions();
     table.products();
     table.layers();
+    table.weightGradients();
     table.experts();
     table.gradientSquares();
     table.attention();
@@ -477,6 +479,40 @@ public final class KernelCases {
         });
     // What was kept is the gradient by now.
     run.keep(out, dPre, kept);
+  }
+
+  /**
+   * Gradients of several layers at a time: few results, and so many that a GPU does them in one
+   * launch, with tiles of every kind in part and in whole.
+   */
+  private void weightGradients() {
+    int[][] sizes = { // rows, outputs of the first layer
+      {0, 51_208}, {5, 51_208}, {70, 520}, {33, 61}
+    };
+    for (int[] size : sizes) {
+      int rows = size[0];
+      int outputs = size[1];
+      add(
+          "weightGradients " + rows + " x " + outputs,
+          run -> {
+            Tensor wide = run.normal(rows, outputs);
+            Tensor some = run.normal(rows, 264);
+            Tensor few = run.normal(rows, 8);
+            Tensor dWide = run.exactNormal(8, outputs);
+            Tensor dWideBias = run.exactNormal(1, outputs);
+            Tensor dSome = run.exactOutput(outputs % 1000, 264);
+            Tensor dSomeBias = run.exactOutput(1, 264);
+            Tensor dFew = run.exactNormal(264, 8);
+            run.kernels()
+                .weightGradients(
+                    List.of(
+                        new WeightGradient(dWide, dWideBias, few, wide, true),
+                        new WeightGradient(
+                            dSome, dSomeBias, run.normal(rows, outputs % 1000), some, false),
+                        new WeightGradient(dFew, null, some, few, true)));
+            run.keep(dWide, dWideBias, dSome, dSomeBias, dFew);
+          });
+    }
   }
 
   /**

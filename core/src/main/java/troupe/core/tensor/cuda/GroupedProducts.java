@@ -15,7 +15,8 @@ import troupe.core.tensor.cuda.driver.Driver;
  * Products that experts have asked for and that are done together, by {@code products.cu}: the
  * first one of each key, then the second one of each, and so on, those of a kind in one launch. So
  * the products of one key stay in order, and those of different keys must have nothing to do with
- * each other. Hopper's GPUs alone can do it.
+ * each other. Hopper's GPUs alone can do it. Who has several products at a time, outside of lanes,
+ * has them launched at once, if they {@link #fill} the GPU.
  *
  * <p>Not for several threads: {@link Lanes} sees to that.
  */
@@ -34,6 +35,8 @@ final class GroupedProducts implements AutoCloseable {
   private static final int PRODUCT_BYTES = 384;
   private static final int MAP_BYTES = Driver.TENSOR_MAP_BYTES;
   private static final int TILE = 64;
+  private static final int TILE_ROWS = 128;
+  private static final int TILE_COLUMNS = 256;
   private static final int BLOCK = 384;
   private static final int CLUSTER = 2;
   private static final int STAGES = 4 * 6 * 8192;
@@ -105,6 +108,13 @@ final class GroupedProducts implements AutoCloseable {
           columns | (kind.transposesLeft ? rows : inner) | (kind.transposesRight ? inner : columns);
       return addresses % ALIGNMENT == 0 && widths % COLUMNS == 0;
     }
+
+    /** Pairs of tiles, as products.cu makes them. */
+    private long pairs() {
+      int down = Math.ceilDiv(rows, TILE_ROWS);
+      int along = Math.ceilDiv(columns, TILE_COLUMNS);
+      return (long) down / 2 * along + down % 2 * Math.ceilDiv(along, 2);
+    }
   }
 
   /**
@@ -142,6 +152,20 @@ final class GroupedProducts implements AutoCloseable {
     return products;
   }
 
+  /**
+   * Whether products of one inner size keep the multiprocessors busy for three quarters of the time
+   * that a launch of them takes: that of one pair of tiles, times the pairs that the busiest
+   * cluster has, for no sum is split. cuBLASLt splits long ones, so it fills a GPU whatever the
+   * shape. With bias gradients, which cost nothing here, it came to 64 % of what an H200 can do
+   * (qkv and proj of d 1024, 32,768 tokens). Shapes and the kind of GPU decide alone, so that the
+   * bits do not depend on anything else.
+   */
+  static boolean fill(List<Product> products, int multiprocessors) {
+    long clusters = multiprocessors / CLUSTER;
+    long pairs = products.stream().mapToLong(Product::pairs).sum();
+    return 4 * pairs >= 3 * clusters * Math.ceilDiv(pairs, clusters);
+  }
+
   boolean isEmpty() {
     return waiting.isEmpty();
   }
@@ -165,19 +189,25 @@ final class GroupedProducts implements AutoCloseable {
   void launch(long stream) {
     List<List<Product>> keys = List.copyOf(waiting.values());
     waiting.clear();
-    for (int place = 0; ; place++) {
-      Map<Kind, List<Product>> kinds = new EnumMap<>(Kind.class);
-      for (List<Product> ofKey : keys) {
-        if (place < ofKey.size()) {
-          Product product = ofKey.get(place);
-          kinds.computeIfAbsent(product.kind(), it -> new ArrayList<>()).add(product);
-        }
-      }
-      if (kinds.isEmpty()) {
-        return;
-      }
-      kinds.forEach((kind, products) -> launch(kind, products, stream));
+    int places = keys.stream().mapToInt(List::size).max().orElse(0);
+    for (int i = 0; i < places; i++) {
+      int place = i;
+      launch(
+          keys.stream()
+              .filter(ofKey -> place < ofKey.size())
+              .map(ofKey -> ofKey.get(place))
+              .toList(),
+          stream);
     }
+  }
+
+  /** Queues products that have nothing to do with each other. */
+  void launch(List<Product> products, long stream) {
+    Map<Kind, List<Product>> kinds = new EnumMap<>(Kind.class);
+    for (Product product : products) {
+      kinds.computeIfAbsent(product.kind(), it -> new ArrayList<>()).add(product);
+    }
+    kinds.forEach((kind, ofKind) -> launch(kind, ofKind, stream));
   }
 
   private void launch(Kind kind, List<Product> products, long stream) {

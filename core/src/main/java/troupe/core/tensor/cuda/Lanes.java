@@ -194,6 +194,16 @@ final class Lanes implements AutoCloseable {
     }
   }
 
+  /** Whether products of the calling thread, who is in no lane, can be launched together. */
+  synchronized boolean launchesTogether() {
+    return grouped != null && !gathers();
+  }
+
+  /** Launches products that have nothing to do with each other, in the main stream. */
+  synchronized void launchTogether(List<Product> products) {
+    grouped.launch(products, joined());
+  }
+
   private boolean isVisitor() {
     return visitors.contains(Thread.currentThread());
   }

@@ -7,14 +7,18 @@ import static troupe.core.tensor.cuda.Operands.isBf16;
 import static troupe.core.tensor.cuda.Operands.out;
 import static troupe.core.tensor.cuda.Operands.type;
 
+import java.util.ArrayList;
+import java.util.List;
 import troupe.core.tensor.Activation;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 import troupe.core.tensor.cuda.GroupedProducts.Kind;
 import troupe.core.tensor.cuda.MatrixProducts.Product;
 
 /**
- * Matrix products and the layers made of them: those of experts together by {@link
- * GroupedProducts}, where it can do them, all others by {@link MatrixProducts}.
+ * Matrix products and the layers made of them: those of experts, and weight gradients that are
+ * asked for at the same time, together by {@link GroupedProducts}, where it can do them; all others
+ * by {@link MatrixProducts}.
  */
 interface ProductKernels extends KernelPart {
   @Override
@@ -104,19 +108,7 @@ interface ProductKernels extends KernelPart {
       return false;
     }
     GroupedProducts.Product product =
-        new GroupedProducts.Product(
-            kind,
-            out(out),
-            out(more),
-            out.rows(),
-            out.columns(),
-            inner,
-            operand(left),
-            operand(right),
-            in(bias),
-            out(rightSum),
-            accumulate,
-            0);
+        grouped(kind, out, more, left, right, inner, bias, rightSum, accumulate);
     if (!product.fits()) {
       return false;
     }
@@ -125,6 +117,31 @@ interface ProductKernels extends KernelPart {
         .lanes()
         .gather(kind == Kind.TN ? product.withSquares(CudaTensor.of(out).sumsToWrite()) : product);
     return true;
+  }
+
+  private GroupedProducts.Product grouped(
+      Kind kind,
+      Tensor out,
+      Tensor more,
+      Tensor left,
+      Tensor right,
+      int inner,
+      Tensor bias,
+      Tensor rightSum,
+      boolean accumulate) {
+    return new GroupedProducts.Product(
+        kind,
+        out(out),
+        out(more),
+        out.rows(),
+        out.columns(),
+        inner,
+        operand(left),
+        operand(right),
+        in(bias),
+        out(rightSum),
+        accumulate,
+        0);
   }
 
   /**
@@ -250,5 +267,50 @@ interface ProductKernels extends KernelPart {
     if (dB_1C != null) {
       RowSums.sum(device(), dB_1C, dOut_RC, accumulate);
     }
+  }
+
+  @Override
+  default void weightGradients(List<WeightGradient> gradients) {
+    if (!launchTogether(gradients)) {
+      KernelPart.super.weightGradients(gradients);
+    }
+  }
+
+  /** Does weight gradients in one launch, if that fills the GPU. */
+  private boolean launchTogether(List<WeightGradient> gradients) {
+    Gpu gpu = device().gpu();
+    if (!gpu.lanes().launchesTogether()) {
+      return false;
+    }
+    List<GroupedProducts.Product> products = new ArrayList<>();
+    for (WeightGradient its : gradients) {
+      Tensor dW = its.dW();
+      Kind kind = kind(dW, its.x(), true, its.dOut_RC(), false, its.accumulate() ? dW : null);
+      if (kind == null || dW.size() == 0) {
+        return false;
+      }
+      f32("dB_1C", its.dB_1C());
+      GroupedProducts.Product product =
+          grouped(
+              kind,
+              dW,
+              null,
+              its.x(),
+              its.dOut_RC(),
+              its.x().rows(),
+              null,
+              its.dB_1C(),
+              its.accumulate());
+      if (!product.fits()) {
+        return false;
+      }
+      products.add(product);
+    }
+    if (!GroupedProducts.fill(products, gpu.multiprocessors())) {
+      return false;
+    }
+    gpu.enter();
+    gpu.lanes().launchTogether(products);
+    return true;
   }
 }
