@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +34,9 @@ final class GroupedProducts implements AutoCloseable {
   private static final int MOST_PRODUCTS = 1024;
   private static final int FEW_PRODUCTS = 10;
   private static final int PRODUCT_BYTES = 384;
+  private static final int RIGHT_PARTS = 2 * Driver.TENSOR_MAP_BYTES + 56;
+  private static final int MOST_PARTS = 8;
+  private static final int SUMS_BLOCK = 256;
   private static final int MAP_BYTES = Driver.TENSOR_MAP_BYTES;
   private static final int TILE = 64;
   private static final int TILE_ROWS = 128;
@@ -109,6 +113,12 @@ final class GroupedProducts implements AutoCloseable {
       return addresses % ALIGNMENT == 0 && widths % COLUMNS == 0;
     }
 
+    /** Of the parts in which columns of the right side are summed. */
+    private long bytesOfParts() {
+      int parts = Math.min(Math.ceilDiv(rows, TILE_ROWS), MOST_PARTS);
+      return rightSum == 0 ? 0 : (long) parts * columns * Float.BYTES;
+    }
+
     /** Pairs of tiles, as products.cu makes them. */
     private long pairs() {
       int down = Math.ceilDiv(rows, TILE_ROWS);
@@ -122,6 +132,9 @@ final class GroupedProducts implements AutoCloseable {
    */
   private record Room(MemorySegment host, long device, int products, long over) {}
 
+  /** Memory for parts of sums, which products of a stream write and add up before the next do. */
+  private record Parts(long address, long bytes) {}
+
   private final Gpu gpu;
   private final Driver driver;
   private final Launcher launcher;
@@ -132,6 +145,8 @@ final class GroupedProducts implements AutoCloseable {
 
   /** Descriptions that go with a launch, without a copy before it. */
   private final MemorySegment few = arena.allocate(FEW_PRODUCTS * PRODUCT_BYTES, 128);
+
+  private final Map<Long, Parts> partsOfStream = new HashMap<>();
 
   private final ArrayDeque<Room> used = new ArrayDeque<>();
   private final Map<Integer, List<Product>> waiting = new LinkedHashMap<>();
@@ -213,32 +228,62 @@ final class GroupedProducts implements AutoCloseable {
   private void launch(Kind kind, List<Product> products, long stream) {
     for (int from = 0; from < products.size(); from += MOST_PRODUCTS) {
       List<Product> some = products.subList(from, Math.min(products.size(), from + MOST_PRODUCTS));
+      long parts = partsOfSums(some, stream);
       if (some.size() <= FEW_PRODUCTS) {
-        write(few, some);
-        launch(kind, 0, some.size(), stream);
+        write(few, some, parts);
+        launch(kind, 0, some, stream);
         continue;
       }
       Room room = room(some.size());
-      write(room.host(), some);
+      write(room.host(), some, parts);
       driver.copyToDevice(
           room.device(), room.host().address(), (long) some.size() * PRODUCT_BYTES, stream);
-      launch(kind, room.device(), some.size(), stream);
+      launch(kind, room.device(), some, stream);
       driver.record(room.over(), stream);
       used.add(room);
     }
   }
 
   /** Launches what is described in {@link #few}, or at an address that is not 0. */
-  private void launch(Kind kind, long many, int count, long stream) {
+  private void launch(Kind kind, long many, List<Product> products, long stream) {
     // One block a multiprocessor, in pairs.
     Grid grid = Grid.line((long) gpu.multiprocessors() / CLUSTER * CLUSTER, BLOCK, SHARED);
-    launcher.launchIn(stream, kind.kernel, grid, few, many, count);
+    launcher.launchIn(stream, kind.kernel, grid, few, many, products.size());
+    if (products.stream().anyMatch(product -> product.rightSum() != 0)) {
+      int columns = products.stream().mapToInt(Product::columns).max().getAsInt();
+      launcher.launchIn(
+          stream,
+          "grouped_tn_sums",
+          Grid.plane(Math.ceilDiv(columns, SUMS_BLOCK), products.size(), SUMS_BLOCK),
+          few,
+          many);
+    }
   }
 
-  private void write(MemorySegment to, List<Product> products) {
+  /** Where parts of the sums of right sides go, of all these products; 0 where none are wanted. */
+  private long partsOfSums(List<Product> products, long stream) {
+    long bytes = products.stream().mapToLong(Product::bytesOfParts).sum();
+    if (bytes == 0) {
+      return 0;
+    }
+    Parts parts = partsOfStream.get(stream);
+    if (parts == null || parts.bytes() < bytes) {
+      long room = Math.max(1 << 20, Long.highestOneBit(bytes) * 2);
+      // What it replaces is freed with everything else: work that was queued may need it.
+      parts = new Parts(gpu.memory().allocateNow(room, "sums of products' columns"), room);
+      long address = parts.address();
+      resources.onClose(() -> driver.freeNow(address));
+      partsOfStream.put(stream, parts);
+    }
+    return parts.address();
+  }
+
+  private void write(MemorySegment to, List<Product> products, long parts) {
     long at = 0;
     for (Product product : products) {
       write(to.asSlice(at, PRODUCT_BYTES), product);
+      to.set(ValueLayout.JAVA_LONG, at + RIGHT_PARTS, parts);
+      parts += product.bytesOfParts();
       at += PRODUCT_BYTES;
     }
   }

@@ -22,6 +22,7 @@
 #define GROUP 128                // threads of a group
 #define BLOCK (3 * GROUP)        // one group brings, two multiply
 #define SUM_WARPS 3              // of the group that brings, they sum columns of the right side
+#define MOST_PARTS 8             // in which columns of the right side are summed
 #define MOST_PRODUCTS 1024
 #define STAGING 2048             // bytes in which a warp turns 16 rows of 64 results
 #define STAGING_AT (STAGES * STAGE_BYTES)
@@ -38,8 +39,9 @@ struct __align__(128) GroupedProduct {
   float* rightSum;               // of `columns`: sums over the inner columns of the right side; or null
   int rows, columns, inner;
   int accumulate;                // whether to add to `out` and `rightSum`, both float32
-  float* squares;                // of a gradient: sums of the squares of 16 x 256 results each, row by row
-  i64 unused[9];
+  float* squares;                // of a gradient: sums of the squares of 16 x 256 results each, row by row; or null
+  float* rightParts;             // MOST_PARTS at most x `columns`: what `rightSum` is the sum of
+  i64 unused[8];
 };
 
 // As many as a kernel's arguments have room for.
@@ -246,7 +248,7 @@ DEVICE bool walk_next(Walk& walk, const GroupedProduct* products, const int* fir
     walk.row = (rows - 1) * TILE_ROWS;
     walk.column = (2 * (local - whole) + rank) * TILE_COLUMNS;
   } else {
-    // Askew, so that all blocks get their share of first rows, where columns are summed.
+    // Askew, so that all blocks get their share of the rows in whose tiles columns are summed.
     int half = rows / 2, column = local / half;
     walk.row = ((local + column) % half * 2 + rank) * TILE_ROWS;
     walk.column = column * TILE_COLUMNS;
@@ -316,8 +318,15 @@ DEVICE void bring_all(u32 shared, const GroupedProduct* products, bool acquires,
   }
 }
 
-// ---- Three warps sum the columns of the right side, in the tiles of the first rows: the gradient of a bias ----
-// Each takes every third inner row, a thread eight columns; the first one adds what the others have.
+// ---- Three warps sum the columns of the right side: the gradient of a bias ----
+// They are slower than the products. So the tiles below each other, which all have the same right side, share its inner
+// rows: of the first few each sums those of every so-manieth stage. In one, warps take every third inner row, a thread
+// eight columns; the first one adds what the others have. `grouped_tn_sums` adds up the tiles' parts.
+
+DEVICE int right_parts(const GroupedProduct& p) {
+  int rows = row_tiles(p);
+  return rows < MOST_PARTS ? rows : MOST_PARTS;
+}
 
 DEVICE void add_pair(float* sum, u32 pair) {
   sum[0] += low(pair);
@@ -328,14 +337,17 @@ DEVICE void sum_right(u32 shared, const GroupedProduct* products, const int* fir
   Walk walk = walk_begin();
   Ring ring = {0, 0};
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP - 1;
-  u32 box = LEFT_BYTES + lane / 8 * BOX, parts = shared + VECTORS_AT + lane * 32;
+  u32 box = LEFT_BYTES + lane / 8 * BOX, vectors = shared + VECTORS_AT + lane * 32;
   while (walk_next(walk, products, first, count, rank)) {
     const GroupedProduct& p = *walk.product;
-    bool sums = p.rightSum && walk.row == 0;
+    int part = walk.row / TILE_ROWS, parts = right_parts(p);
+    bool sums = p.rightSum && part < parts;
+    int next = sums ? part : walk.steps;
     float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     for (int step = 0; step < walk.steps; step++) {
       barrier_wait(filled(shared, ring.stage), ring.turn);
-      if (sums) {
+      if (step == next) {
+        next += parts;
         u32 from = shared + ring.stage * STAGE_BYTES + box;
 #pragma unroll 4
         for (int k = warp; k < DEPTH; k += SUM_WARPS) {
@@ -353,19 +365,19 @@ DEVICE void sum_right(u32 shared, const GroupedProduct* products, const int* fir
     if (!sums) continue;
     if (warp > 0) {
 #pragma unroll
-      for (int i = 0; i < 8; i++) store_shared(parts + warp * TILE_COLUMNS * 4 + i * 4, sum[i]);
+      for (int i = 0; i < 8; i++) store_shared(vectors + warp * TILE_COLUMNS * 4 + i * 4, sum[i]);
     }
     sum_warps_sync();
     int at = walk.column + lane * 8;
     if (warp == 0 && at < p.columns) {
+      float* to = p.rightParts + (i64)part * p.columns + at;
 #pragma unroll
       for (int i = 0; i < 8; i++) {
-        float total = p.accumulate ? p.rightSum[at + i] : 0;
-        total += sum[i];
+        float total = sum[i];
 #pragma unroll
         for (int other = 1; other < SUM_WARPS; other++)
-          total += load_shared_float(parts + other * TILE_COLUMNS * 4 + i * 4);
-        p.rightSum[at + i] = total;
+          total += load_shared_float(vectors + other * TILE_COLUMNS * 4 + i * 4);
+        to[i] = total;
       }
     }
     sum_warps_sync();
@@ -481,7 +493,7 @@ DEVICE Exact exact_of(const GroupedProduct& p, int row, int column) {
   int lane = threadIdx.x % WARP, r = row + lane / 4, c = column + lane % 4 * 2;
   Exact exact = {(float*)p.out + (i64)r * p.columns + c, 8 * (i64)p.columns,
                  {r < p.rows ? p.columns - c : 0, r + 8 < p.rows ? p.columns - c : 0}, p.accumulate != 0,
-                 p.squares + row / 16 * column_tiles(p) + column / TILE_COLUMNS};
+                 p.squares ? p.squares + row / 16 * column_tiles(p) + column / TILE_COLUMNS : nullptr};
   return exact;
 }
 DEVICE void finish_exact(Sums& sums, const Exact& exact) {
@@ -513,7 +525,7 @@ DEVICE void finish_exact(Sums& sums, const Exact& exact) {
     }
   }
   float sum = warp_sum(squares.x + squares.y);
-  if (threadIdx.x % WARP == 0 && exact.room[0] > 0) *exact.squares = sum;
+  if (threadIdx.x % WARP == 0 && exact.squares && exact.room[0] > 0) *exact.squares = sum;
 }
 
 // ---- Two groups multiply ----
@@ -641,7 +653,24 @@ GROUPED(grouped_nt) { grouped<false, false, PLAIN>(few, many, count); }
 // out = (left right^T) * more; out may be more
 GROUPED(grouped_nt_times) { grouped<false, false, TIMES>(few, many, count); }
 
-// out (+)= left^T right, float32; rightSum (+)= sums over the rows of right
+// out (+)= left^T right, float32; rightParts = parts of the sums over the rows of right
 GROUPED(grouped_tn) { grouped<true, true, GRADIENT>(few, many, count); }
+
+// rightSum (+)= sum over rightParts. <<<(ceil(most columns / 256), count), 256>>>, of the same products as before it.
+extern "C" __global__ void __launch_bounds__(256)
+grouped_tn_sums(const __grid_constant__ FewProducts few, const GroupedProduct* many) {
+  after_previous();
+  const GroupedProduct& p = (many ? many : few.products)[blockIdx.y];
+  int column = blockIdx.x * 256 + threadIdx.x;
+  if (!p.rightSum || column >= p.columns) return;
+  int parts = right_parts(p);
+  float part[MOST_PARTS];
+#pragma unroll
+  for (int i = 0; i < MOST_PARTS; i++) part[i] = i < parts ? p.rightParts[(i64)i * p.columns + column] : 0;
+  float sum = p.accumulate ? p.rightSum[column] : 0;
+#pragma unroll
+  for (int i = 0; i < MOST_PARTS; i++) sum += part[i];
+  p.rightSum[column] = sum;
+}
 
 #endif
