@@ -2,7 +2,11 @@ package troupe.core.nn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -11,6 +15,7 @@ import troupe.Closeness;
 import troupe.core.tensor.Activation;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
+import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
 
 final class FeedForwardTest {
@@ -109,6 +114,72 @@ final class FeedForwardTest {
       }
     }
     assertEquals(before, device.allocatedBytes());
+  }
+
+  /** The reference device, but what is kept becomes no gradient; and a product may fail. */
+  private final class Keeping implements InvocationHandler {
+    private boolean failing;
+
+    Device device() {
+      return (Device)
+          Proxy.newProxyInstance(
+              Device.class.getClassLoader(), new Class<?>[] {Device.class, Kernels.class}, this);
+    }
+
+    @Override
+    public Object invoke(Object proxy, Method method, Object[] arguments) throws Throwable {
+      switch (method.getName()) {
+        case "kernels" -> {
+          return proxy;
+        }
+        case "overwritesKept" -> {
+          return false;
+        }
+        case "matmul" -> {
+          if (failing) {
+            throw new IllegalStateException("matmul");
+          }
+        }
+        default -> {}
+      }
+      Object self = method.getDeclaringClass() == Kernels.class ? device.kernels() : device;
+      return method.invoke(self, arguments);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void shouldGiveTheSameGradientsWhenWhatIsKeptBecomesNone(Activation activation) {
+    Keeping keeping = new Keeping();
+    try (Parameters parameters = parameters(activation);
+        Parameters gradients = new Parameters(device, parameters.layout());
+        Tensor x = device.of(ROWS, WIDTH, random.doubles(ROWS * WIDTH, -1, 1).toArray());
+        Tensor g = device.of(ROWS, WIDTH, random.doubles(ROWS * WIDTH, -1, 1).toArray());
+        Tensor y = device.allocate(ROWS, WIDTH);
+        Tensor dX = device.allocate(ROWS, WIDTH)) {
+      FeedForward inPlace = new FeedForward(device, parameters, "f.", activation);
+      try (FeedForward.Saved saved = inPlace.forward(y, x)) {
+        inPlace.backwardInput(dX, g, saved);
+        inPlace.backwardWeights(gradients, "f.", g, x, saved, false);
+      }
+      double[] expectedInput = dX.toDoubles();
+      double[] expectedWeights = gradients.flat().toDoubles();
+      long before = device.allocatedBytes();
+      FeedForward network = new FeedForward(keeping.device(), parameters, "f.", activation);
+      try (FeedForward.Saved saved = network.forward(y, x)) {
+        long kept = device.allocatedBytes();
+        keeping.failing = true;
+        assertThrows(RuntimeException.class, () -> network.backwardInput(dX, g, saved));
+        assertEquals(kept, device.allocatedBytes());
+        keeping.failing = false;
+        network.backwardInput(dX, g, saved);
+        assertEquals(kept, device.allocatedBytes());
+        network.backwardWeights(gradients, "f.", g, x, saved, false);
+      }
+      assertEquals(before, device.allocatedBytes());
+      assertArrayEquals(expectedInput, dX.toDoubles());
+      assertArrayEquals(expectedWeights, gradients.flat().toDoubles());
+    }
   }
 
   @ParameterizedTest

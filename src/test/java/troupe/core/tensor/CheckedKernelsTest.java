@@ -63,15 +63,25 @@ class CheckedKernelsTest {
         "dPre: 2 x 3 (expected: 2 x 6)",
         () -> kernels.activationBackward(of(2, 3), of(2, 3), of(2, 6), Activation.SWIGLU));
     assertRefused(
-        "kept: 2 x 6 (expected: 2 x 4)",
+        "w: 5 x 4 (expected: 5 x 6)",
         () ->
             kernels.linearActivation(
                 of(2, 3), of(2, 6), of(2, 5), of(5, 4), of(1, 4), Activation.SWIGLU));
     assertRefused(
         "kept: 2 x 3 (expected: 2 x 6)",
         () ->
+            kernels.linearActivation(
+                of(2, 3), of(2, 3), of(2, 5), of(5, 6), of(1, 6), Activation.SWIGLU));
+    assertRefused(
+        "kept: 2 x 3 (expected: 2 x 6)",
+        () ->
             kernels.linearActivationBackward(
                 of(2, 6), of(2, 5), of(3, 5), of(2, 3), Activation.SWIGLU));
+    assertRefused(
+        "dPre: 2 x 3 (expected: 2 x 6)",
+        () ->
+            kernels.linearActivationBackward(
+                of(2, 3), of(2, 5), of(3, 5), of(2, 6), Activation.SWIGLU));
   }
 
   @Test

@@ -46,14 +46,29 @@ public final class FeedForward {
         ParameterSpec.vector(prefix + "b2", dModel, 0));
   }
 
-  /**
-   * What forward keeps for backward.
-   *
-   * @param kept of {@link Kernels#linearActivation}; backward turns it into the gradient of the
-   *     pre-activations
-   * @param hidden activations
-   */
-  public record Saved(Tensor kept, Tensor hidden) implements AutoCloseable {
+  /** What forward keeps for backward. */
+  public static final class Saved implements AutoCloseable {
+    /**
+     * Of {@link Kernels#linearActivation}; from {@link #backwardInput} on the gradient of the
+     * pre-activations.
+     */
+    private Tensor kept;
+
+    private final Tensor hidden;
+
+    private Saved(Tensor kept, Tensor hidden) {
+      this.kept = kept;
+      this.hidden = hidden;
+    }
+
+    private void become(Tensor dPre) {
+      Tensor old = kept;
+      kept = dPre;
+      if (old != dPre) {
+        old.close();
+      }
+    }
+
     @Override
     public void close() {
       kept.close();
@@ -64,8 +79,9 @@ public final class FeedForward {
   /** {@code y = act(x w1 + b1) w2 + b2} for the rows of {@code x}. */
   public Saved forward(Tensor y_RD, Tensor x_RD) {
     int rows = x_RD.rows();
-    Tensor kept = device.allocateActivations(rows, w1.columns());
-    Tensor hidden = device.allocateActivations(rows, w2.rows());
+    int ff = w2.rows();
+    Tensor kept = device.allocateActivations(rows, kernels.keptWidth(ff, activation));
+    Tensor hidden = device.allocateActivations(rows, ff);
     Saved saved = new Saved(kept, hidden);
     try {
       kernels.linearActivation(hidden, kept, x_RD, w1, b1, activation);
@@ -77,10 +93,20 @@ public final class FeedForward {
     return saved;
   }
 
-  /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved.kept()}. */
+  /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved}. */
   public void backwardInput(Tensor dX_RD, Tensor dY_RD, Saved saved) {
-    kernels.linearActivationBackward(saved.kept(), dY_RD, w2, saved.kept(), activation);
-    kernels.matmul(dX_RD, saved.kept(), false, w1, true, false);
+    boolean inPlace = kernels.overwritesKept(activation);
+    Tensor dPre = inPlace ? saved.kept : device.allocateActivations(dY_RD.rows(), w1.columns());
+    try {
+      kernels.linearActivationBackward(dPre, dY_RD, w2, saved.kept, activation);
+      kernels.matmul(dX_RD, dPre, false, w1, true, false);
+    } catch (RuntimeException e) {
+      if (!inPlace) {
+        dPre.close();
+      }
+      throw e;
+    }
+    saved.become(dPre);
   }
 
   /**
@@ -101,12 +127,12 @@ public final class FeedForward {
                 gradients.get(prefix + "w1"),
                 gradients.get(prefix + "b1"),
                 x_RD,
-                saved.kept(),
+                saved.kept,
                 accumulate),
             new WeightGradient(
                 gradients.get(prefix + "w2"),
                 gradients.get(prefix + "b2"),
-                saved.hidden(),
+                saved.hidden,
                 dY_RD,
                 accumulate)));
   }

@@ -117,12 +117,24 @@ public final class CheckedKernels implements Kernels {
   }
 
   @Override
+  public int keptWidth(int ff, Activation activation) {
+    return kernels.keptWidth(ff, activation);
+  }
+
+  @Override
+  public boolean overwritesKept(Activation activation) {
+    return kernels.overwritesKept(activation);
+  }
+
+  @Override
   public void linearActivation(
       Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
-    product("kept", kept, "x", x, "w", w);
-    check("bias", bias, 1, w.columns());
     here("out_RF", out_RF);
-    shape("kept", kept, out_RF.rows(), activation.preWidth(out_RF.columns()));
+    here("x", x);
+    shape("x", x, out_RF.rows(), x.columns());
+    check("w", w, x.columns(), activation.preWidth(out_RF.columns()));
+    check("bias", bias, 1, w.columns());
+    check("kept", kept, out_RF.rows(), kernels.keptWidth(out_RF.columns(), activation));
     kernels.linearActivation(out_RF, kept, x, w, bias, activation);
   }
 
@@ -132,8 +144,11 @@ public final class CheckedKernels implements Kernels {
     here("w", w);
     here("dY", dY);
     shape("dY", dY, dY.rows(), w.columns());
-    check("kept", kept, dY.rows(), activation.preWidth(w.rows()));
-    same("dPre", dPre, kept);
+    check("kept", kept, dY.rows(), kernels.keptWidth(w.rows(), activation));
+    check("dPre", dPre, dY.rows(), activation.preWidth(w.rows()));
+    if (dPre == kept && !kernels.overwritesKept(activation)) {
+      throw new IllegalArgumentException("dPre: kept (expected: a tensor of its own)");
+    }
     kernels.linearActivationBackward(dPre, dY, w, kept, activation);
   }
 

@@ -74,9 +74,25 @@ public interface Kernels {
   }
 
   /**
+   * Columns of what {@link #linearActivation} keeps of {@code ff} results a row: activations whose
+   * layout is the device's own.
+   */
+  default int keptWidth(int ff, Activation activation) {
+    return activation.preWidth(ff);
+  }
+
+  /**
+   * Whether {@link #linearActivationBackward} may write its result over what was kept. It is as
+   * wide then.
+   */
+  default boolean overwritesKept(Activation activation) {
+    return true;
+  }
+
+  /**
    * {@code out = act(x w + bias)}: a linear layer with its activation.
    *
-   * @param kept as wide as {@code w}: gets what {@link #linearActivationBackward} needs and nobody
+   * @param kept of {@link #keptWidth}: gets what {@link #linearActivationBackward} needs and nobody
    *     else reads. A device decides what that is; here, what was before the activation
    */
   default void linearActivation(
@@ -87,7 +103,7 @@ public interface Kernels {
 
   /**
    * {@code dPre = (dY w^T) * act'}: back through a linear layer to before the activation that fed
-   * it. {@code dPre} may be {@code kept}.
+   * it. {@code dPre} may be {@code kept} if {@link #overwritesKept} says so.
    *
    * @param kept from {@link #linearActivation} of the same device and activation
    */

@@ -32,6 +32,7 @@ public final class KernelCases {
     table.directions();
     table.products();
     table.layers();
+    table.slopes();
     table.weightGradients();
     table.experts();
     table.gradientSquares();
@@ -467,18 +468,54 @@ public final class KernelCases {
     Tensor dY = run.normal(rows, inputs);
     Tensor back = run.exactNormal(outputs, inputs);
     Tensor out = run.output(rows, outputs);
-    Tensor kept = run.output(rows, width);
+    Tensor kept = run.output(rows, run.kernels().keptWidth(outputs, activation));
     Tensor dPre = run.output(rows, width);
+    // In place where a device can do that.
+    Tensor again = run.kernels().overwritesKept(activation) ? kept : run.output(rows, width);
     run.work(
         forwardOfExpert, () -> run.kernels().linearActivation(out, kept, x, w, bias, activation));
     run.work(
         backwardOfExpert,
         () -> {
           run.kernels().linearActivationBackward(dPre, dY, back, kept, activation);
-          run.kernels().linearActivationBackward(kept, dY, back, kept, activation);
+          run.kernels().linearActivationBackward(again, dY, back, kept, activation);
         });
-    // What was kept is the gradient by now.
-    run.keep(out, dPre, kept);
+    run.keep(out, dPre, again);
+  }
+
+  /**
+   * Slopes that a layer may keep in few bits: the least and the greatest, and those that are whole.
+   * Half of the results are so far up that nothing but the slope is at stake, which is one there.
+   */
+  private void slopes() {
+    for (Activation activation : List.of(Activation.GELU, Activation.RELU)) {
+      for (double at : new double[] {-100, -1.40625, 0, 1.40625, 100}) {
+        for (boolean ofExpert : new boolean[] {false, true}) {
+          add(
+              "slope of " + activation + " at " + at + (ofExpert ? ", of an expert" : ""),
+              run -> {
+                Tensor bias = run.exactOutput(1, 8);
+                bias.set(new double[] {at, at, at, at, 100, 100, 100, 100});
+                Tensor x = run.output(3, 8);
+                Tensor dY = run.output(3, 8);
+                Tensor ones = run.exactOutput(8, 8);
+                run.kernels().fill(x, 0);
+                run.kernels().fill(dY, 0.125);
+                run.kernels().fill(ones, 1);
+                Tensor out = run.output(3, 8);
+                Tensor kept = run.output(3, run.kernels().keptWidth(8, activation));
+                Tensor dPre = run.output(3, 8);
+                run.work(
+                    ofExpert,
+                    () -> {
+                      run.kernels().linearActivation(out, kept, x, ones, bias, activation);
+                      run.kernels().linearActivationBackward(dPre, dY, ones, kept, activation);
+                    });
+                run.keep(out, dPre);
+              });
+        }
+      }
+    }
   }
 
   /**
@@ -553,6 +590,7 @@ public final class KernelCases {
     private final Tensor w2;
     private final Tensor b2;
     private final Tensor kept;
+    private final Tensor dPre;
     private final Tensor hidden;
     private final Tensor y;
     private final Tensor dX;
@@ -574,7 +612,8 @@ public final class KernelCases {
       // Sums of about one.
       run.kernels().scale(w1, 1 / Math.sqrt(d));
       run.kernels().scale(w2, 1 / Math.sqrt(ff));
-      kept = run.output(rows, width);
+      kept = run.output(rows, run.kernels().keptWidth(ff, activation));
+      dPre = run.kernels().overwritesKept(activation) ? kept : run.output(rows, width);
       hidden = run.output(rows, ff);
       y = run.output(rows, d);
       dX = run.output(rows, d);
@@ -590,9 +629,9 @@ public final class KernelCases {
     }
 
     void backward() {
-      run.kernels().linearActivationBackward(kept, dY, w2, kept, activation);
-      run.kernels().matmul(dX, kept, false, w1, true, false);
-      run.kernels().weightGradient(dW1, dB1, x, kept, false);
+      run.kernels().linearActivationBackward(dPre, dY, w2, kept, activation);
+      run.kernels().matmul(dX, dPre, false, w1, true, false);
+      run.kernels().weightGradient(dW1, dB1, x, dPre, false);
       run.kernels().weightGradient(dW2, dB2, hidden, dY, true);
     }
 

@@ -54,11 +54,11 @@ final class GroupedProducts implements AutoCloseable {
   enum Kind {
     /** {@code out = left right + bias}. */
     NN("grouped_nn", false, false),
-    /** {@code out = gelu(left right + bias), more = gelu'(left right + bias)}. */
+    /** {@code out = gelu(left right + bias)}; {@code more} gets what is kept of the slopes. */
     NN_GELU("grouped_nn_gelu", false, false),
     /** {@code out = left right^T}. */
     NT("grouped_nt", false, true),
-    /** {@code out = (left right^T) * more}. */
+    /** {@code out = (left right^T) * slopes}, those kept in {@code more}. */
     NT_TIMES("grouped_nt_times", false, true),
     /**
      * {@code out (+)= left^T right} and {@code rightSum (+)= sum over rows of right}, float32;
@@ -81,7 +81,7 @@ final class GroupedProducts implements AutoCloseable {
    * A product of bf16 matrices.
    *
    * @param out address of {@code rows x columns}
-   * @param more address of as many, or 0
+   * @param more address of a byte for each, or 0
    * @param bias address of {@code columns} float32, or 0 for none
    * @param rightSum address of {@code columns} float32, or 0 for none
    * @param squares of {@link Kind#TN} where sums of squares of pieces of {@code out} go

@@ -208,20 +208,6 @@ interface ProductKernels extends KernelPart {
     return x.shadowAddress();
   }
 
-  @Override
-  default void linearActivation(
-      Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
-    bf16("out_RF", out_RF);
-    bf16("kept", kept);
-    if (activation == Activation.GELU
-        && kept.size() > 0
-        && gather(Kind.NN_GELU, out_RF, kept, x, w, x.columns(), bias, null, false)) {
-      return;
-    }
-    linear(kept, x, w, bias, null);
-    RowKernels.activate(device(), out_RF, kept, keepsSlope(activation) ? kept : null, activation);
-  }
-
   /**
    * Whether the slope of an activation is kept, so that the backward pass only multiplies, rather
    * than what was before it. SwiGLU has two slopes, which take more time to write than to compute.
@@ -230,6 +216,46 @@ interface ProductKernels extends KernelPart {
    */
   private static boolean keepsSlope(Activation activation) {
     return activation != Activation.SWIGLU;
+  }
+
+  /** Of a slope a byte is kept, and two of them are as large as an activation. */
+  @Override
+  default int keptWidth(int ff, Activation activation) {
+    return keepsSlope(activation)
+        ? Math.ceilDiv(ff, 2)
+        : KernelPart.super.keptWidth(ff, activation);
+  }
+
+  @Override
+  default boolean overwritesKept(Activation activation) {
+    return !keepsSlope(activation);
+  }
+
+  @Override
+  default void linearActivation(
+      Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
+    bf16("out_RF", out_RF);
+    bf16("kept", kept);
+    if (!keepsSlope(activation)) {
+      KernelPart.super.linearActivation(out_RF, kept, x, w, bias, activation);
+      return;
+    }
+    if (out_RF.size() == 0) {
+      return;
+    }
+    if (activation == Activation.GELU
+        && gather(Kind.NN_GELU, out_RF, kept, x, w, x.columns(), bias, null, false)) {
+      return;
+    }
+    linear(out_RF, x, w, bias, null);
+    launch(
+        RowKernels.named("act_keep", activation),
+        Grid.strips(out_RF.rows(), out_RF.columns(), 256),
+        out(out_RF),
+        out(kept),
+        in(out_RF),
+        out_RF.rows(),
+        out_RF.columns());
   }
 
   @Override
@@ -241,16 +267,21 @@ interface ProductKernels extends KernelPart {
       KernelPart.super.linearActivationBackward(dPre, dY, w, kept, activation);
       return;
     }
-    if (dPre.size() > 0
-        && dY.columns() > 0
+    if (dPre.size() == 0) {
+      return;
+    }
+    if (dY.columns() > 0
         && isBf16(dY)
         && gather(Kind.NT_TIMES, dPre, kept, dY, w, dY.columns(), null, null, false)) {
       return;
     }
-    try (Tensor dOut_RF = device().allocateActivations(dY.rows(), w.rows())) {
-      matmul(dOut_RF, dY, false, w, true, false);
-      multiply(dPre, dOut_RF, kept);
-    }
+    matmul(dPre, dY, false, w, true, false);
+    launch(
+        "times_kept",
+        Grid.line(Math.ceilDiv(dPre.size(), 8192), 256),
+        out(dPre),
+        in(kept),
+        dPre.size());
   }
 
   @Override

@@ -35,31 +35,19 @@ interface RowKernels extends KernelPart {
   default void activationForward(Tensor out_RF, Tensor pre, Activation activation) {
     bf16("out_RF", out_RF);
     bf16("pre", pre);
-    activate(device(), out_RF, pre, null, activation);
-  }
-
-  /**
-   * {@code out = act(pre), slope = act'(pre)}, all bf16.
-   *
-   * @param slope may be {@code pre}; {@code null} if nobody wants it
-   */
-  static void activate(
-      CudaDevice device, Tensor out_RF, Tensor pre, Tensor slope, Activation activation) {
     if (out_RF.size() > 0) {
-      device
-          .launcher()
-          .launch(
-              named("act_forward", activation),
-              Grid.strips(out_RF.rows(), out_RF.columns(), 256),
-              out(out_RF),
-              in(pre),
-              out(slope),
-              out_RF.rows(),
-              out_RF.columns());
+      launch(
+          named("act_forward", activation),
+          Grid.strips(out_RF.rows(), out_RF.columns(), 256),
+          out(out_RF),
+          in(pre),
+          out_RF.rows(),
+          out_RF.columns());
     }
   }
 
-  private static String named(String kernel, Activation activation) {
+  /** The name of a kernel for an activation. */
+  static String named(String kernel, Activation activation) {
     return kernel
         + switch (activation) {
           case GELU -> "_gelu";

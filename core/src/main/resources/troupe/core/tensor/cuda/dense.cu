@@ -401,8 +401,32 @@ DEVICE ActResults<N, Act::HALVES> act(const Halves<N, Act::HALVES>& pre) {
   return results;
 }
 
-template <typename Act, int N>
-DEVICE void act_forward_of(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
+// What is kept of slopes, the byte of each.
+template <int N>
+DEVICE void store_kept(u8* to, Pack<N> slope) {
+  static_assert(N == 8 || N == 1, "width");
+#pragma unroll
+  for (int j = 0; j < N; j++) slope.x[j] = fmaf(KEPT_SCALE, slope.x[j], KEPT_OFFSET);
+  if constexpr (N == 8) {
+    *(uint2*)to = make_uint2(kept_slopes(slope.x[0], slope.x[1], slope.x[2], slope.x[3]),
+                             kept_slopes(slope.x[4], slope.x[5], slope.x[6], slope.x[7]));
+  } else {
+    *to = (u8)to_bf16(slope.x[0]);
+  }
+}
+template <int N>
+DEVICE Pack<N> load_kept(const u8* from) {
+  static_assert(N == 8 || N == 1, "width");
+  if constexpr (N == 8) {
+    uint2 bytes = *(const uint2*)from;
+    return unpack(make_uint4(slopes_of<0>(bytes.x), slopes_of<1>(bytes.x), slopes_of<0>(bytes.y), slopes_of<1>(bytes.y)));
+  } else {
+    return pack_of<N>(low(slopes_of<0>(*from)));
+  }
+}
+
+template <typename Act, int N, bool KEEPS>
+DEVICE void act_forward_of(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
   constexpr int H = Act::HALVES;
   FOR_STRIPS(N, ff) {
     int c = strip_column<N>(strip);
@@ -412,40 +436,82 @@ DEVICE void act_forward_of(bf16* out, const bf16* pre, bf16* slope, int rows, in
         [&](i64 r, const Halves<N, H>& x) {
           ActResults<N, H> y = act<Act, N>(x);
           store(out + r * ff + c, y.out);
-          if (slope) {
-#pragma unroll
-            for (int h = 0; h < H; h++) store(slope + (r * H + h) * ff + c, y.slope.of[h]);
-          }
+          if constexpr (KEEPS) store_kept(kept + r * ff + c, y.slope.of[0]);
         });
   }
 }
 
-// `slope` may be pre, as a thread writes only where it has read; or null.
+// Where a result is as wide as `pre` it may go there: a thread writes only where it has read.
 template <typename Act>
-DEVICE void act_forward(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
-  if (fits<8>(ff, out, pre, slope)) act_forward_of<Act, 8>(out, pre, slope, rows, ff);
-  else act_forward_of<Act, 1>(out, pre, slope, rows, ff);
+DEVICE void act_forward(bf16* out, const bf16* pre, int rows, int ff) {
+  if (fits<8>(ff, out, pre)) act_forward_of<Act, 8, false>(out, nullptr, pre, rows, ff);
+  else act_forward_of<Act, 1, false>(out, nullptr, pre, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_gelu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
+act_forward_gelu(bf16* out, const bf16* pre, int rows, int ff) {
   after_previous();
-  act_forward<Gelu>(out, pre, slope, rows, ff);
+  act_forward<Gelu>(out, pre, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_relu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
+act_forward_relu(bf16* out, const bf16* pre, int rows, int ff) {
   after_previous();
-  act_forward<Relu>(out, pre, slope, rows, ff);
+  act_forward<Relu>(out, pre, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256)
-act_forward_swiglu(bf16* out, const bf16* pre, bf16* slope, int rows, int ff) {
+act_forward_swiglu(bf16* out, const bf16* pre, int rows, int ff) {
   after_previous();
-  act_forward<Swiglu>(out, pre, slope, rows, ff);
+  act_forward<Swiglu>(out, pre, rows, ff);
+}
+
+// The same, and what is kept of slopes, in the order of `out`.
+template <typename Act>
+DEVICE void act_keep(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
+  if (fits<8>(ff, out, pre) && fits<8>(ff, kept)) act_forward_of<Act, 8, true>(out, kept, pre, rows, ff);
+  else act_forward_of<Act, 1, true>(out, kept, pre, rows, ff);
+}
+
+// <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
+extern "C" __global__ void __launch_bounds__(256)
+act_keep_gelu(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
+  after_previous();
+  act_keep<Gelu>(out, kept, pre, rows, ff);
+}
+
+// <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
+extern "C" __global__ void __launch_bounds__(256)
+act_keep_relu(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
+  after_previous();
+  act_keep<Relu>(out, kept, pre, rows, ff);
+}
+
+template <int N>
+DEVICE void times_kept_range(bf16* x, const u8* slopes, i64 first, i64 end) {
+  sweep<N>(
+      first, end,
+      [&](i64 i) {
+        PackPair<N> both = {load<N>(x + i), load_kept<N>(slopes + i)};
+        return both;
+      },
+      [&](i64 i, PackPair<N> both) {
+#pragma unroll
+        for (int j = 0; j < N; j++) both.a.x[j] *= both.b.x[j];
+        store(x + i, both.a);
+      });
+}
+
+// x[i] *= slope[i], of what is kept of slopes.
+// <<<ceil(n / 8192), 256>>>; any grid
+extern "C" __global__ void __launch_bounds__(256) times_kept(bf16* x, const u8* slopes, i64 n) {
+  after_previous();
+  i64 wide = fits<8>(0, x) ? in_packs<8>(n, slopes) : 0;
+  times_kept_range<8>(x, slopes, 0, wide);
+  times_kept_range<1>(x, slopes, wide, n);
 }
 
 template <int N, int HALVES>

@@ -4,6 +4,7 @@
 // Kernels are extern "C" and come with their launch in a comment: <<<grid, block, dynamic shared memory>>>.
 // Names end in the element type where there are several: _bf16, _f32.
 
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -38,6 +39,13 @@ DEVICE u32 pack(float low, float high) {
 DEVICE bf16 to_bf16(float x) {
   u16 bits;
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+// Four of the eight bytes of two words, those of `low` being 0 to 3: BYTES says which, a digit each.
+template <u32 BYTES>
+DEVICE u32 choose(u32 low, u32 high) {
+  u32 bits;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(bits) : "r"(low), "r"(high), "n"(BYTES));
   return bits;
 }
 DEVICE float low(u32 pair) { return __uint_as_float(pair << 16); }

@@ -34,7 +34,7 @@
 struct __align__(128) GroupedProduct {
   char left[128], right[128];    // tensor maps
   void* out;                     // rows x columns
-  void* more;                    // as many: GELU writes its slopes; TIMES reads them
+  void* more;                    // a byte for each: GELU writes what is kept of its slopes; TIMES reads it
   const float* bias;             // of `columns`, or null
   float* rightSum;               // of `columns`: sums over the inner columns of the right side; or null
   int rows, columns, inner;
@@ -110,6 +110,14 @@ DEVICE uint4 load_global(const void* at, bool there) {
                : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w) : "l"(at), "r"((int)there));
   return x;
 }
+// Eight bytes, or zeros.
+DEVICE uint2 load_global_bytes(const void* at, bool there) {
+  uint2 x;
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
+               "mov.u32 %0, 0; mov.u32 %1, 0;\n"
+               "@there ld.global.v2.u32 {%0, %1}, [%2]; }" : "=r"(x.x), "=r"(x.y) : "l"(at), "r"((int)there));
+  return x;
+}
 DEVICE float2 load_global_two(const float* at, bool there) {
   float2 x;
   asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
@@ -121,6 +129,10 @@ DEVICE void store_global(void* at, uint4 x, bool there) {
   asm volatile("{ .reg .pred there; setp.ne.b32 there, %5, 0;\n"
                "@there st.global.v4.u32 [%0], {%1, %2, %3, %4}; }"
                ::"l"(at), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w), "r"((int)there) : "memory");
+}
+DEVICE void store_global(void* at, uint2 x, bool there) {
+  asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
+               "@there st.global.v2.u32 [%0], {%1, %2}; }" ::"l"(at), "r"(x.x), "r"(x.y), "r"((int)there) : "memory");
 }
 DEVICE void store_global(void* at, float x, float y, bool there) {
   asm volatile("{ .reg .pred there; setp.ne.b32 there, %3, 0;\n"
@@ -391,11 +403,14 @@ DEVICE void store_matrices(u32 at, u32 a, u32 b, u32 c, u32 d) {
                ::"r"(at), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 
-DEVICE u32 gelu(u32 pair, u32& slopes) {
-  float a = low(pair), b = high(pair), slopeA, slopeB;
-  u32 y = pack(Gelu::forward(&a, &slopeA), Gelu::forward(&b, &slopeB));
-  slopes = pack(slopeA, slopeB);
-  return y;
+DEVICE float gelu(float half, float& slope) { return Gelu::of_half(half, KEPT_SCALE, KEPT_OFFSET, slope); }
+// Of two pairs, in place; returns what is kept of the four slopes.
+DEVICE u32 gelu(u32& first, u32& second) {
+  float a, b, c, d;
+  u32 ab = pack(gelu(low(first), a), gelu(high(first), b)), cd = pack(gelu(low(second), c), gelu(high(second), d));
+  first = ab;
+  second = cd;
+  return kept_slopes(a, b, c, d);
 }
 DEVICE u32 times(u32 pair, u32 by) {
   u32 product;
@@ -404,7 +419,7 @@ DEVICE u32 times(u32 pair, u32 by) {
 }
 
 // A warp's 16 rows as bfloat16. In registers each thread has pieces of 4 bytes of many rows; by way of shared memory
-// they become pieces of 16 bytes, 128 bytes of a row beside each other, which is also how it reads slopes. What is
+// they become pieces of 16 bytes, 128 bytes of a row beside each other, and of 8 bytes of slopes. What is
 // rounded here is rounded as if it had been stored in between.
 struct Rows {
   i64 at;          // of this thread's first piece, in elements
@@ -420,20 +435,26 @@ DEVICE Rows rows_of(const GroupedProduct& p, int row, int column) {
 DEVICE bool has(const Rows& rows, int part, int i) { return i * 4 < rows.rows && part * 64 < rows.columns; }
 
 // What this thread multiplies with. All of it is asked for at once, while the last products run: it comes from far.
-struct Slopes { uint4 x[TILE_COLUMNS / 64][4]; };
-DEVICE void load_slopes(Slopes& slopes, const bf16* from, const Rows& rows) {
+struct Slopes { uint2 x[TILE_COLUMNS / 64][4]; };
+DEVICE void load_slopes(Slopes& slopes, const u8* from, const Rows& rows) {
 #pragma unroll
   for (int part = 0; part < TILE_COLUMNS / 64; part++)
 #pragma unroll
     for (int i = 0; i < 4; i++)
-      slopes.x[part][i] = load_global(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
+      slopes.x[part][i] = load_global_bytes(from + rows.at + part * 64 + (i64)i * rows.stride, has(rows, part, i));
+}
+
+// Two results before the activation. GELU wants halves of them, and has its bias halved already.
+template <int KIND>
+DEVICE u32 rounded(float x, float y, float2 bias) {
+  return KIND == GELU ? pack(fmaf(0.5f, x, bias.x), fmaf(0.5f, y, bias.y)) : pack(x + bias.x, y + bias.y);
 }
 
 template <int KIND>
 DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const Slopes& slopes, u32 bias, u32 staging) {
   int lane = threadIdx.x % WARP;
   bf16* out = (bf16*)p.out;
-  bf16* more = (bf16*)p.more;
+  u8* more = (u8*)p.more;
 #pragma unroll
   for (int part = 0; part < TILE_COLUMNS / 64; part++) {
     float2 b[8];
@@ -451,8 +472,8 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const 
       float* y = sums.x[part * 8 + j + 1];
       int r = lane % 16, chunk = j + lane / 16;
       store_matrices(staging + r * 128 + ((chunk ^ (r & 7)) << 4),
-                     pack(x[0] + b[j].x, x[1] + b[j].y), pack(x[2] + b[j].x, x[3] + b[j].y),
-                     pack(y[0] + b[j + 1].x, y[1] + b[j + 1].y), pack(y[2] + b[j + 1].x, y[3] + b[j + 1].y));
+                     rounded<KIND>(x[0], x[1], b[j]), rounded<KIND>(x[2], x[3], b[j]),
+                     rounded<KIND>(y[0], y[1], b[j + 1]), rounded<KIND>(y[2], y[3], b[j + 1]));
     }
     __syncwarp();
     uint4 x[4];
@@ -466,13 +487,13 @@ DEVICE void finish(Sums& sums, const GroupedProduct& p, const Rows& rows, const 
       i64 at = rows.at + part * 64 + (i64)i * rows.stride;
       bool there = has(rows, part, i);
       if constexpr (KIND == TIMES) {
-        uint4 by = slopes.x[part][i];
-        x[i] = make_uint4(times(x[i].x, by.x), times(x[i].y, by.y), times(x[i].z, by.z), times(x[i].w, by.w));
+        uint2 by = slopes.x[part][i];
+        x[i] = make_uint4(times(x[i].x, slopes_of<0>(by.x)), times(x[i].y, slopes_of<1>(by.x)),
+                          times(x[i].z, slopes_of<0>(by.y)), times(x[i].w, slopes_of<1>(by.y)));
       }
       if constexpr (KIND == GELU) {
-        uint4 slope;
-        x[i] = make_uint4(gelu(x[i].x, slope.x), gelu(x[i].y, slope.y), gelu(x[i].z, slope.z), gelu(x[i].w, slope.w));
-        store_global(more + at, slope, there);
+        u32 first = gelu(x[i].x, x[i].y), second = gelu(x[i].z, x[i].w);
+        store_global(more + at, make_uint2(first, second), there);
       }
       store_global(out + at, x[i], there);
     }
@@ -560,6 +581,7 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
     int at = walk.column + threadIdx.x % GROUP * 2;
     if constexpr (KIND == PLAIN || KIND == GELU)
       if (p.bias && at < p.columns) bias = *(const float2*)(p.bias + at);
+    if constexpr (KIND == GELU) bias = make_float2(0.5f * bias.x, 0.5f * bias.y);
     Rows rows = rows_of(p, row + warp * 16, walk.column);
     Exact exact = exact_of(p, row + warp * 16, walk.column);
     Slopes slopes = {};
@@ -572,7 +594,7 @@ DEVICE void multiply_all(u32 shared, const GroupedProduct* products, const int* 
       multiply<LEFT_DOWN, RIGHT_DOWN>(sums, left + group * BOX, left + LEFT_BYTES, step > 0);
       products_commit();
       if constexpr (KIND == TIMES)
-        if (step == walk.steps - 1) load_slopes(slopes, (const bf16*)p.more, rows);
+        if (step == walk.steps - 1) load_slopes(slopes, (const u8*)p.more, rows);
       products_wait<1>();
       if (step > 0) release(shared, before);
       before = ring.stage;
@@ -644,13 +666,13 @@ DEVICE void grouped(const FewProducts& few, const GroupedProduct* many, int coun
 // out = left right + bias
 GROUPED(grouped_nn) { grouped<false, true, PLAIN>(few, many, count); }
 
-// out = gelu(left right + bias); more = gelu'(left right + bias)
+// out = gelu(left right + bias); more = what is kept of gelu'(left right + bias)
 GROUPED(grouped_nn_gelu) { grouped<false, true, GELU>(few, many, count); }
 
 // out = left right^T
 GROUPED(grouped_nt) { grouped<false, false, PLAIN>(few, many, count); }
 
-// out = (left right^T) * more; out may be more
+// out = (left right^T) * the slopes kept in more
 GROUPED(grouped_nt_times) { grouped<false, false, TIMES>(few, many, count); }
 
 // out (+)= left^T right, float32; rightParts = parts of the sums over the rows of right
