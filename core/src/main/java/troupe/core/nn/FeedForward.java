@@ -95,7 +95,7 @@ public final class FeedForward {
 
   /** {@code dX = ...}; leaves the gradient of the pre-activations in {@code saved}. */
   public void backwardInput(Tensor dX_RD, Tensor dY_RD, Saved saved) {
-    boolean inPlace = kernels.overwritesKept(activation);
+    boolean inPlace = kernels.overwritesKept(w2.rows(), activation);
     Tensor dPre = inPlace ? saved.kept : device.allocateActivations(dY_RD.rows(), w1.columns());
     try {
       kernels.linearActivationBackward(dPre, dY_RD, w2, saved.kept, activation);

@@ -122,8 +122,8 @@ public final class CheckedKernels implements Kernels {
   }
 
   @Override
-  public boolean overwritesKept(Activation activation) {
-    return kernels.overwritesKept(activation);
+  public boolean overwritesKept(int ff, Activation activation) {
+    return kernels.overwritesKept(ff, activation);
   }
 
   @Override
@@ -146,7 +146,7 @@ public final class CheckedKernels implements Kernels {
     shape("dY", dY, dY.rows(), w.columns());
     check("kept", kept, dY.rows(), kernels.keptWidth(w.rows(), activation));
     check("dPre", dPre, dY.rows(), activation.preWidth(w.rows()));
-    if (dPre == kept && !kernels.overwritesKept(activation)) {
+    if (dPre == kept && !kernels.overwritesKept(w.rows(), activation)) {
       throw new IllegalArgumentException("dPre: kept (expected: a tensor of its own)");
     }
     kernels.linearActivationBackward(dPre, dY, w, kept, activation);

@@ -85,7 +85,7 @@ public interface Kernels {
    * Whether {@link #linearActivationBackward} may write its result over what was kept. It is as
    * wide then.
    */
-  default boolean overwritesKept(Activation activation) {
+  default boolean overwritesKept(int ff, Activation activation) {
     return true;
   }
 

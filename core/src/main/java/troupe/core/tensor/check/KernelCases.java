@@ -471,7 +471,8 @@ public final class KernelCases {
     Tensor kept = run.output(rows, run.kernels().keptWidth(outputs, activation));
     Tensor dPre = run.output(rows, width);
     // In place where a device can do that.
-    Tensor again = run.kernels().overwritesKept(activation) ? kept : run.output(rows, width);
+    Tensor again =
+        run.kernels().overwritesKept(outputs, activation) ? kept : run.output(rows, width);
     run.work(
         forwardOfExpert, () -> run.kernels().linearActivation(out, kept, x, w, bias, activation));
     run.work(
@@ -613,7 +614,7 @@ public final class KernelCases {
       run.kernels().scale(w1, 1 / Math.sqrt(d));
       run.kernels().scale(w2, 1 / Math.sqrt(ff));
       kept = run.output(rows, run.kernels().keptWidth(ff, activation));
-      dPre = run.kernels().overwritesKept(activation) ? kept : run.output(rows, width);
+      dPre = run.kernels().overwritesKept(ff, activation) ? kept : run.output(rows, width);
       hidden = run.output(rows, ff);
       y = run.output(rows, d);
       dX = run.output(rows, d);

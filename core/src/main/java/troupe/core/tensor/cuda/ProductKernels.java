@@ -21,6 +21,9 @@ import troupe.core.tensor.cuda.MatrixProducts.Product;
  * by {@link MatrixProducts}.
  */
 interface ProductKernels extends KernelPart {
+  /** Slopes of a row that kernels take at a time. */
+  int SLOPES = 8;
+
   @Override
   default void matmul(
       Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate) {
@@ -210,25 +213,23 @@ interface ProductKernels extends KernelPart {
 
   /**
    * Whether the slope of an activation is kept, so that the backward pass only multiplies, rather
-   * than what was before it. SwiGLU has two slopes, which take more time to write than to compute.
-   * It has nothing to do with which way the products go: forward and backward may go different
-   * ones.
+   * than what was before it. SwiGLU has two slopes, which take more time to write than to compute;
+   * where rows are no whole vectors nothing is worth it. It has nothing to do with which way the
+   * products go: forward and backward may go different ones.
    */
-  private static boolean keepsSlope(Activation activation) {
-    return activation != Activation.SWIGLU;
+  private static boolean keepsSlope(int ff, Activation activation) {
+    return activation != Activation.SWIGLU && ff % SLOPES == 0;
   }
 
   /** Of a slope a byte is kept, and two of them are as large as an activation. */
   @Override
   default int keptWidth(int ff, Activation activation) {
-    return keepsSlope(activation)
-        ? Math.ceilDiv(ff, 2)
-        : KernelPart.super.keptWidth(ff, activation);
+    return keepsSlope(ff, activation) ? ff / 2 : KernelPart.super.keptWidth(ff, activation);
   }
 
   @Override
-  default boolean overwritesKept(Activation activation) {
-    return !keepsSlope(activation);
+  default boolean overwritesKept(int ff, Activation activation) {
+    return !keepsSlope(ff, activation);
   }
 
   @Override
@@ -236,7 +237,7 @@ interface ProductKernels extends KernelPart {
       Tensor out_RF, Tensor kept, Tensor x, Tensor w, Tensor bias, Activation activation) {
     bf16("out_RF", out_RF);
     bf16("kept", kept);
-    if (!keepsSlope(activation)) {
+    if (!keepsSlope(out_RF.columns(), activation)) {
       KernelPart.super.linearActivation(out_RF, kept, x, w, bias, activation);
       return;
     }
@@ -263,7 +264,7 @@ interface ProductKernels extends KernelPart {
       Tensor dPre, Tensor dY, Tensor w, Tensor kept, Activation activation) {
     bf16("dPre", dPre);
     bf16("kept", kept);
-    if (!keepsSlope(activation)) {
+    if (!keepsSlope(w.rows(), activation)) {
       KernelPart.super.linearActivationBackward(dPre, dY, w, kept, activation);
       return;
     }

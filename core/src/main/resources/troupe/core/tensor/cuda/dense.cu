@@ -1,9 +1,9 @@
 // The kernels that memory bandwidth bounds: everything but matrix products and attention.
 //
 // Arithmetic is in float32 (sums of squares in float64) whatever the element type. No sum uses atomics: each is
-// taken in an order that the arguments fix. Sizes and addresses are free; where they allow it, and a kernel asks
-// that once and for all its threads, accesses are 16 bytes wide. Any grid gives the right result where a comment
-// says "any grid"; the one named is fast. `ceil(a / b)` rounds up.
+// taken in an order that the arguments fix. Sizes and addresses are free, unless a kernel says otherwise; where they
+// allow it, and a kernel asks that once and for all its threads, accesses are 16 bytes wide. Any grid gives the right
+// result where a comment says "any grid"; the one named is fast. `ceil(a / b)` rounds up.
 
 // ---- Packs: neighbouring elements of one row, as floats ----
 
@@ -402,27 +402,15 @@ DEVICE ActResults<N, Act::HALVES> act(const Halves<N, Act::HALVES>& pre) {
 }
 
 // What is kept of slopes, the byte of each.
-template <int N>
-DEVICE void store_kept(u8* to, Pack<N> slope) {
-  static_assert(N == 8 || N == 1, "width");
+DEVICE void store_kept(u8* to, Pack<8> slope) {
 #pragma unroll
-  for (int j = 0; j < N; j++) slope.x[j] = fmaf(KEPT_SCALE, slope.x[j], KEPT_OFFSET);
-  if constexpr (N == 8) {
-    *(uint2*)to = make_uint2(kept_slopes(slope.x[0], slope.x[1], slope.x[2], slope.x[3]),
-                             kept_slopes(slope.x[4], slope.x[5], slope.x[6], slope.x[7]));
-  } else {
-    *to = (u8)to_bf16(slope.x[0]);
-  }
+  for (int j = 0; j < 8; j++) slope.x[j] = fmaf(KEPT_SCALE, slope.x[j], KEPT_OFFSET);
+  *(uint2*)to = make_uint2(kept_slopes(slope.x[0], slope.x[1], slope.x[2], slope.x[3]),
+                           kept_slopes(slope.x[4], slope.x[5], slope.x[6], slope.x[7]));
 }
-template <int N>
-DEVICE Pack<N> load_kept(const u8* from) {
-  static_assert(N == 8 || N == 1, "width");
-  if constexpr (N == 8) {
-    uint2 bytes = *(const uint2*)from;
-    return unpack(make_uint4(slopes_of<0>(bytes.x), slopes_of<1>(bytes.x), slopes_of<0>(bytes.y), slopes_of<1>(bytes.y)));
-  } else {
-    return pack_of<N>(low(slopes_of<0>(*from)));
-  }
+DEVICE Pack<8> load_kept(const u8* from) {
+  uint2 bytes = *(const uint2*)from;
+  return unpack(make_uint4(slopes_of<0>(bytes.x), slopes_of<1>(bytes.x), slopes_of<0>(bytes.y), slopes_of<1>(bytes.y)));
 }
 
 template <typename Act, int N, bool KEEPS>
@@ -469,11 +457,11 @@ act_forward_swiglu(bf16* out, const bf16* pre, int rows, int ff) {
   act_forward<Swiglu>(out, pre, rows, ff);
 }
 
-// The same, and what is kept of slopes, in the order of `out`.
+// The same, and what is kept of slopes, in the order of `out`. `ff` is a multiple of 8, `out` and `pre` of 16 bytes, and
+// `kept` of 8.
 template <typename Act>
 DEVICE void act_keep(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
-  if (fits<8>(ff, out, pre) && fits<8>(ff, kept)) act_forward_of<Act, 8, true>(out, kept, pre, rows, ff);
-  else act_forward_of<Act, 1, true>(out, kept, pre, rows, ff);
+  act_forward_of<Act, 8, true>(out, kept, pre, rows, ff);
 }
 
 // <<<(ceil(ff / 256), min(ceil(rows / 32), 65535)), 256>>>; any grid
@@ -490,28 +478,21 @@ act_keep_relu(bf16* out, u8* kept, const bf16* pre, int rows, int ff) {
   act_keep<Relu>(out, kept, pre, rows, ff);
 }
 
-template <int N>
-DEVICE void times_kept_range(bf16* x, const u8* slopes, i64 first, i64 end) {
-  sweep<N>(
-      first, end,
-      [&](i64 i) {
-        PackPair<N> both = {load<N>(x + i), load_kept<N>(slopes + i)};
-        return both;
-      },
-      [&](i64 i, PackPair<N> both) {
-#pragma unroll
-        for (int j = 0; j < N; j++) both.a.x[j] *= both.b.x[j];
-        store(x + i, both.a);
-      });
-}
-
-// x[i] *= slope[i], of what is kept of slopes.
+// x[i] *= slope[i], of what is kept of slopes. `n` is a multiple of 8, `x` of 16 bytes, and `slopes` of 8.
 // <<<ceil(n / 8192), 256>>>; any grid
 extern "C" __global__ void __launch_bounds__(256) times_kept(bf16* x, const u8* slopes, i64 n) {
   after_previous();
-  i64 wide = fits<8>(0, x) ? in_packs<8>(n, slopes) : 0;
-  times_kept_range<8>(x, slopes, 0, wide);
-  times_kept_range<1>(x, slopes, wide, n);
+  sweep<8>(
+      0, n,
+      [&](i64 i) {
+        PackPair<8> both = {load<8>(x + i), load_kept(slopes + i)};
+        return both;
+      },
+      [&](i64 i, PackPair<8> both) {
+#pragma unroll
+        for (int j = 0; j < 8; j++) both.a.x[j] *= both.b.x[j];
+        store(x + i, both.a);
+      });
 }
 
 template <int N, int HALVES>
