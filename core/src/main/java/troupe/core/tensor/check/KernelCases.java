@@ -17,6 +17,14 @@ public final class KernelCases {
     {0, 7}, {1, 1}, {1, 61}, {3, 13}, {5, 37}, {7, 16}, {17, 64}, {33, 127}, {64, 256}, {129, 515}
   };
 
+  /**
+   * Rows that a device may share among more and more of its threads, the last two among all of them
+   * by single elements; in some each thread has several.
+   */
+  private static final int[][] WIDE = {
+    {45, 256}, {37, 1024}, {40, 1032}, {11, 2056}, {9, 4104}, {2, 8192}, {2, 8200}, {3, 1031}
+  };
+
   private final List<KernelCase> cases = new ArrayList<>();
 
   private KernelCases() {}
@@ -29,6 +37,11 @@ public final class KernelCases {
       table.rows(shape[0], shape[1]);
       table.routing(shape[0], shape[1]);
     }
+    for (int[] shape : WIDE) {
+      table.rows(shape[0], shape[1]);
+      table.routing(shape[0], shape[1]);
+    }
+    table.commonTokens();
     table.directions();
     table.products();
     table.layers();
@@ -228,6 +241,28 @@ public final class KernelCases {
               .embeddingBackward(dTok, dPos, run.normal(rows, columns), run.indices(rows, 11), seq);
           run.keep(dTok, dPos);
         });
+  }
+
+  /** As in a text: a few tokens own most of the rows, most others a row or none. */
+  private void commonTokens() {
+    int seq = 64;
+    int[] tokens = new int[3 * seq + 5];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = i % 4 == 0 ? 40 : i % 4 == 1 ? i % 97 : 0;
+    }
+    for (int columns : new int[] {1, 37, 264, 1024}) {
+      add(
+          "embedding of common tokens " + tokens.length + " x " + columns,
+          run -> {
+            Tensor tok = run.exactNormal(97, columns);
+            Tensor pos = run.exactNormal(seq, columns);
+            Tensor out = run.output(tokens.length, columns);
+            run.kernels().embeddingForward(out, tokens, tok, pos, seq);
+            Tensor dOut = run.normal(tokens.length, columns);
+            run.kernels().embeddingBackward(tok, pos, dOut, tokens, seq);
+            run.keep(out, tok, pos);
+          });
+    }
   }
 
   private void routing(int rows, int columns) {
