@@ -92,11 +92,11 @@ interface RowKernels extends KernelPart {
     f32("mean_T1", mean_T1);
     f32("rstd_T1", rstd_T1);
     int d = x_TD.columns();
-    int rowsOfBlock = d > 2048 ? 1 : d > 1024 ? 2 : d > 512 ? 4 : 8;
+    int shared = d % 8 == 0 && d <= 8192 ? 2 * d * Float.BYTES : 0;
     if (x_TD.rows() > 0) {
       launch(
           "layer_norm_forward",
-          Grid.line(Math.ceilDiv(x_TD.rows(), rowsOfBlock), 256),
+          Grid.line(Math.min(Math.ceilDiv(x_TD.rows(), 8), 528), 256, shared),
           out(out_TD),
           out(mean_T1),
           out(rstd_T1),
@@ -126,9 +126,8 @@ interface RowKernels extends KernelPart {
     if (rows == 0) {
       return;
     }
-    int parts = Math.min(Math.ceilDiv(rows, 16), 396);
-    try (Tensor partial = device().allocate(parts, 2 * d);
-        Tensor sums = device().allocate(1, 2 * d)) {
+    int parts = Math.min(Math.ceilDiv(rows, 16), 264);
+    try (Tensor partial = device().allocate(parts, 2 * d)) {
       launch(
           "layer_norm_backward",
           Grid.line(parts, 256),
@@ -142,9 +141,7 @@ interface RowKernels extends KernelPart {
           rows,
           d,
           parts);
-      RowSums.add(device(), sums, in(partial), parts, 2 * d, false);
-      add(dGain_1D, sums.slice(0, 1, d));
-      add(dBias_1D, sums.slice(d, 1, d));
+      RowSums.addHalves(device(), dGain_1D, dBias_1D, in(partial), parts);
     }
   }
 

@@ -51,12 +51,36 @@ final class RowSums {
    */
   static void add(
       CudaDevice device, Tensor out, long partial, int parts, int columns, boolean accumulate) {
+    addParts(device, out(out), out(out), columns, partial, parts, columns, accumulate);
+  }
+
+  /**
+   * {@code out += sum over parts} of the first half of the columns, {@code rest +=} of the other.
+   */
+  static void addHalves(CudaDevice device, Tensor out, Tensor rest, long partial, int parts) {
+    f32("out", out);
+    f32("rest", rest);
+    int half = out.columns();
+    addParts(device, out(out), out(rest), half, partial, parts, 2 * half, true);
+  }
+
+  private static void addParts(
+      CudaDevice device,
+      long out,
+      long rest,
+      int split,
+      long partial,
+      int parts,
+      int columns,
+      boolean accumulate) {
     device
         .launcher()
         .launch(
             "sum_parts",
             Grid.line(Math.ceilDiv(columns, 32), 1024),
-            out(out),
+            out,
+            rest,
+            split,
             partial,
             parts,
             columns,

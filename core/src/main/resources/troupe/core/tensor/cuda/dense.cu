@@ -352,9 +352,10 @@ sum_rows_f32(float* partial, const float* x, int rows, int columns, int parts) {
 }
 
 // <<<ceil(columns / 32), 1024>>>. Warp w takes parts w, w + 32, ... in order, then the warps go in order: one thread
-// for a column would wait for hundreds of loads, one after the other.
-extern "C" __global__ void __launch_bounds__(1024)
-sum_parts(float* out, const float* partial, int parts, int columns, int accumulate) {
+// for a column would wait for hundreds of loads, one after the other. The first `split` columns go to `out`, the others
+// to `rest`.
+extern "C" __global__ void __launch_bounds__(1024) sum_parts(
+    float* out, float* rest, int split, const float* partial, int parts, int columns, int accumulate) {
   after_previous();
   __shared__ __align__(16) float scratch[1024];
   FOR_STRIPS(1, columns) {
@@ -365,7 +366,10 @@ sum_parts(float* out, const float* partial, int parts, int columns, int accumula
                   [&](i64 p) { return load<1>(partial + p * columns + c); });
     }
     float total = across_warps(scratch, sum);
-    if (threadIdx.x < WARP && c < columns) out[c] = accumulate ? out[c] + total : total;
+    if (threadIdx.x < WARP && c < columns) {
+      float* to = c < split ? out + c : rest + (c - split);
+      *to = accumulate ? *to + total : total;
+    }
   }
 }
 
@@ -719,31 +723,38 @@ extern "C" __global__ void __launch_bounds__(256) combine_forward(
   add_segments(x, y, [=](int row) { return multiplier[row]; }, omega, order, start, target, targets, d);
 }
 
+DEVICE u32 dynamic_shared_bytes() {
+  u32 bytes;
+  asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
+  return bytes;
+}
+
 // ---- Teams: kernels that need sums over whole rows ----
 // A block of 8 warps is cut into teams of 1, 2, 4 or 8 warps, as many as hold a row of `d` columns in registers, G
-// packs of 8 a thread. Teams take rows in turn and wait only for themselves. The launch bounds give G = 2 as many
-// blocks as its registers allow; G = 4 pays for them with spills, as rows so wide are rare.
+// packs of 8 a thread. Teams take rows in turn and wait only for themselves.
 
 #define TEAM_BLOCK 256
 #define TEAM_WARPS (TEAM_BLOCK / WARP)
 
-// Rows up to this wide go by G = 2, twice as wide ones by G = 4.
-#define TEAM_WIDTH (2 * 8 * TEAM_BLOCK)
+// The widest rows of teams whose threads have G packs.
+#define TEAM_WIDTH(G) (G * 8 * TEAM_BLOCK)
 
-struct Team { int warps, index, count; };
+// Columns from one pack of a thread to its next: a warp's packs lie on end, so that the distances are constants and
+// one address serves them all.
+#define PACK_STEP (8 * WARP)
 
+// `first` is this thread's first column; it is past the row's end where the thread has none.
+struct Team { int warps, index, count, first; };
+
+template <int G>
 DEVICE Team team_for(int d) {
-  Team team = {1, 0, 0};
-  while (team.warps < TEAM_WARPS && team.warps * (2 * 8 * WARP) < d) team.warps *= 2;
-  team.index = threadIdx.x / (team.warps * WARP);
+  Team team = {1, 0, 0, 0};
+  while (team.warps < TEAM_WARPS && team.warps * G * PACK_STEP < d) team.warps *= 2;
+  int warp = threadIdx.x / WARP;
+  team.index = warp / team.warps;
   team.count = TEAM_WARPS / team.warps;
+  team.first = warp % team.warps * G * PACK_STEP + threadIdx.x % WARP * 8;
   return team;
-}
-
-// First column of pack g of this thread; it is past the row's end where the thread has none.
-DEVICE int team_column(const Team& team, int g) {
-  int threads = team.warps * WARP;
-  return (g * threads + threadIdx.x % threads) * 8;
 }
 
 // Sums K values over the team, in every thread of it. `scratch` has 2 * K * TEAM_WARPS places. Calls alternate
@@ -769,15 +780,15 @@ DEVICE void team_sum(float (&x)[K], const Team& team, float* scratch, int& half)
   }
 }
 
-// out = the teams' sums of each column, added in the order of the teams. `scratch` has TEAM_WIDTH / 2 places: rows
-// are no wider where there are several teams.
+// out = the teams' sums of each column, added in the order of the teams. `scratch` has TEAM_WIDTH(G) / 2 places:
+// rows are no wider where there are several teams.
 template <int G>
 DEVICE void across_teams(float* out, const Pack<8> (&sums)[G], const Team& team, int d, float* scratch) {
   for (int turn = 0; turn < team.count; turn++) {
     if (turn == team.index) {
 #pragma unroll
       for (int g = 0; g < G; g++) {
-        int c = team_column(team, g);
+        int c = team.first + g * PACK_STEP;
         if (c >= d) continue;
         Pack<8> sum = sums[g];
         if (turn > 0) add_to(sum, load<8>(scratch + c));
@@ -790,25 +801,52 @@ DEVICE void across_teams(float* out, const Pack<8> (&sums)[G], const Team& team,
 
 // ---- Layer norm ----
 
+// Parameters in shared memory, the lower halves of all packs before the upper ones: so read, no banks conflict.
+DEVICE void keep_halves(float4* halves, const float* parameters, int d) {
+  for (int p = threadIdx.x; p < d / 8; p += TEAM_BLOCK) {
+    halves[p] = ((const float4*)parameters)[2 * p];
+    halves[d / 8 + p] = ((const float4*)parameters)[2 * p + 1];
+  }
+}
+
+// A team's next row is under way while it sums this one: rows come as fast as memory gives them, not as fast as sums
+// follow one another. `parameters` has place for 2 * d floats.
 template <int G>
 DEVICE void layer_norm_forward_team(
     bf16* out, float* mean, float* rstd, const bf16* x, const float* gain, const float* bias, int rows, int d,
-    float epsilon) {
+    float epsilon, float4* parameters) {
   __shared__ float scratch[2 * TEAM_WARPS];
-  Team team = team_for(d);
+  Team team = team_for<G>(d);
   int half = 0;
-  for (i64 r = (i64)blockIdx.x * team.count + team.index; r < rows; r += (i64)gridDim.x * team.count) {
-    // Bits, not floats, here and in the other teams: half the registers, so more rows under way.
-    uint4 xBits[G];
+  // What is left of a row from this thread's first column on.
+  int left = d - team.first, step = gridDim.x * team.count;
+  x += team.first;
+  out += team.first;
+  // Bits, not floats, here and in the other teams: half the registers, so more rows under way.
+  uint4 next[G];
+  auto ask = [&](int r) {
+    const bf16* from = x + (i64)r * d;
+#pragma unroll
+    for (int g = 0; g < G; g++) {
+      bool inside = g * PACK_STEP < left && r < rows;
+      next[g] = inside ? *(const uint4*)(from + g * PACK_STEP) : make_uint4(0, 0, 0, 0);
+    }
+  };
+  int r = blockIdx.x * team.count + team.index;
+  ask(r);
+  keep_halves(parameters, gain, d);
+  keep_halves(parameters + d / 4, bias, d);
+  __syncthreads();
+  const float4 *gains = parameters + team.first / 8, *biases = gains + d / 4;
+  for (; r < rows; r += step) {
+    uint4 bits[G];
     float sum[1] = {0};
 #pragma unroll
-    for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
-      xBits[g] = c < d ? *(const uint4*)(x + r * d + c) : make_uint4(0, 0, 0, 0);
-    }
+    for (int g = 0; g < G; g++) bits[g] = next[g];
+    ask(r + step);
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      Pack<8> kept = unpack(xBits[g]);
+      Pack<8> kept = unpack(bits[g]);
 #pragma unroll
       for (int j = 0; j < 8; j++) sum[0] += kept.x[j];
     }
@@ -817,23 +855,30 @@ DEVICE void layer_norm_forward_team(
     float squares[1] = {0};
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      if (team_column(team, g) >= d) continue;
-      Pack<8> kept = unpack(xBits[g]);
+      if (g * PACK_STEP >= left) continue;
+      Pack<8> kept = unpack(bits[g]);
 #pragma unroll
       for (int j = 0; j < 8; j++) squares[0] += (kept.x[j] - average) * (kept.x[j] - average);
     }
     team_sum(squares, team, scratch, half);
     float scale = 1 / sqrtf(squares[0] / d + epsilon);
+    bf16* to = out + (i64)r * d;
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
-      if (c >= d) continue;
-      Pack<8> kept = unpack(xBits[g]), a = load<8>(gain + c), b = load<8>(bias + c), y;
+      if (g * PACK_STEP >= left) continue;
+      Pack<8> y = unpack(bits[g]);
+      // By halves, for want of registers.
 #pragma unroll
-      for (int j = 0; j < 8; j++) y.x[j] = (kept.x[j] - average) * scale * a.x[j] + b.x[j];
-      store(out + r * d + c, y);
+      for (int h = 0; h < 2; h++) {
+        float4 a = gains[h * (d / 8) + g * WARP], b = biases[h * (d / 8) + g * WARP];
+        y.x[4 * h] = (y.x[4 * h] - average) * scale * a.x + b.x;
+        y.x[4 * h + 1] = (y.x[4 * h + 1] - average) * scale * a.y + b.y;
+        y.x[4 * h + 2] = (y.x[4 * h + 2] - average) * scale * a.z + b.z;
+        y.x[4 * h + 3] = (y.x[4 * h + 3] - average) * scale * a.w + b.w;
+      }
+      store(to + g * PACK_STEP, y);
     }
-    if (team_column(team, 0) == 0) {
+    if (team.first == 0) {
       mean[r] = average;
       rstd[r] = scale;
     }
@@ -866,44 +911,69 @@ DEVICE void layer_norm_forward_any(
   }
 }
 
-// <<<ceil(rows / (d > 2048 ? 1 : d > 1024 ? 2 : d > 512 ? 4 : 8)), 256>>>; any grid
-extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 5) layer_norm_forward(
+// <<<min(ceil(rows / 8), 528), 256, shared>>>: shared = 8 * d where d is a multiple of 8 and at most 8192, else 0, and
+// rows go by single elements; any grid. Good: four blocks for each of 132 multiprocessors.
+extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 4) layer_norm_forward(
     bf16* out, float* mean, float* rstd, const bf16* x, const float* gain, const float* bias, int rows, int d,
     float epsilon) {
   after_previous();
-  bool wide = fits<8>(d, out, x) && fits<8>(d, gain, bias);
-  if (wide && d <= TEAM_WIDTH) layer_norm_forward_team<2>(out, mean, rstd, x, gain, bias, rows, d, epsilon);
-  else if (wide && d <= 2 * TEAM_WIDTH) layer_norm_forward_team<4>(out, mean, rstd, x, gain, bias, rows, d, epsilon);
-  else layer_norm_forward_any(out, mean, rstd, x, gain, bias, rows, d, epsilon);
+  extern __shared__ uint4 dynamicShared[];
+  bool wide = fits<8>(d, out, x) && fits<8>(d, gain, bias) && 8 * d <= dynamic_shared_bytes();
+  if (wide && d <= TEAM_WIDTH(4)) {
+    layer_norm_forward_team<4>(out, mean, rstd, x, gain, bias, rows, d, epsilon, (float4*)dynamicShared);
+  } else {
+    layer_norm_forward_any(out, mean, rstd, x, gain, bias, rows, d, epsilon);
+  }
 }
 
+// As forward, the next row is under way while this one is summed, where there are registers for it, and for the gain.
 template <int G>
 DEVICE void layer_norm_backward_team(
     bf16* dX, float* partial, const bf16* dOut, const bf16* x, const float* mean, const float* rstd,
     const float* gain, int d, Share share, float* columns) {
+  constexpr bool AHEAD = G <= 2;
   __shared__ float scratch[2 * 2 * TEAM_WARPS];
-  Team team = team_for(d);
+  Team team = team_for<G>(d);
   int half = 0;
-  Pack<8> dGain[G], dBias[G];
+  Pack<8> dGain[G], dBias[G], gains[G];
 #pragma unroll
-  for (int g = 0; g < G; g++) dGain[g] = dBias[g] = pack_of<8>(0);
+  for (int g = 0; g < G; g++) {
+    int c = team.first + g * PACK_STEP;
+    dGain[g] = dBias[g] = pack_of<8>(0);
+    if (AHEAD && c < d) gains[g] = load<8>(gain + c);
+  }
+  uint4 xNext[G], dOutNext[G], dXNext[G];
+  float averageNext = 0, scaleNext = 0;
+  auto ask = [&](i64 r) {
+    if (r >= share.end) return;
+#pragma unroll
+    for (int g = 0; g < G; g++) {
+      int c = team.first + g * PACK_STEP;
+      if (c >= d) continue;
+      xNext[g] = *(const uint4*)(x + r * d + c);
+      dOutNext[g] = *(const uint4*)(dOut + r * d + c);
+      dXNext[g] = *(const uint4*)(dX + r * d + c);
+    }
+    averageNext = mean[r];
+    scaleNext = rstd[r];
+  };
+  ask(share.first + team.index);
   for (i64 r = share.first + team.index; r < share.end; r += team.count) {
     uint4 xBits[G], dOutBits[G], dXBits[G];
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
-      if (c >= d) continue;
-      xBits[g] = *(const uint4*)(x + r * d + c);
-      dOutBits[g] = *(const uint4*)(dOut + r * d + c);
-      dXBits[g] = *(const uint4*)(dX + r * d + c);
+      xBits[g] = xNext[g];
+      dOutBits[g] = dOutNext[g];
+      dXBits[g] = dXNext[g];
     }
-    float average = mean[r], scale = rstd[r];
+    float average = averageNext, scale = scaleNext;
+    if (AHEAD) ask(r + team.count);
     float sums[2] = {0, 0};
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
+      int c = team.first + g * PACK_STEP;
       if (c >= d) continue;
-      Pack<8> kept = unpack(xBits[g]), dy = unpack(dOutBits[g]), a = load<8>(gain + c);
+      Pack<8> kept = unpack(xBits[g]), dy = unpack(dOutBits[g]), a = AHEAD ? gains[g] : load<8>(gain + c);
 #pragma unroll
       for (int j = 0; j < 8; j++) {
         float normal = (kept.x[j] - average) * scale;
@@ -918,9 +988,10 @@ DEVICE void layer_norm_backward_team(
     float shift = sums[0] / d, tilt = sums[1] / d;
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
+      int c = team.first + g * PACK_STEP;
       if (c >= d) continue;
-      Pack<8> kept = unpack(xBits[g]), dy = unpack(dOutBits[g]), a = load<8>(gain + c), sum = unpack(dXBits[g]);
+      Pack<8> kept = unpack(xBits[g]), dy = unpack(dOutBits[g]), a = AHEAD ? gains[g] : load<8>(gain + c);
+      Pack<8> sum = unpack(dXBits[g]);
 #pragma unroll
       for (int j = 0; j < 8; j++) {
         float normal = (kept.x[j] - average) * scale;
@@ -928,6 +999,7 @@ DEVICE void layer_norm_backward_team(
       }
       store(dX + r * d + c, sum);
     }
+    if (!AHEAD) ask(r + team.count);
   }
   across_teams(partial, dGain, team, d, columns);
   across_teams(partial + d, dBias, team, d, columns);
@@ -960,18 +1032,19 @@ DEVICE void layer_norm_backward_any(
   }
 }
 
-// <<<parts, 256>>>. Good: parts = min(ceil(rows / 16), 396): three blocks for each of 132 multiprocessors.
-extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 3) layer_norm_backward(
+// <<<parts, 256>>>. Good: parts = min(ceil(rows / 16), 264): two blocks for each of 132 multiprocessors, as
+// many as registers have room for where a thread has two packs; rows wide enough for four are rare, and spill.
+extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 2) layer_norm_backward(
     bf16* dX, float* partial, const bf16* dOut, const bf16* x, const float* mean, const float* rstd,
     const float* gain, int rows, int d, int parts) {
   after_previous();
-  __shared__ __align__(16) float columns[TEAM_WIDTH / 2];
+  __shared__ __align__(16) float columns[TEAM_WIDTH(4) / 2];
   bool wide = fits<8>(d, dX, dOut, x) && fits<8>(d, gain, partial);
   Share share = share_of(rows, blockIdx.x, parts);
   partial += (i64)blockIdx.x * 2 * d;
-  if (wide && d <= TEAM_WIDTH) {
+  if (wide && d <= TEAM_WIDTH(2)) {
     layer_norm_backward_team<2>(dX, partial, dOut, x, mean, rstd, gain, d, share, columns);
-  } else if (wide && d <= 2 * TEAM_WIDTH) {
+  } else if (wide && d <= TEAM_WIDTH(4)) {
     layer_norm_backward_team<4>(dX, partial, dOut, x, mean, rstd, gain, d, share, columns);
   } else {
     layer_norm_backward_any(dX, partial, dOut, x, mean, rstd, gain, d, share);
@@ -985,7 +1058,7 @@ DEVICE void combine_backward_team(
     bf16* dY, float* s, float* partial, const bf16* dX, const bf16* y, const int* tokenOfRow,
     const float* multiplier, const float* omega, int d, Share share, float* columns) {
   __shared__ float scratch[2 * TEAM_WARPS];
-  Team team = team_for(d);
+  Team team = team_for<G>(d);
   int half = 0;
   Pack<8> dOmega[G];
 #pragma unroll
@@ -996,7 +1069,7 @@ DEVICE void combine_backward_team(
     uint4 gBits[G], yBits[G];
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
+      int c = team.first + g * PACK_STEP;
       if (c >= d) continue;
       gBits[g] = *(const uint4*)(gradient + c);
       yBits[g] = *(const uint4*)(y + r * d + c);
@@ -1004,7 +1077,7 @@ DEVICE void combine_backward_team(
     float sum[1] = {0};
 #pragma unroll
     for (int g = 0; g < G; g++) {
-      int c = team_column(team, g);
+      int c = team.first + g * PACK_STEP;
       if (c >= d) continue;
       Pack<8> from = unpack(gBits[g]), output = unpack(yBits[g]), result;
       Pack<8> weight = omega ? load<8>(omega + c) : pack_of<8>(1);
@@ -1018,7 +1091,7 @@ DEVICE void combine_backward_team(
       store(dY + r * d + c, result);
     }
     team_sum(sum, team, scratch, half);
-    if (team_column(team, 0) == 0) s[r] = sum[0];
+    if (team.first == 0) s[r] = sum[0];
   }
   if (omega) across_teams(partial, dOmega, team, d, columns);
 }
@@ -1053,13 +1126,13 @@ extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 4) combine_backward(
     bf16* dY, float* s, float* partial, const bf16* dX, const bf16* y, const int* tokenOfRow,
     const float* multiplier, const float* omega, int rows, int d, int parts) {
   after_previous();
-  __shared__ __align__(16) float columns[TEAM_WIDTH / 2];
+  __shared__ __align__(16) float columns[TEAM_WIDTH(4) / 2];
   bool wide = fits<8>(d, dY, dX, y) && fits<8>(d, partial, omega);
   Share share = share_of(rows, blockIdx.x, parts);
   if (omega) partial += (i64)blockIdx.x * d;
-  if (wide && d <= TEAM_WIDTH) {
+  if (wide && d <= TEAM_WIDTH(2)) {
     combine_backward_team<2>(dY, s, partial, dX, y, tokenOfRow, multiplier, omega, d, share, columns);
-  } else if (wide && d <= 2 * TEAM_WIDTH) {
+  } else if (wide && d <= TEAM_WIDTH(4)) {
     combine_backward_team<4>(dY, s, partial, dX, y, tokenOfRow, multiplier, omega, d, share, columns);
   } else {
     combine_backward_any(dY, s, partial, dX, y, tokenOfRow, multiplier, omega, d, share);
@@ -1069,12 +1142,6 @@ extern "C" __global__ void __launch_bounds__(TEAM_BLOCK, 4) combine_backward(
 // ---- Cross entropy ----
 
 #define ENTROPY_BLOCK 512
-
-DEVICE u32 dynamic_shared_bytes() {
-  u32 bytes;
-  asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
-  return bytes;
-}
 
 DEVICE void copy_16_bytes(bf16* shared, const bf16* from) {
   asm volatile(
@@ -1143,8 +1210,8 @@ DEVICE void cross_entropy_row(
 extern "C" __global__ void __launch_bounds__(ENTROPY_BLOCK) cross_entropy(
     float* losses, bf16* dLogits, const bf16* logits, const int* targets, int rows, int vocab, float scale) {
   after_previous();
-  extern __shared__ uint4 keptLogits[];
-  bf16* shared = (bf16*)keptLogits;
+  extern __shared__ uint4 dynamicShared[];
+  bf16* shared = (bf16*)dynamicShared;
   if (fits<8>(vocab, dLogits, logits)) {
     cross_entropy_row<8>(losses, dLogits, logits, targets, vocab, scale, shared);
   } else {
