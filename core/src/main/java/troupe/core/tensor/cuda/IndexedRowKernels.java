@@ -36,10 +36,11 @@ interface IndexedRowKernels extends KernelPart {
     if (tokens_T.length == 0) {
       return;
     }
+    int strips = Math.min(Math.ceilDiv(d, 256), 1024);
     try (RowGroups groups = new RowGroups(device(), tokens_T, dTok_VD.rows())) {
       launch(
           "embedding_backward_tokens",
-          Grid.plane(Math.ceilDiv(groups.count(), 16), Math.ceilDiv(d, 128), 512),
+          Grid.plane(Math.ceilDiv(groups.count(), 16 * strips), strips, 512),
           out(dTok_VD),
           in(dOut_TD),
           groups.target(),

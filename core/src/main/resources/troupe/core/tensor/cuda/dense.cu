@@ -588,46 +588,77 @@ extern "C" __global__ void __launch_bounds__(256) embedding_forward(
   else embedding_forward_of<1>(out, tokens, tok, pos, rows, d, seq);
 }
 
+#define TOKEN_WARPS 16
+
+// Adds the rows from..to in order to the row `sum`: G packs a lane of a warp, so that where rows are, which is read
+// first, is waited for once and not for every strip.
 template <int N>
-DEVICE void embedding_backward_tokens_of(
-    float* dTok, const bf16* dOut, const int* uniqueToken, const int* start, const int* order, int unique, int d) {
-  // Most tokens own a few rows, and a warp does for one; of those with more all warps of the block share the rows,
-  // or the commonest token alone would set the time.
-  constexpr int FEW = 32, WARPS = 16;
-  __shared__ __align__(16) float scratch[WARPS * WARP * N];
-  int warp = threadIdx.x / WARP;
-  int first = blockIdx.x * WARPS;
-  for (int strip = blockIdx.y; strip * WARP * N < d; strip += gridDim.y) {
-    int c = strip_column<N>(strip);
-    auto row = [&](i64 i) { return load<N>(dOut + (i64)order[i] * d + c); };
-    if (first + warp < unique && c < d) {
-      int from = start[first + warp], to = start[first + warp + 1];
-      if (to - from <= FEW) {
-        float* at = dTok + (i64)uniqueToken[first + warp] * d + c;
-        Pack<N> sum = load<N>(at);
-        add_rows<8>(sum, from, to, 1, row);
-        store(at, sum);
-      }
+DEVICE void add_rows_of_token(float* out, const bf16* dOut, const int* order, int from, int to, int d) {
+  constexpr int G = 4, STEP = WARP * N;
+  for (int c = threadIdx.x % WARP * N; c < d; c += G * STEP) {
+    Pack<N> sum[G];
+#pragma unroll
+    for (int g = 0; g < G; g++) {
+      if (c + g * STEP < d) sum[g] = load<N>(out + c + g * STEP);
     }
-    for (int u = first; u < min(first + WARPS, unique); u++) {
-      int from = start[u], to = start[u + 1];
-      if (to - from <= FEW) continue;
-      Pack<N> sum = pack_of<N>(0);
-      if (c < d) add_rows<8>(sum, from + warp, to, WARPS, row);
-      float total = across_warps(scratch, sum);
-      int column = strip * WARP * N + threadIdx.x;
-      if (threadIdx.x < WARP * N && column < d) dTok[(i64)uniqueToken[u] * d + column] += total;
+    for (int i = from; i < to; i++) {
+      const bf16* row = dOut + (i64)order[i] * d + c;
+      Pack<N> p[G];
+#pragma unroll
+      for (int g = 0; g < G; g++) {
+        if (c + g * STEP < d) p[g] = load<N>(row + g * STEP);
+      }
+#pragma unroll
+      for (int g = 0; g < G; g++) add_to(sum[g], p[g]);
+    }
+#pragma unroll
+    for (int g = 0; g < G; g++) {
+      if (c + g * STEP < d) store(out + c + g * STEP, sum[g]);
     }
   }
 }
 
-// <<<(ceil(unique / 16), min(ceil(d / 128), 65535)), 512>>>; start has unique + 1 entries; uniqueToken has no token
-// twice. Up to 32 rows are added in order; more go by sixteen warps, each in order, and then over the warps.
-extern "C" __global__ void __launch_bounds__(512) embedding_backward_tokens(
+template <int N>
+DEVICE void embedding_backward_tokens_of(
+    float* dTok, const bf16* dOut, const int* uniqueToken, const int* start, const int* order, int unique, int d) {
+  // Most tokens own a few rows, and a warp does for one. Of those with more, all warps of the block share the rows, and
+  // the blocks along y the columns, or the commonest token alone would set the time.
+  constexpr int FEW = 32;
+  __shared__ __align__(16) float scratch[TOKEN_WARPS * WARP * N];
+  int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+  // Blocks at the same x have every gridDim.x-th token: common ones often have numbers that are near each other.
+  auto token = [&](int i) { return blockIdx.x + (i64)i * gridDim.x; };
+  i64 own = token(blockIdx.y * TOKEN_WARPS + warp);
+  if (own < unique && start[own + 1] - start[own] <= FEW) {
+    add_rows_of_token<N>(dTok + (i64)uniqueToken[own] * d, dOut, order, start[own], start[own + 1], d);
+  }
+  for (int base = 0; token(base) < unique; base += WARP) {
+    i64 its = token(base + lane);
+    u32 many = __ballot_sync(FULL, its < unique && start[its + 1] - start[its] > FEW);
+    for (; many; many &= many - 1) {
+      i64 u = token(base + __ffs(many) - 1);
+      int from = start[u], to = start[u + 1];
+      for (int strip = blockIdx.y; strip * WARP * N < d; strip += gridDim.y) {
+        int c = strip_column<N>(strip);
+        Pack<N> sum = pack_of<N>(0);
+        if (c < d) {
+          add_rows<8>(sum, from + warp, to, TOKEN_WARPS, [&](i64 i) { return load<N>(dOut + (i64)order[i] * d + c); });
+        }
+        float total = across_warps(scratch, sum);
+        int column = strip * WARP * N + threadIdx.x;
+        if (threadIdx.x < WARP * N && column < d) dTok[(i64)uniqueToken[u] * d + column] += total;
+      }
+    }
+  }
+}
+
+// <<<(ceil(unique / (16 * y)), y), 512>>>, y = min(ceil(d / 256), 1024); start has unique + 1 entries; uniqueToken has
+// no token twice. Up to 32 rows are added in order; more go by sixteen warps, each in order, and then over the warps.
+extern "C" __global__ void __launch_bounds__(TOKEN_WARPS * WARP) embedding_backward_tokens(
     float* dTok, const bf16* dOut, const int* uniqueToken, const int* start, const int* order, int unique, int d) {
   after_previous();
-  if (fits<4>(d, dOut) && fits<4>(d, dTok)) {
-    embedding_backward_tokens_of<4>(dTok, dOut, uniqueToken, start, order, unique, d);
+  if (fits<8>(d, dOut) && fits<8>(d, dTok)) {
+    embedding_backward_tokens_of<8>(dTok, dOut, uniqueToken, start, order, unique, d);
   } else {
     embedding_backward_tokens_of<1>(dTok, dOut, uniqueToken, start, order, unique, d);
   }
