@@ -44,6 +44,7 @@ public final class NodeTransport implements Transport {
   private final Endpoint local;
   private final InProcessTransport handOff;
   private final StrandLocks locks;
+  private final PickUps pickUps;
   private final Strands strands;
   private final Map<Integer, Peer> peers = new ConcurrentHashMap<>();
   private final LiveCounters counters;
@@ -74,18 +75,17 @@ public final class NodeTransport implements Transport {
             driver.directory().toString());
     handOff = new InProcessTransport(settings.node(), receiver, events, counters);
     InboundBudget budget = new InboundBudget(settings.inbound());
-    PickUps pickUps = new PickUps(driver.directory().getParent(), receiver, events, counters);
+    pickUps = new PickUps(folder(), receiver, events, counters);
     strands =
         new Strands(
             locks,
-            strand -> agent(strand, budget, receiver, pickUps),
+            strand -> agent(strand, budget, receiver),
             this::idleOf,
             events::onError,
             "transport-" + settings.node());
   }
 
-  private TransportAgent agent(
-      int strand, InboundBudget budget, BatchReceiver receiver, PickUps pickUps) {
+  private TransportAgent agent(int strand, InboundBudget budget, BatchReceiver receiver) {
     Assembler assembler =
         new Assembler(settings.runId(), budget, receiver, pickUps, events, counters);
     return new TransportAgent(
@@ -128,6 +128,11 @@ public final class NodeTransport implements Transport {
         new NodeTransport(settings, driver, locks, counters, receiver, events);
     transport.connectItself();
     return transport;
+  }
+
+  /** A folder that other processes of this machine see; it goes when the transport is closed. */
+  public Path folder() {
+    return driver.directory().getParent();
   }
 
   /** Where other nodes reach this one. */
@@ -207,6 +212,7 @@ public final class NodeTransport implements Transport {
   public synchronized void setEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
     handOff.setEpoch(newEpoch);
+    pickUps.epoch(epoch);
   }
 
   /**
@@ -276,6 +282,8 @@ public final class NodeTransport implements Transport {
     }
     closed = true;
     handOff.close();
+    // A thread that is to end may wait for a device that waits for rows.
+    pickUps.epoch(Integer.MAX_VALUE);
     peers.values().forEach(peer -> peer.queue().close());
     // The threads give back what is queued and half received; only then is it safe to unmap Aeron's
     // memory.

@@ -3,6 +3,7 @@ package troupe.core.tensor.cuda;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import java.util.function.UnaryOperator;
 import troupe.core.UserException;
@@ -201,6 +202,11 @@ final class Gpu implements AutoCloseable {
   /** Has {@link #explain} say more about a failure than the driver does. */
   void explainBy(UnaryOperator<CudaException> how) {
     explanation = how;
+  }
+
+  /** Has waits be longer while it waits for a GPU of another process. */
+  void bePatientWhile(BooleanSupplier waitsForOthers) {
+    waits.bePatientWhile(waitsForOthers);
   }
 
   /** A failure of work that was queued earlier, with what is known of it. */
