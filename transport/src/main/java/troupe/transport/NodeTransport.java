@@ -36,6 +36,9 @@ public final class NodeTransport implements Transport {
    */
   private static final long HELPED_PARK_NS = 4_000_000;
 
+  /** Far longer than from one exchange of rows to the next, so that none finds them asleep. */
+  private static final long EAGER_WITH_CORES_NS = 20_000_000;
+
   private static final Duration START_TIMEOUT = Duration.ofSeconds(10);
 
   private final TransportSettings settings;
@@ -107,8 +110,10 @@ public final class NodeTransport implements Transport {
   }
 
   private IdleStrategy idleOf(TransportAgent agent) {
-    IdleStrategy idle =
-        new StandInIdle(agent, HELPED_PARK_NS, EmbeddedDriver.idleStrategy(settings));
+    IdleStrategy alone = EmbeddedDriver.idleStrategy(settings);
+    IdleStrategy eager =
+        settings.hasCores() ? new EagerIdle(EAGER_WITH_CORES_NS, alone, clock) : alone;
+    IdleStrategy idle = new StandInIdle(agent, HELPED_PARK_NS, eager);
     return new BusyTime(idle, counters.busyNs, clock);
   }
 
