@@ -68,7 +68,7 @@ final class Shelf implements AutoCloseable {
    * @throws CudaException if the GPU is lost
    */
   void signalIn(Path folder) {
-    if (!isAllowed || !maySignal || signals != null) {
+    if (!isAllowed || !maySignal) {
       return;
     }
     try {
