@@ -19,6 +19,10 @@ final class Batches {
     return new BatchHeader(runId, epoch, step, 3, 1, 0, 5, Phase.FORWARD, 1, rows, columns);
   }
 
+  static BatchHeader header(Phase phase, long step, int rows, int columns) {
+    return new BatchHeader(RUN_ID, 1, step, 3, 1, 0, 5, phase, 1, rows, columns);
+  }
+
   static CountedPayload payload(BatchHeader header) {
     CountedPayload payload = new CountedPayload(header.payloadBytes());
     payload.bytes().copyFrom(MemorySegment.ofArray(rows(header)));

@@ -125,7 +125,7 @@ final class NodeMain implements BatchReceiver, TransportEvents {
 
   @Override
   public PickUp pickUp(int node, BatchHeader header, byte[] reference) {
-    return new PickUp(ShelvedPayload.read(reference), () -> !isCopying);
+    return new PickUp(ShelvedPayload.read(reference), () -> !isCopying, () -> {});
   }
 
   @Override

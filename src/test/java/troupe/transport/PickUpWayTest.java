@@ -157,6 +157,41 @@ class PickUpWayTest {
   }
 
   @Test
+  void shouldTellOfRowsBeforeTheyAreThere() {
+    ShelvedPayload payload = new ShelvedPayload(Batches.payload(HEADER), folder).late();
+    Batches.send(lender, BORROWER, HEADER, payload);
+    assertArrives(HEADER);
+    assertReleased(payload);
+  }
+
+  @Test
+  void shouldNotTellOfParametersBeforeTheyAreThere() {
+    BatchHeader parameters = Batches.header(Phase.TRUNK_PARAMETERS, 1, 10, 10);
+    ShelvedPayload payload = new ShelvedPayload(Batches.payload(parameters), folder).late();
+    Batches.send(lender, BORROWER, parameters, payload);
+    // By one thread: what comes behind it in the queue would have gone.
+    Batches.send(lender, BORROWER, HEADER, Batches.payload(HEADER));
+    lender.progress();
+    assertEquals(0, receiver.numArrived());
+    payload.isHere();
+    assertArrives(parameters);
+    assertArrives(HEADER);
+    assertReleased(payload);
+  }
+
+  @Test
+  void shouldAbandonWhatIsOfAnOlderEpoch() {
+    receiver.isCopying(true);
+    ShelvedPayload payload = send(HEADER);
+    assertArrives(HEADER);
+    assertEquals(0, receiver.numAbandoned());
+    borrower.setEpoch(HEADER.epoch() + 1);
+    assertEquals(1, receiver.numAbandoned());
+    receiver.isCopying(false);
+    assertReleased(payload);
+  }
+
+  @Test
   void shouldPushBackAndNotWaitWhenTooMuchIsLent() {
     receiver.isCopying(true);
     List<ShelvedPayload> lent = new ArrayList<>();

@@ -65,7 +65,7 @@ class PickUpsTest {
   @BeforeEach
   void open() {
     CountedPayload rows = new CountedPayload(HEADER.payloadBytes());
-    answer = new PickUp(rows, () -> over.getAsBoolean());
+    answer = new PickUp(rows, () -> over.getAsBoolean(), () -> heard.add("abandon"));
     loans = new Loans(LENDER, folder);
     pickUps =
         new PickUps(
@@ -181,6 +181,35 @@ class PickUpsTest {
     assertEquals(Verdict.ACCEPTED, show(lend()));
     pickUps.giveBack();
     assertEquals(2, settle().size());
+  }
+
+  @Test
+  void shouldAbandonWhatIsOfAnOlderEpochAndTakeNoLock() {
+    over = () -> false;
+    show(lend());
+    heard.clear();
+    pickUps.epoch(HEADER.epoch());
+    assertEquals(List.of(), heard);
+    pickUps.epoch(HEADER.epoch() + 1);
+    assertEquals(List.of("abandon"), heard);
+    over = () -> true;
+    assertEquals(1, pickUps.giveBack());
+    show(lend());
+    assertEquals(List.of("abandon", "abandon", "batch 1"), heard, "it was on its way");
+  }
+
+  @Test
+  void shouldAbandonWhatAForgottenLenderLent() {
+    over = () -> false;
+    show(lend());
+    pickUps.forget(LENDER + 1);
+    assertFalse(heard.contains("abandon"));
+    pickUps.forget(LENDER);
+    assertTrue(heard.contains("abandon"));
+    heard.clear();
+    show(lend());
+    pickUps.close();
+    assertTrue(heard.contains("abandon"));
   }
 
   @Test

@@ -5,12 +5,14 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import troupe.Eventually;
 
 /** Copies {@link ShelvedPayload}s, and keeps every batch that arrives. */
 final class PickingReceiver implements BatchReceiver {
   private final BlockingQueue<RecordingReceiver.Arrival> arrivals = new LinkedBlockingQueue<>();
   private final List<Integer> forgotten = new CopyOnWriteArrayList<>();
+  private final AtomicInteger abandoned = new AtomicInteger();
   private volatile boolean isCopying;
   private volatile boolean isOutOfReach;
   private volatile boolean isRefusing;
@@ -40,12 +42,17 @@ final class PickingReceiver implements BatchReceiver {
     }
     return isOutOfReach
         ? PickUp.OUT_OF_REACH
-        : new PickUp(ShelvedPayload.read(reference), () -> !isCopying);
+        : new PickUp(ShelvedPayload.read(reference), () -> !isCopying, abandoned::incrementAndGet);
   }
 
   @Override
   public void forget(int node) {
     forgotten.add(node);
+  }
+
+  /** How often a copy was abandoned. */
+  int numAbandoned() {
+    return abandoned.get();
   }
 
   List<Integer> forgotten() {

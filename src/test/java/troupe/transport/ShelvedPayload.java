@@ -17,6 +17,9 @@ final class ShelvedPayload implements Payload {
   private final Path file;
   private volatile boolean isShelved;
 
+  /** Whether the rows are on their way to the shelf. */
+  private volatile boolean isLate;
+
   ShelvedPayload(CountedPayload rows, Path folder) {
     this.rows = rows;
     this.file = folder.resolve("shelf-" + System.nanoTime() + "-" + System.identityHashCode(this));
@@ -32,6 +35,26 @@ final class ShelvedPayload implements Payload {
       }
       isShelved = true;
     }
+  }
+
+  /** Has the rows come never, but say so themselves. */
+  ShelvedPayload late() {
+    isLate = true;
+    return this;
+  }
+
+  @Override
+  public boolean isReady() {
+    return !isLate;
+  }
+
+  @Override
+  public boolean tellsWhenReady() {
+    return isLate;
+  }
+
+  void isHere() {
+    isLate = false;
   }
 
   boolean isShelved() {

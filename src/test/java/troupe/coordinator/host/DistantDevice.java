@@ -101,7 +101,8 @@ final class DistantDevice implements Device {
             copying.close();
           }
           return isOver;
-        });
+        },
+        () -> {});
   }
 
   @Override

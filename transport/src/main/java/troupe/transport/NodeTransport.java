@@ -36,6 +36,9 @@ public final class NodeTransport implements Transport {
    */
   private static final long HELPED_PARK_NS = 4_000_000;
 
+  /** Far longer than from one exchange of rows to the next, so that none finds them asleep. */
+  private static final long EAGER_WITH_CORES_NS = 20_000_000;
+
   private static final Duration START_TIMEOUT = Duration.ofSeconds(10);
 
   private final TransportSettings settings;
@@ -44,6 +47,7 @@ public final class NodeTransport implements Transport {
   private final Endpoint local;
   private final InProcessTransport handOff;
   private final StrandLocks locks;
+  private final PickUps pickUps;
   private final Strands strands;
   private final Map<Integer, Peer> peers = new ConcurrentHashMap<>();
   private final LiveCounters counters;
@@ -74,18 +78,17 @@ public final class NodeTransport implements Transport {
             driver.directory().toString());
     handOff = new InProcessTransport(settings.node(), receiver, events, counters);
     InboundBudget budget = new InboundBudget(settings.inbound());
-    PickUps pickUps = new PickUps(driver.directory().getParent(), receiver, events, counters);
+    pickUps = new PickUps(folder(), receiver, events, counters);
     strands =
         new Strands(
             locks,
-            strand -> agent(strand, budget, receiver, pickUps),
+            strand -> agent(strand, budget, receiver),
             this::idleOf,
             events::onError,
             "transport-" + settings.node());
   }
 
-  private TransportAgent agent(
-      int strand, InboundBudget budget, BatchReceiver receiver, PickUps pickUps) {
+  private TransportAgent agent(int strand, InboundBudget budget, BatchReceiver receiver) {
     Assembler assembler =
         new Assembler(settings.runId(), budget, receiver, pickUps, events, counters);
     return new TransportAgent(
@@ -107,8 +110,10 @@ public final class NodeTransport implements Transport {
   }
 
   private IdleStrategy idleOf(TransportAgent agent) {
-    IdleStrategy idle =
-        new StandInIdle(agent, HELPED_PARK_NS, EmbeddedDriver.idleStrategy(settings));
+    IdleStrategy alone = EmbeddedDriver.idleStrategy(settings);
+    IdleStrategy eager =
+        settings.hasCores() ? new EagerIdle(EAGER_WITH_CORES_NS, alone, clock) : alone;
+    IdleStrategy idle = new StandInIdle(agent, HELPED_PARK_NS, eager);
     return new BusyTime(idle, counters.busyNs, clock);
   }
 
@@ -128,6 +133,11 @@ public final class NodeTransport implements Transport {
         new NodeTransport(settings, driver, locks, counters, receiver, events);
     transport.connectItself();
     return transport;
+  }
+
+  /** A folder that other processes of this machine see; it goes when the transport is closed. */
+  public Path folder() {
+    return driver.directory().getParent();
   }
 
   /** Where other nodes reach this one. */
@@ -207,6 +217,7 @@ public final class NodeTransport implements Transport {
   public synchronized void setEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
     handOff.setEpoch(newEpoch);
+    pickUps.epoch(epoch);
   }
 
   /**
@@ -276,6 +287,8 @@ public final class NodeTransport implements Transport {
     }
     closed = true;
     handOff.close();
+    // A thread that is to end may wait for a device that waits for rows.
+    pickUps.epoch(Integer.MAX_VALUE);
     peers.values().forEach(peer -> peer.queue().close());
     // The threads give back what is queued and half received; only then is it safe to unmap Aeron's
     // memory.

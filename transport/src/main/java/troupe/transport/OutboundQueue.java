@@ -47,6 +47,12 @@ final class OutboundQueue {
     numBatches.decrementAndGet();
   }
 
+  /** Counts a batch that is {@link #done} once more: it is sent in another way. */
+  void again(Outbound batch) {
+    numBatches.incrementAndGet();
+    numBytes.addAndGet(batch.bytes());
+  }
+
   boolean isEmpty() {
     return numBatches.get() == 0;
   }

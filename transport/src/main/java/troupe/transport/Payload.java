@@ -37,6 +37,14 @@ public interface Payload {
     return null;
   }
 
+  /**
+   * Whether {@link #reference} also says when the rows will be there, so that it may be told before
+   * {@link #isReady}.
+   */
+  default boolean tellsWhenReady() {
+    return false;
+  }
+
   /** How many bytes {@link #bytes} has; does not fetch them from where they are. */
   default long byteSize() {
     return bytes().byteSize();

@@ -139,8 +139,9 @@ final class PeerSender {
 
   private void onReturn(Outbound lent, Answer answer) {
     if (answer == Answer.DONE) {
-      release(lent);
+      releasePayload(lent);
     } else {
+      peer.queue().again(lent);
       toSend.add(lent);
       cannotPickUp();
     }
@@ -165,7 +166,7 @@ final class PeerSender {
 
   private void recall() {
     if (loans != null) {
-      loans.recall(this::release);
+      loans.recall(this::releasePayload);
     }
   }
 
@@ -279,7 +280,7 @@ final class PeerSender {
       return true;
     }
     try {
-      if (!batch.payload().isReady() || loans != null && !loans.hasRoom()) {
+      if (!isReady(batch) || loans != null && !loans.hasRoom()) {
         return false;
       }
       restartBatch();
@@ -289,6 +290,13 @@ final class PeerSender {
       giveUpUnreadable(e);
     }
     return true;
+  }
+
+  /** Whether a notice may go, or the rows. */
+  private boolean isReady(Outbound next) {
+    Payload payload = next.payload();
+    boolean mayBeEarly = peer.picksUp() && next.header().phase().isProvisional();
+    return mayBeEarly && payload.tellsWhenReady() || payload.isReady();
   }
 
   private Notice noticeOf(Payload payload) {
@@ -314,6 +322,8 @@ final class PeerSender {
       FrameEncoder.encode(memory, claim.buffer(), claim.offset(), batch.header(), id, notice);
       claim.commit();
       loans.add(batch);
+      // What is lent is bounded by who lends the memory.
+      peer.queue().done(batch);
       counters.of(Way.PICK_UP).sent(batch.bytes());
       batch = null;
       notice = null;
@@ -386,16 +396,15 @@ final class PeerSender {
     batch = null;
     rows = null;
     notice = null;
-    release(released);
+    peer.queue().done(released);
+    releasePayload(released);
   }
 
-  private void release(Outbound released) {
+  private void releasePayload(Outbound released) {
     try {
       released.payload().release();
     } catch (RuntimeException e) {
       events.onError(e);
-    } finally {
-      peer.queue().done(released);
     }
   }
 }

@@ -31,6 +31,18 @@ public enum Phase {
     this.code = code;
   }
 
+  /**
+   * Whether what comes of the rows counts only once their receiver has said in the same epoch that
+   * it is done with them, as a gradient does: a step is decided when all have theirs. So rows of a
+   * sender that is killed before they are whole do no harm. Parameters of a committed step do.
+   */
+  boolean isProvisional() {
+    return switch (this) {
+      case FORWARD, OUTPUT, BACKWARD, INPUT_GRADIENT, EVALUATE, TRUNK_GRADIENT -> true;
+      case TRUNK_PARAMETERS, REPLICA, RESTORE, CHECKPOINT -> false;
+    };
+  }
+
   /** The code of this phase in frames. */
   public int code() {
     return code;

@@ -3,11 +3,12 @@ package troupe.transport;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
 import troupe.transport.Returns.Answer;
 
 /**
@@ -22,7 +23,11 @@ final class PickUps {
   private final LiveCounters counters;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Long, Lender> lenders = new HashMap<>();
-  private final ArrayDeque<Copy> copies = new ArrayDeque<>();
+
+  /** Changed under the lock, but read by whoever begins an epoch, who waits for nobody. */
+  private final Queue<Copy> copies = new ConcurrentLinkedQueue<>();
+
+  private volatile int epoch = Integer.MIN_VALUE;
 
   /** Who lends, and which loan is the next. */
   private static final class Lender {
@@ -54,7 +59,7 @@ final class PickUps {
   }
 
   /** A copy under way. */
-  private record Copy(Lender lender, long number, BooleanSupplier over) {}
+  private record Copy(Lender lender, long number, int epoch, PickUp pickUp) {}
 
   /**
    * Nothing lent yet.
@@ -97,7 +102,11 @@ final class PickUps {
         lender.returns.put(notice.number(), Answer.OUT_OF_REACH);
         return Verdict.DISCARDED;
       }
-      copies.add(new Copy(lender, notice.number(), pickUp.over()));
+      copies.add(new Copy(lender, notice.number(), header.epoch(), pickUp));
+      if (header.epoch() < epoch) {
+        // It has begun meanwhile.
+        pickUp.abandon().run();
+      }
     } finally {
       lock.unlock();
     }
@@ -108,6 +117,24 @@ final class PickUps {
       events.onError(e);
     }
     return Verdict.ACCEPTED;
+  }
+
+  /**
+   * An epoch begins: whoever lent something in an older one may be dead, so nothing waits for that
+   * any more. What was computed with it is of no account by now, see {@link Phase#isProvisional}.
+   * No lock is taken: who has it may wait for a device that waits for the lender.
+   */
+  void epoch(int newEpoch) {
+    epoch = newEpoch;
+    abandonIf(copy -> copy.epoch() < newEpoch);
+  }
+
+  private void abandonIf(Predicate<Copy> isGivenUp) {
+    for (Copy copy : copies) {
+      if (isGivenUp.test(copy)) {
+        copy.pickUp().abandon().run();
+      }
+    }
   }
 
   private Verdict refuse() {
@@ -162,7 +189,7 @@ final class PickUps {
 
   private boolean isOver(Copy copy) {
     try {
-      return copy.over().getAsBoolean();
+      return copy.pickUp().over().getAsBoolean();
     } catch (RuntimeException e) {
       // The device is lost: nobody reads with it any more.
       events.onError(e);
@@ -172,9 +199,12 @@ final class PickUps {
 
   /** A node is gone, or has no say any more. */
   void forget(int node) {
+    Predicate<Copy> isOfNode = copy -> copy.lender().node == node;
+    abandonIf(isOfNode);
     lock.lock();
     try {
-      copies.removeIf(copy -> copy.lender().node == node);
+      abandonIf(isOfNode);
+      copies.removeIf(isOfNode);
       lenders
           .values()
           .removeIf(
@@ -196,6 +226,7 @@ final class PickUps {
   }
 
   void close() {
+    abandonIf(copy -> true);
     lock.lock();
     try {
       copies.clear();

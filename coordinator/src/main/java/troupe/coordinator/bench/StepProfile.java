@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import troupe.coordinator.timeline.KernelNames;
 import troupe.core.tensor.KernelProfiler;
 import troupe.core.tensor.cuda.BusyTime;
 import troupe.core.tensor.cuda.GpuRecording;

@@ -12,9 +12,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import troupe.coordinator.bench.ChromeTrace;
 import troupe.coordinator.bench.TrainBench;
 import troupe.coordinator.files.AtomicFile;
+import troupe.coordinator.timeline.ChromeTrace;
 import troupe.core.UserException;
 import troupe.core.config.ConfigLoader;
 import troupe.core.config.GateType;
@@ -115,7 +115,7 @@ final class BenchTrainCommand implements Callable<Integer> {
 
   private void write(GpuRecording recording) {
     try {
-      AtomicFile.write(timeline, to -> ChromeTrace.write(recording, to));
+      AtomicFile.write(timeline, to -> ChromeTrace.write(recording, recording.fromNs(), to));
     } catch (IOException e) {
       throw new UserException(
           "--timeline: " + timeline + " cannot be written: " + e, "--timeline ANOTHER", e);

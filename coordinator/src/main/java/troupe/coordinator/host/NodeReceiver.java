@@ -103,7 +103,7 @@ public final class NodeReceiver implements BatchReceiver {
             .pickUp(node, reference, header.rows(), header.columns(), isActivations(header));
     return rows == null
         ? PickUp.OUT_OF_REACH
-        : new PickUp(TensorPayload.arrived(rows.tensor()), rows.over());
+        : new PickUp(TensorPayload.arrived(rows.tensor()), rows.over(), rows.abandon());
   }
 
   @Override

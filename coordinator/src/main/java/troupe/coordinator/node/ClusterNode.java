@@ -25,6 +25,7 @@ import troupe.coordinator.run.DataPlane;
 import troupe.coordinator.run.ModelDevice;
 import troupe.coordinator.run.RunFolder;
 import troupe.coordinator.run.TrainingSession;
+import troupe.coordinator.timeline.NodeTimeline;
 import troupe.coordinator.wire.WireTypes;
 import troupe.core.UserException;
 import troupe.core.config.Fault;
@@ -34,6 +35,7 @@ import troupe.core.data.TokenCounts;
 import troupe.core.data.Tokenizer;
 import troupe.core.tensor.DeviceGroup;
 import troupe.expert.FaultPlan;
+import troupe.router.BatchSource;
 import troupe.router.gate.CounterDraws;
 import troupe.transport.NodeTransport;
 import troupe.transport.TransportCounters;
@@ -77,8 +79,10 @@ public final class ClusterNode {
     Tokenizer tokenizer = TrainingSession.tokenizer(config);
     try (Corpus corpus = Corpus.open(config.data(), tokenizer, config.model().seq());
         DeviceGroup devices = ModelDevice.open(config);
-        Model model = Model.empty(devices, config, TokenCounts.of(corpus.training()))) {
+        Model model = Model.empty(devices, config, TokenCounts.of(corpus.training()));
+        NodeTimeline timeline = NodeTimeline.open(config, devices)) {
       observer.opened(corpus);
+      BatchSource batches = new CorpusBatches(config, corpus);
       CompletableFuture<Joining.Result> result = new CompletableFuture<>();
       ActorSystem<NodeGuardian.Command> system =
           NodeSystem.start(
@@ -89,7 +93,13 @@ public final class ClusterNode {
       try {
         return switch (result.join()) {
           case Joining.Failed failed -> throw failed.exception();
-          case Joining.Joined in -> takePart(system, in, corpus, model, tokenizer);
+          case Joining.Joined in ->
+              takePart(
+                  system,
+                  in,
+                  timeline == null ? batches : timeline.watching(batches),
+                  model,
+                  tokenizer);
         };
       } finally {
         leaveCluster(system);
@@ -100,7 +110,7 @@ public final class ClusterNode {
   private NodeEnd takePart(
       ActorSystem<NodeGuardian.Command> system,
       Joining.Joined in,
-      Corpus corpus,
+      BatchSource batches,
       Model model,
       Tokenizer tokenizer) {
     RunFolder folder = in.formed() ? RunFolder.enter(config) : RunFolder.joined(config);
@@ -124,7 +134,7 @@ public final class ClusterNode {
               model,
               receiver,
               new TransportLinks(transport),
-              new CorpusBatches(config, corpus),
+              batches,
               (step, layer, first) -> new CounterDraws(config.seed(), step, layer, first),
               new FaultPlan(config.faults().expertThrows().stream().map(Fault::parse).toList()),
               folder.checkpoints(),

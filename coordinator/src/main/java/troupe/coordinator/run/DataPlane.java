@@ -57,12 +57,15 @@ public final class DataPlane {
           case IPC -> Mode.IPC;
           case UDP -> Mode.UDP;
         };
-    return aeron(
-        TransportSettings.of(runId, node, mode)
-            .at(config.cluster().host(), config.cluster().dataPort()),
-        config,
-        devices,
-        receiver);
+    NodeTransport transport =
+        aeron(
+            TransportSettings.of(runId, node, mode)
+                .at(config.cluster().host(), config.cluster().dataPort()),
+            config,
+            devices,
+            receiver);
+    devices.devices().forEach(device -> device.signalIn(transport.folder()));
+    return transport;
   }
 
   private static NodeTransport aeron(

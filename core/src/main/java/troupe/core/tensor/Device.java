@@ -1,5 +1,6 @@
 package troupe.core.tensor;
 
+import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -117,7 +118,8 @@ public interface Device extends AutoCloseable {
    * if this device cannot reach it.
    *
    * @param lender a number of that process
-   * @param reference from {@link Staged#reference} there; it must have been done before
+   * @param reference from {@link Staged#reference} there; it must have been done before, unless
+   *     {@link Staged#tellsWhenDone}
    * @param activations whether the tensor is of type {@link #activationType}, else of {@link
    *     #dtype}
    */
@@ -125,6 +127,12 @@ public interface Device extends AutoCloseable {
       int lender, byte[] reference, int rows, int columns, boolean activations) {
     return null;
   }
+
+  /**
+   * Says where this device may have a file by which those of other processes of this machine learn
+   * when its copies are done. Without one {@link Staged#tellsWhenDone} is false.
+   */
+  default void signalIn(Path folder) {}
 
   /** That process is gone, or is asked for nothing any more. */
   default void forget(int lender) {}
@@ -135,8 +143,11 @@ public interface Device extends AutoCloseable {
    * @param tensor what is asked of the device with it waits for the elements, not the caller
    * @param over whether the elements have been copied, and the shelf is not needed any more; for
    *     any thread, also when the tensor is closed already
+   * @param abandon has nothing wait any more for elements that the other process may never have
+   *     there: the tensor then has anything. For any thread; waits for nothing, and does nothing if
+   *     they are there
    */
-  record PickedUp(Tensor tensor, BooleanSupplier over) {}
+  record PickedUp(Tensor tensor, BooleanSupplier over, Runnable abandon) {}
 
   /**
    * Memory of the host for elements that come from another process.

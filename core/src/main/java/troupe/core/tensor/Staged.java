@@ -29,6 +29,14 @@ public interface Staged extends AutoCloseable {
     return null;
   }
 
+  /**
+   * Whether {@link #reference} also says when the elements are there, so that whoever picks them up
+   * waits for them. Then it may be told before {@link #isDone}.
+   */
+  default boolean tellsWhenDone() {
+    return false;
+  }
+
   /** Gives the memory back, at once or when the device is done with it. May be repeated. */
   @Override
   void close();

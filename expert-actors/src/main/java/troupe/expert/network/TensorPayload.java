@@ -76,6 +76,11 @@ public final class TensorPayload implements Payload {
   }
 
   @Override
+  public synchronized boolean tellsWhenReady() {
+    return staged != null && staged.tellsWhenDone();
+  }
+
+  @Override
   public synchronized MemorySegment bytes() {
     prepare(false);
     return staged == null ? tensor.bytes() : staged.bytes();

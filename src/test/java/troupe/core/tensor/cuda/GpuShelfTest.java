@@ -1,12 +1,15 @@
 package troupe.core.tensor.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -15,6 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -35,6 +39,8 @@ class GpuShelfTest {
 
   /** 64 MiB. */
   private static final int MANY_ROWS = 1 << 15;
+
+  @TempDir private Path folder;
 
   private CudaDevice device;
 
@@ -76,10 +82,15 @@ class GpuShelfTest {
     return memory;
   }
 
-  /** Elements on a shelf; {@code null} if there is none. */
-  static Staged lay(CudaDevice device, int rows, long seed) {
+  static Tensor tensor(CudaDevice device, int rows, long seed) {
     Tensor tensor = device.allocateActivations(rows, COLUMNS);
     tensor.copyFrom(elements(rows, seed));
+    return tensor;
+  }
+
+  /** Elements on a shelf; {@code null} if there is none. */
+  static Staged lay(CudaDevice device, int rows, long seed) {
+    Tensor tensor = tensor(device, rows, seed);
     Staged staged = device.shelve(tensor, device.fence(), true);
     if (staged == null) {
       tensor.close();
@@ -165,6 +176,54 @@ class GpuShelfTest {
     try (ShelfProcess next = new ShelfProcess(name, visible)) {
       assertPicksUp(next.lay(100, 3), 100, 3);
     }
+  }
+
+  private byte[] layLate(ShelfProcess other, int rows, long seed) {
+    byte[] reference = other.layLate(folder, rows, seed);
+    assumeTrue(reference.length > 0, "streams of this GPU wait for no memory of the host");
+    return reference;
+  }
+
+  @ParameterizedTest
+  @MethodSource("others")
+  void shouldWaitOnTheGpuForWhatIsNotThereYet(String name, String visible) {
+    try (ShelfProcess other = new ShelfProcess(name, visible)) {
+      for (int seed = 0; seed < 20; seed++) {
+        byte[] reference = layLate(other, MANY_ROWS, seed);
+        PickedUp rows = device.pickUp(CHILD, reference, MANY_ROWS, COLUMNS, true);
+        assertNotNull(rows, "out of reach");
+        assertFalse(rows.over().getAsBoolean());
+        other.openGate();
+        // Asked for while the copy waits, or is under way: the GPU waits, and so does the host.
+        MemorySegment found = Arena.ofAuto().allocate(bytes(MANY_ROWS), Long.BYTES);
+        rows.tensor().copyTo(found);
+        rows.tensor().close();
+        assertEquals(-1, elements(MANY_ROWS, seed).mismatch(found), "seed " + seed);
+        assertTrue(rows.over().getAsBoolean());
+        other.takeBack();
+      }
+    }
+    assertWorks();
+  }
+
+  @ParameterizedTest
+  @MethodSource("others")
+  void shouldGoOnWhenALenderIsKilledBeforeItsRowsAreThere(String name, String visible) {
+    try (ShelfProcess other = new ShelfProcess(name, visible)) {
+      PickedUp rows = device.pickUp(CHILD, layLate(other, MANY_ROWS, 1), MANY_ROWS, COLUMNS, true);
+      assertNotNull(rows, "out of reach");
+      other.kill();
+      assertFalse(rows.over().getAsBoolean());
+      // Other work of the GPU goes on meanwhile.
+      try (Tensor tensor = device.zeros(1 << 10, COLUMNS)) {
+        assertEquals(0, tensor.toDoubles()[12_345]);
+      }
+      rows.abandon().run();
+      Eventually.await("the copy", rows.over()::getAsBoolean);
+      rows.tensor().close();
+      device.forget(CHILD);
+    }
+    assertWorks();
   }
 
   @ParameterizedTest

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -22,6 +23,11 @@ final class ShelfMain {
 
   private final CudaDevice device;
   private final List<Staged> laid = new ArrayList<>();
+
+  /** Holds up what leaves. */
+  private Signals gate;
+
+  private int gates;
 
   private ShelfMain(CudaDevice device) {
     this.device = device;
@@ -44,10 +50,27 @@ final class ShelfMain {
     System.out.println(MARK + line);
   }
 
-  private String onCommand(String[] words) {
+  private String onCommand(String[] words) throws IOException {
     switch (words[0]) {
       case "lay" -> {
         return HexFormat.of().formatHex(lay(Integer.parseInt(words[1]), Long.parseLong(words[2])));
+      }
+      case "late" -> {
+        Path folder = Path.of(words[1]);
+        gate = gate == null ? Signals.create(device.gpu(), folder) : gate;
+        device.signalIn(folder);
+        gate.await(device.gpu().toHostStream(), ++gates);
+        Tensor tensor =
+            GpuShelfTest.tensor(device, Integer.parseInt(words[2]), Long.parseLong(words[3]));
+        Staged staged = device.shelve(tensor, device.fence(), true);
+        laid.add(staged);
+        return staged.tellsWhenDone() && !staged.isDone()
+            ? HexFormat.of().formatHex(staged.reference())
+            : "";
+      }
+      case "open" -> {
+        gate.forge(gates);
+        return "done";
       }
       case "return" -> {
         laid.forEach(Staged::close);

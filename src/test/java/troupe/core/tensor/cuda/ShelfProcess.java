@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,6 +44,21 @@ final class ShelfProcess implements AutoCloseable {
   /** Has it lay elements on its shelf; returns where. */
   byte[] lay(int rows, long seed) {
     return HexFormat.of().parseHex(ask("lay " + rows + " " + seed));
+  }
+
+  /**
+   * Has it lay elements, whose copy to the shelf then waits for {@link #openGate}; returns where
+   * they will be, or nothing if it cannot say that before they are.
+   *
+   * @param folder for its signals
+   */
+  byte[] layLate(Path folder, int rows, long seed) {
+    return HexFormat.of().parseHex(ask("late " + folder + " " + rows + " " + seed));
+  }
+
+  /** Lets what leaves go on. */
+  void openGate() {
+    ask("open");
   }
 
   /** Has it take back all that is on its shelf. */

@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import troupe.core.tensor.Device.PickedUp;
 import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
@@ -31,6 +33,8 @@ class ShelfTest {
   private static final String CLOSED = "cuIpcCloseMemHandle";
   private static final String SHARED = "cuIpcGetMemHandle";
   private static final String ALLOCATED = "cuMemAllocFromPoolAsync";
+
+  @TempDir private Path folder;
 
   private final FakeCuda cuda = new FakeCuda();
   private final CudaDevice device = device();
@@ -132,10 +136,10 @@ class ShelfTest {
 
   @Test
   void shouldHaveNoRoomForMoreThanItsBound() {
-    Tensor large = device.allocate(1 << 15, 1 << 13);
-    assertNull(device.shelve(large, device.fence(), false), "1 GiB");
+    Tensor large = device.allocate(1 << 16, 1 << 13);
+    assertNull(device.shelve(large, device.fence(), false), "2 GiB");
     large.close();
-    Tensor half = device.allocate(1 << 13, 1 << 13);
+    Tensor half = device.allocate(1 << 14, 1 << 13);
     Staged first = device.shelve(half, device.fence(), false);
     Staged second = device.shelve(half, device.fence(), false);
     assertNull(device.shelve(half, device.fence(), false));
@@ -143,6 +147,106 @@ class ShelfTest {
     device.shelve(half, device.fence(), false).close();
     second.close();
     assertNull(device.shelve(device.allocate(0, COLUMNS), device.fence(), true), "no rows");
+  }
+
+  @Test
+  void shouldHaveOthersWaitForWhatIsNotThereYet() {
+    device.signalIn(folder);
+    cuda.hangsIn(leaving);
+    Staged laid = shelve(true);
+    assertTrue(laid.tellsWhenDone());
+    assertFalse(laid.isDone());
+    int number = ShelfPlace.of(laid.reference()).signal().number();
+    PickedUp rows = pickUp(laid.reference());
+    assertEquals(new FakeCuda.Wait(coming, number), cuda.waited().getLast());
+    assertEquals(coming, cuda.copiedWithin().getLast().stream(), "behind the wait");
+    assertFalse(rows.over().getAsBoolean());
+    cuda.goesOnIn(leaving);
+    assertFalse(rows.over().getAsBoolean(), "the fake says nothing later: as one that was killed");
+    rows.abandon().run();
+    rows.abandon().run();
+    assertTrue(rows.over().getAsBoolean());
+    rows.tensor().close();
+    PickedUp next = pickUp(shelve(true).reference());
+    assertTrue(next.over().getAsBoolean(), "its signal was given");
+    assertEquals(1, open(OPENED));
+    assertEquals(2, open("cuMemHostRegister_v2"), "its own, and the lender's");
+    device.forget(LENDER);
+    assertEquals(1, open("cuMemHostRegister_v2"));
+  }
+
+  @Test
+  void shouldAskNoDriverWhileASignalIsNotGiven() {
+    device.signalIn(folder);
+    cuda.hangsIn(leaving);
+    PickedUp rows = pickUp(shelve(true).reference());
+    int before = cuda.calls().size();
+    assertFalse(rows.over().getAsBoolean());
+    assertEquals(List.of(), callsSince(before));
+    rows.abandon().run();
+    assertEquals(List.of(), callsSince(before), "it may be the driver that waits");
+  }
+
+  @Test
+  void shouldNameNoSignalOfWhatIsThere() {
+    device.signalIn(folder);
+    Staged laid = shelve(true);
+    assertTrue(laid.isDone());
+    assertNull(ShelfPlace.of(laid.reference()).signal());
+  }
+
+  @Test
+  void shouldTellOfMuchOnlyWhenItIsThere() {
+    device.signalIn(folder);
+    Staged half = device.shelve(device.allocate(1 << 14, 1 << 13), device.fence(), true);
+    assertTrue(half.tellsWhenDone());
+    Staged more = shelve(true);
+    assertFalse(more.tellsWhenDone(), "hosts had better not go on as if there were room for ever");
+    half.close();
+    more.close();
+    shelve(true).close();
+    assertTrue(shelve(true).tellsWhenDone());
+  }
+
+  @Test
+  void shouldDoWithoutSignalsWhereThereAreNone() {
+    cuda.fail("cuStreamWaitValue32_v2", NOT_SUPPORTED);
+    device.signalIn(folder);
+    assertFalse(shelve(true).tellsWhenDone());
+    cuda.fail("cuStreamWaitValue32_v2", 0);
+    cuda.fail("cuMemHostRegister_v2", NOT_SUPPORTED);
+    device.signalIn(folder);
+    device.signalIn(folder.resolve("none"));
+    assertFalse(shelve(true).tellsWhenDone());
+    PickedUp rows = pickUp(reference());
+    assertTrue(rows.over().getAsBoolean());
+    rows.tensor().close();
+    device.close();
+    assertEquals(List.of(), cuda.open());
+  }
+
+  @Test
+  void shouldOpenNoFilesThatHaveNoSignals() {
+    ShelfPlace place = ShelfPlace.of(reference());
+    ShelfPlace.Signal signal = new ShelfPlace.Signal(folder.resolve("passwords").toString(), 1);
+    byte[] wrong = new ShelfPlace(place.handle(), place.length(), place.offset(), signal).bytes();
+    assertThrows(IllegalArgumentException.class, () -> pickUp(wrong));
+    signal = new ShelfPlace.Signal(folder.resolve("signals-1").toString(), 1);
+    byte[] gone = new ShelfPlace(place.handle(), place.length(), place.offset(), signal).bytes();
+    assertNull(pickUp(gone), "its process has ended");
+  }
+
+  @Test
+  void shouldNotWaitForWhatItCannotCopy() {
+    device.signalIn(folder);
+    byte[] reference = reference();
+    cuda.hangsIn(leaving);
+    byte[] late = reference();
+    pickUp(reference).tensor().close();
+    cuda.fail("cuMemcpyDtoDAsync_v2", NO_PEER);
+    assertNull(pickUp(late));
+    assertEquals(0, open(OPENED));
+    assertEquals(1, open("cuMemHostRegister_v2"));
   }
 
   @Test
@@ -255,15 +359,16 @@ class ShelfTest {
     assertThrows(IllegalArgumentException.class, () -> pickUp(new byte[3]));
     for (long offset :
         new long[] {-1, Long.MIN_VALUE, place.length(), place.length() - BYTES + 1}) {
-      byte[] wrong = new ShelfPlace(place.handle(), place.length(), offset).bytes();
+      byte[] wrong = new ShelfPlace(place.handle(), place.length(), offset, null).bytes();
       assertThrows(IllegalArgumentException.class, () -> pickUp(wrong), "offset " + offset);
     }
     assertEquals(0, count(OPENED));
-    pickUp(new ShelfPlace(place.handle(), place.length(), place.length() - BYTES).bytes());
+    pickUp(new ShelfPlace(place.handle(), place.length(), place.length() - BYTES, null).bytes());
   }
 
   @Test
   void shouldLeaveNothingOpen() {
+    device.signalIn(folder);
     pickUp(reference()).tensor().close();
     cuda.hangsIn(coming);
     byte[] other = reference();

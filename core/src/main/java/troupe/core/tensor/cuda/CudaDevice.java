@@ -1,5 +1,6 @@
 package troupe.core.tensor.cuda;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.IntFunction;
@@ -82,6 +83,7 @@ public final class CudaDevice implements Device {
       resources.onClose(shelf::close);
       this.neighbours = new Neighbours(gpu);
       resources.onClose(neighbours::close);
+      gpu.bePatientWhile(neighbours::waitsForOthers);
       this.timeline = new GpuTimeline(gpu);
       resources.onClose(timeline::close);
       this.launcher = new Launcher(gpu, timeline, kernels.apply(gpu.capability()));
@@ -198,12 +200,17 @@ public final class CudaDevice implements Device {
       return null;
     }
     Block block = block(rows, columns, type, gpu.fromHostStream());
-    long over = neighbours.copy(block, lender, place, bytes);
-    if (over == 0) {
+    Neighbours.Copy copy = neighbours.copy(block, lender, place, bytes);
+    if (copy == null) {
       block.free();
       return null;
     }
-    return new PickedUp(new CudaTensor(this, block, rows, columns), () -> gpu.isDone(over));
+    return new PickedUp(new CudaTensor(this, block, rows, columns), copy::isOver, copy::abandon);
+  }
+
+  @Override
+  public void signalIn(Path folder) {
+    shelf.signalIn(folder);
   }
 
   @Override

@@ -24,7 +24,7 @@ public final class CuptiTimeline implements AutoCloseable {
   /** Activities that end before it are forgotten. */
   private long fromNs = Long.MAX_VALUE;
 
-  /** Activities that begin after it do not count. */
+  /** Activities that begin after it are, too. */
   private long toNs = Long.MAX_VALUE;
 
   /**
@@ -54,7 +54,7 @@ public final class CuptiTimeline implements AutoCloseable {
   }
 
   private synchronized void add(GpuActivity activity) {
-    if (activity.endNs() > fromNs) {
+    if (activity.endNs() > fromNs && activity.startNs() < toNs) {
       activities.add(activity);
     }
   }

@@ -204,6 +204,11 @@ final class Gpu implements AutoCloseable {
     explanation = how;
   }
 
+  /** Has waits be longer while it waits for a GPU of another process. */
+  void bePatientWhile(BooleanSupplier waitsForOthers) {
+    waits.bePatientWhile(waitsForOthers);
+  }
+
   /** A failure of work that was queued earlier, with what is known of it. */
   CudaException explain(CudaException e) {
     CudaException explained = explanation.apply(e);

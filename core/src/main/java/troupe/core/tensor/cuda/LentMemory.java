@@ -47,6 +47,11 @@ final class LentMemory implements AutoCloseable {
     }
   }
 
+  /** Bytes that are lent, or were given back while a copy needed them. */
+  synchronized long lentBytes() {
+    return pool.takenBytes();
+  }
+
   /** Lends nothing any more. */
   @Override
   public synchronized void close() {

@@ -1,11 +1,15 @@
 package troupe.core.tensor.cuda;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import troupe.core.tensor.Staged;
@@ -19,8 +23,13 @@ import troupe.core.tensor.cuda.driver.Driver;
  * is had in the order of a stream. Only this process writes the shelf; nobody waits for it.
  */
 final class Shelf implements AutoCloseable {
-  /** Twice what may wait for a process, or be lent to it. */
-  private static final long MOST_BYTES = 512L << 20;
+  private static final long MOST_BYTES = 1L << 30;
+
+  /**
+   * What is lent beyond that is told of when it is there, and no sooner: hosts would go on for as
+   * long as there is room, be far ahead of GPUs, and find none.
+   */
+  private static final long MOST_BYTES_AHEAD = MOST_BYTES / 2;
 
   private static final Logger LOG = LoggerFactory.getLogger(Shelf.class);
 
@@ -30,6 +39,12 @@ final class Shelf implements AutoCloseable {
   private final EventRing events;
   private final LentMemory memory;
   private final boolean isAllowed = !Boolean.getBoolean("troupe.cuda.unshared");
+  private final boolean maySignal = !Boolean.getBoolean("troupe.cuda.unsignalled");
+
+  /** How others learn when a copy is done; null if this process has to see that first. */
+  private volatile Signals signals;
+
+  private final AtomicInteger signal = new AtomicInteger();
   private final Resources resources = new Resources();
 
   /** Where parts of it begin, and the driver's names of them. */
@@ -45,6 +60,44 @@ final class Shelf implements AutoCloseable {
     this.events = new EventRing(gpu);
     this.memory = new LentMemory(gpu, MOST_BYTES, this::grow);
     resources.onClose(events::close);
+  }
+
+  /**
+   * Has others learn from a file in a folder when copies are done, if this GPU can.
+   *
+   * @throws CudaException if the GPU is lost
+   */
+  void signalIn(Path folder) {
+    if (!isAllowed || !maySignal) {
+      return;
+    }
+    try {
+      Signals made = Signals.create(gpu, folder);
+      resources.onClose(made::close);
+      // As it will be used: not all that name these calls can do them.
+      int first = signal.incrementAndGet();
+      made.give(gpu.toHostStream(), first);
+      made.await(gpu.toHostStream(), first);
+      if (made.file().toString().getBytes(StandardCharsets.UTF_8).length
+          <= ShelfPlace.MOST_FILE_BYTES) {
+        signals = made;
+      }
+    } catch (CudaException e) {
+      if (e.isLost()) {
+        throw gpu.explain(e);
+      }
+      noSignals(e.line());
+    } catch (IOException e) {
+      noSignals(e.toString());
+    }
+  }
+
+  private void noSignals(String cause) {
+    LOG.info(
+        "cuda:{}: no signals for GPUs of other processes ({}): these hear of rows when they are"
+            + " there",
+        gpu.index(),
+        cause);
   }
 
   /** Not from the pool: that has the GPU wait, or what it needs would be given back. */
@@ -96,19 +149,35 @@ final class Shelf implements AutoCloseable {
     gpu.enter();
     driver.waitFor(stream, ready);
     driver.copy(piece.memory().address(), address, bytes, stream);
+    ShelfPlace.Signal done = signal(stream);
     long over = events.record(stream);
     if (last) {
       from.closeAfter(over);
     } else {
       from.block().readUntil(over);
     }
-    return new Laid(piece, over);
+    return new Laid(piece, over, done);
+  }
+
+  /** Given once all that is in the stream is done; {@code null} if nobody is to wait for it. */
+  private ShelfPlace.Signal signal(long stream) {
+    Signals ours = signals;
+    if (ours == null || memory.lentBytes() > MOST_BYTES_AHEAD) {
+      return null;
+    }
+    int number = signal.incrementAndGet();
+    ours.give(stream, number);
+    return new ShelfPlace.Signal(ours.file().toString(), number);
   }
 
   /** Elements on the shelf. */
   private final class Laid implements Staged {
     private final Piece piece;
     private final long over;
+
+    /** May be null. */
+    private final ShelfPlace.Signal done;
+
     private boolean isDone;
     private boolean isClosed;
 
@@ -118,9 +187,10 @@ final class Shelf implements AutoCloseable {
     /** A copy for whom the shelf turned out to be out of reach. */
     private MemorySegment onHost;
 
-    Laid(Piece piece, long over) {
+    Laid(Piece piece, long over, ShelfPlace.Signal done) {
       this.piece = piece;
       this.over = over;
+      this.done = done;
     }
 
     @Override
@@ -139,8 +209,14 @@ final class Shelf implements AutoCloseable {
       return new ShelfPlace(
               ByteBuffer.wrap(part.getValue().handle()),
               part.getValue().length(),
-              address - part.getKey())
+              address - part.getKey(),
+              isDone ? null : done)
           .bytes();
+    }
+
+    @Override
+    public boolean tellsWhenDone() {
+      return done != null;
     }
 
     @Override

@@ -23,6 +23,7 @@ final class SlabPool {
   private final LongFunction<MemorySegment> more;
   private final List<Slab> slabs = new ArrayList<>();
   private long bytes;
+  private long takenBytes;
   private boolean grows = true;
 
   /** A piece that is taken. */
@@ -45,10 +46,15 @@ final class SlabPool {
     for (Slab slab : slabs) {
       Piece piece = slab.take(size, room);
       if (piece != null) {
+        takenBytes += room;
         return piece;
       }
     }
-    return grow(room) ? slabs.getLast().take(size, room) : null;
+    if (!grow(room)) {
+      return null;
+    }
+    takenBytes += room;
+    return slabs.getLast().take(size, room);
   }
 
   private boolean grow(long room) {
@@ -68,12 +74,18 @@ final class SlabPool {
 
   /** Makes memory of a piece free for others. */
   void give(Piece piece) {
+    takenBytes -= piece.room();
     piece.slab().give(piece.offset(), piece.room());
   }
 
   /** Bytes that it has. */
   long bytes() {
     return bytes;
+  }
+
+  /** Bytes of pieces that are taken. */
+  long takenBytes() {
+    return takenBytes;
   }
 
   /** Lends nothing any more. */

@@ -69,6 +69,7 @@ public final class FakeCuda extends FakeFunctions {
   private final List<Copy> copiedWithin = new CopyOnWriteArrayList<>();
   private final Set<Long> tellers = ConcurrentHashMap.newKeySet();
   private final List<Telling> untold = new CopyOnWriteArrayList<>();
+  private final List<Wait> waited = new CopyOnWriteArrayList<>();
   private volatile boolean hangs;
   private volatile int capability = HOPPER;
 
@@ -77,6 +78,9 @@ public final class FakeCuda extends FakeFunctions {
 
   /** A number that the host looks for: what the kernel {@code tell_host} ends with. */
   private record Telling(long stream, long address, int number) {}
+
+  /** What a stream waits for in memory of the host. */
+  public record Wait(long stream, int value) {}
 
   /** The driver. */
   public Driver driver() {
@@ -159,6 +163,11 @@ public final class FakeCuda extends FakeFunctions {
     return copiedWithin;
   }
 
+  /** What streams wait for in memory of the host, in order. */
+  public List<Wait> waited() {
+    return waited;
+  }
+
   /** The functions that were called, in order. */
   public List<String> calls() {
     // As they are now: other threads go on calling.
@@ -221,6 +230,16 @@ public final class FakeCuda extends FakeFunctions {
                   (long) arguments[1],
                   (long) arguments[2],
                   (long) arguments[3]));
+      case "cuMemHostRegister_v2" -> open.put((long) arguments[0], name);
+      case "cuMemHostUnregister" -> open.remove((long) arguments[0]);
+      case "cuMemHostGetDevicePointer_v2" -> writeLong(arguments[0], (long) arguments[1]);
+      case "cuStreamWriteValue32_v2" -> {
+        if (!hangingStreams.contains((long) arguments[0])) {
+          writeInt(arguments[1], (int) arguments[2]);
+        }
+      }
+      case "cuStreamWaitValue32_v2" ->
+          waited.add(new Wait((long) arguments[0], (int) arguments[2]));
       case "cuIpcGetMemHandle" -> writeLong(arguments[0], (long) arguments[1]);
       case "cuEventRecord" -> streamOfEvent.put((long) arguments[0], (long) arguments[1]);
       case "cuEventQuery" -> {

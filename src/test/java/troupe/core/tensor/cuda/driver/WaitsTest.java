@@ -56,6 +56,15 @@ class WaitsTest {
   }
 
   @Test
+  void shouldWaitTwiceAsLongWhileTheGpuWaitsForAnother() {
+    cuda.hangs(true);
+    Waits waits = forever();
+    waits.bePatientWhile(() -> nowNs < 12_000_000_000L);
+    assertThrows(CudaException.class, () -> waits.forEvent(EVENT));
+    assertTrue(nowNs > 12_000_000_000L && nowNs < 13_000_000_000L, nowNs + " ns");
+  }
+
+  @Test
   void shouldAskLessOftenTheLongerItWaits() {
     cuda.hangs(true);
     untilDoneAt(10_000_000).forEvent(EVENT);

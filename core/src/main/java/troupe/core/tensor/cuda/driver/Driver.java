@@ -64,6 +64,8 @@ public final class Driver {
   private static final int NOT_READY = 600;
   private static final int NOT_SUPPORTED = 801;
   private static final int IPC_LAZY_PEER_ACCESS = 1;
+  private static final int REGISTER_FOR_ALL_CONTEXTS_AND_GPUS = 3;
+  private static final int WAIT_UNTIL_NO_LESS = 0;
 
   /** Bytes of a name under which other processes open memory. */
   public static final int SHARED_HANDLE_BYTES = 64;
@@ -122,6 +124,14 @@ public final class Driver {
 
   private final MethodHandle ipcOpenMemHandle;
   private final MethodHandle ipcCloseMemHandle;
+
+  /** Null, as the next four, where a driver has none. */
+  private final MethodHandle memHostRegister;
+
+  private final MethodHandle memHostGetDevicePointer;
+  private final MethodHandle memHostUnregister;
+  private final MethodHandle streamWriteValue;
+  private final MethodHandle streamWaitValue;
   private final MethodHandle getErrorName;
   private final MethodHandle getErrorString;
   private final Calls calls = new Calls(this::describe);
@@ -190,6 +200,11 @@ public final class Driver {
     ipcGetMemHandle = optional(library, "cuIpcGetMemHandle", LONG, LONG);
     ipcOpenMemHandle = optional(library, "cuIpcOpenMemHandle_v2", LONG, SHARED_HANDLE, INT);
     ipcCloseMemHandle = optional(library, "cuIpcCloseMemHandle", LONG);
+    memHostRegister = optional(library, "cuMemHostRegister_v2", LONG, LONG, INT);
+    memHostGetDevicePointer = optional(library, "cuMemHostGetDevicePointer_v2", LONG, LONG, INT);
+    memHostUnregister = optional(library, "cuMemHostUnregister", LONG);
+    streamWriteValue = optional(library, "cuStreamWriteValue32_v2", LONG, LONG, INT, INT);
+    streamWaitValue = optional(library, "cuStreamWaitValue32_v2", LONG, LONG, INT, INT);
     getErrorName = library.function("cuGetErrorName", INT, LONG);
     getErrorString = library.function("cuGetErrorString", INT, LONG);
     calls.run("cuInit", () -> (int) init.invokeExact(0));
@@ -454,6 +469,55 @@ public final class Driver {
   /** Gives memory from {@link #openShared} back. */
   public void closeShared(long address) {
     calls.run("cuIpcCloseMemHandle", () -> (int) ipcCloseMemHandle.invokeExact(address));
+  }
+
+  /**
+   * Pins memory of the host that was had elsewhere, so that streams write and read words of it.
+   *
+   * @return its address for {@link #writeWord} and {@link #waitForWord}
+   * @throws CudaException also where driver or machine have no such thing
+   */
+  public long register(MemorySegment memory) {
+    if (memHostRegister == null
+        || memHostGetDevicePointer == null
+        || memHostUnregister == null
+        || streamWriteValue == null
+        || streamWaitValue == null) {
+      calls.check("cuStreamWaitValue32", NOT_SUPPORTED);
+    }
+    calls.run(
+        "cuMemHostRegister",
+        () ->
+            (int)
+                memHostRegister.invokeExact(
+                    memory.address(), memory.byteSize(), REGISTER_FOR_ALL_CONTEXTS_AND_GPUS));
+    try {
+      return calls.longOf(
+          "cuMemHostGetDevicePointer",
+          result -> (int) memHostGetDevicePointer.invokeExact(result, memory.address(), 0));
+    } catch (CudaException e) {
+      unregister(memory);
+      throw e;
+    }
+  }
+
+  /** Ends what {@link #register} began; no stream may use it any more. */
+  public void unregister(MemorySegment memory) {
+    calls.run("cuMemHostUnregister", () -> (int) memHostUnregister.invokeExact(memory.address()));
+  }
+
+  /** Has a stream write a word once all before it is done and can be seen by everyone. */
+  public void writeWord(long stream, long address, int value) {
+    calls.run(
+        "cuStreamWriteValue32",
+        () -> (int) streamWriteValue.invokeExact(stream, address, value, 0));
+  }
+
+  /** Has what comes next in a stream wait until a word is no less, counting in a circle. */
+  public void waitForWord(long stream, long address, int value) {
+    calls.run(
+        "cuStreamWaitValue32",
+        () -> (int) streamWaitValue.invokeExact(stream, address, value, WAIT_UNTIL_NO_LESS));
   }
 
   private void requireSharing() {

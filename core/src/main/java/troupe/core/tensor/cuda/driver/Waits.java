@@ -39,6 +39,9 @@ public final class Waits implements AutoCloseable {
   private final Queue<Long> events = new ConcurrentLinkedQueue<>();
   private final Queue<Long> idleEvents = new ConcurrentLinkedQueue<>();
 
+  /** Whether the GPU waits for one of another process, which has as long itself. */
+  private volatile BooleanSupplier waitsForOthers = () -> false;
+
   /** What was waited for in vain: others need not find out again for themselves. */
   private volatile BooleanSupplier unended;
 
@@ -63,6 +66,14 @@ public final class Waits implements AutoCloseable {
     while (System.nanoTime() < until) {
       Thread.onSpinWait();
     }
+  }
+
+  /**
+   * Has waits take twice as long while the GPU itself waits for another process: if that one's GPU
+   * hangs it finds out first, and this one is told to go on without it.
+   */
+  public void bePatientWhile(BooleanSupplier waitsFor) {
+    waitsForOthers = waitsFor;
   }
 
   /**
@@ -160,7 +171,7 @@ public final class Waits implements AutoCloseable {
       return true;
     }
     boolean hangs = gaveUp();
-    if (hangs || waitedNs >= mostNs) {
+    if (hangs || waitedNs >= mostNs && waitedNs >= allowedNs()) {
       if (!hangs) {
         unended = done;
       }
@@ -169,6 +180,10 @@ public final class Waits implements AutoCloseable {
           CudaException.TIMED_OUT);
     }
     return false;
+  }
+
+  private long allowedNs() {
+    return waitsForOthers.getAsBoolean() ? 2 * mostNs : mostNs;
   }
 
   private static long pauseAfter(long waitedNs) {

@@ -1,4 +1,4 @@
-package troupe.coordinator.bench;
+package troupe.coordinator.timeline;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

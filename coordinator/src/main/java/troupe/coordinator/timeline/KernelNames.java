@@ -1,4 +1,4 @@
-package troupe.coordinator.bench;
+package troupe.coordinator.timeline;
 
 /** Names of kernels as people can read them in a table. */
 public final class KernelNames {

@@ -1,4 +1,4 @@
-package troupe.coordinator.bench;
+package troupe.coordinator.timeline;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -18,7 +18,9 @@ class ChromeTraceTest {
   private static String trace(GpuActivity... activities) throws IOException {
     StringWriter text = new StringWriter();
     ChromeTrace.write(
-        new GpuRecording(List.of(activities), BEGAN_NS, BEGAN_NS + 50_000_000_000L, 0), text);
+        new GpuRecording(List.of(activities), BEGAN_NS, BEGAN_NS + 50_000_000_000L, 0),
+        BEGAN_NS,
+        text);
     return text.toString();
   }
 

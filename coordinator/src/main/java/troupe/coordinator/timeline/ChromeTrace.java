@@ -1,4 +1,4 @@
-package troupe.coordinator.bench;
+package troupe.coordinator.timeline;
 
 import com.google.gson.stream.JsonWriter;
 import java.io.IOException;
@@ -16,13 +16,17 @@ import troupe.core.tensor.cuda.driver.GpuActivity;
 
 /**
  * Writes what GPUs did in the Trace Event Format, which Perfetto and chrome://tracing show: a
- * process a GPU, a thread a stream, times in microseconds from where the recording begins.
+ * process a GPU, a thread a stream, times in microseconds.
  */
 public final class ChromeTrace {
   private ChromeTrace() {}
 
-  /** Writes a JSON array, one event a line, in the order in which they began. */
-  public static void write(GpuRecording recording, Writer to) throws IOException {
+  /**
+   * Writes a JSON array, one event a line, in the order in which they began.
+   *
+   * @param zeroNs where times begin, by the clock of the recording
+   */
+  public static void write(GpuRecording recording, long zeroNs, Writer to) throws IOException {
     List<GpuActivity> inOrder =
         recording.activities().stream()
             .sorted(Comparator.comparingLong(GpuActivity::startNs))
@@ -40,7 +44,7 @@ public final class ChromeTrace {
     }
     for (GpuActivity activity : inOrder) {
       to.write(separator);
-      event(to, activity, recording.fromNs());
+      event(to, activity, zeroNs);
       separator = ",\n";
     }
     to.write("\n]\n");
@@ -67,7 +71,7 @@ public final class ChromeTrace {
     json.flush();
   }
 
-  private static void event(Writer to, GpuActivity activity, long fromNs) throws IOException {
+  private static void event(Writer to, GpuActivity activity, long zeroNs) throws IOException {
     JsonWriter json = new JsonWriter(to);
     json.beginObject();
     json.name("name").value(KernelNames.shorten(activity.name()));
@@ -75,7 +79,7 @@ public final class ChromeTrace {
     json.name("ph").value("X");
     json.name("pid").value(activity.device());
     json.name("tid").value(activity.stream());
-    json.name("ts").value(micros(activity.startNs() - fromNs));
+    json.name("ts").value(micros(activity.startNs() - zeroNs));
     json.name("dur").value(micros(activity.endNs() - activity.startNs()));
     if (activity.bytes() > 0) {
       json.name("args").beginObject().name("bytes").value(activity.bytes()).endObject();

@@ -1,0 +1,2 @@
+/** What GPUs did when, written for people to look at. */
+package troupe.coordinator.timeline;
