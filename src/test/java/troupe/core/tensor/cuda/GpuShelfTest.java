@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +20,10 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.AnnotatedElementContext;
+import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.io.TempDirFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -40,9 +45,19 @@ class GpuShelfTest {
   /** 64 MiB. */
   private static final int MANY_ROWS = 1 << 15;
 
-  @TempDir private Path folder;
+  /** Of signals: where the transport has its files, too. A file on a disk is of no use to a GPU. */
+  @TempDir(factory = SharedMemory.class)
+  private Path folder;
 
   private CudaDevice device;
+
+  private static final class SharedMemory implements TempDirFactory {
+    @Override
+    public Path createTempDirectory(AnnotatedElementContext field, ExtensionContext test)
+        throws IOException {
+      return Files.createTempDirectory(Path.of("/dev/shm"), "troupe-");
+    }
+  }
 
   @BeforeEach
   void open() {
