@@ -15,6 +15,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import troupe.Eventually;
 
 /** What lender and borrower know of each other, without a connection between them. */
 class PickUpsTest {
@@ -31,6 +32,10 @@ class PickUpsTest {
   private BooleanSupplier over = () -> true;
   private PickUp answer;
   private RuntimeException failure;
+
+  /** While the lock is held. */
+  private Runnable duringPickUp = () -> {};
+
   private Loans loans;
   private PickUps pickUps;
 
@@ -48,6 +53,7 @@ class PickUpsTest {
           if (failure != null) {
             throw failure;
           }
+          duringPickUp.run();
           return answer;
         }
 
@@ -184,7 +190,7 @@ class PickUpsTest {
   }
 
   @Test
-  void shouldAbandonWhatIsOfAnOlderEpochAndTakeNoLock() {
+  void shouldAbandonWhatIsOfAnOlderEpoch() {
     over = () -> false;
     show(lend());
     heard.clear();
@@ -196,6 +202,22 @@ class PickUpsTest {
     assertEquals(1, pickUps.giveBack());
     show(lend());
     assertEquals(List.of("abandon", "abandon", "batch 1"), heard, "it was on its way");
+  }
+
+  @Test
+  void shouldBeginAnEpochWhileAnotherThreadHasTheLock() {
+    over = () -> false;
+    show(lend());
+    heard.clear();
+    // Who has it waits for a device that waits for the lender.
+    duringPickUp =
+        () -> {
+          Thread host = Thread.ofPlatform().start(() -> pickUps.epoch(HEADER.epoch() + 1));
+          Eventually.await("the epoch", () -> !host.isAlive());
+          assertEquals(List.of("abandon"), heard, "what was there");
+        };
+    show(lend());
+    assertEquals(List.of("abandon", "abandon", "batch 1"), heard, "and what came meanwhile");
   }
 
   @Test

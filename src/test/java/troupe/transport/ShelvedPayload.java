@@ -7,6 +7,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Rows that another process can read in a file until they are released: the shelf of a device,
@@ -19,6 +20,8 @@ final class ShelvedPayload implements Payload {
 
   /** Whether the rows are on their way to the shelf. */
   private volatile boolean isLate;
+
+  private final AtomicInteger looks = new AtomicInteger();
 
   ShelvedPayload(CountedPayload rows, Path folder) {
     this.rows = rows;
@@ -37,7 +40,7 @@ final class ShelvedPayload implements Payload {
     }
   }
 
-  /** Has the rows come never, but say so themselves. */
+  /** Has the rows come once they are said to be here; until then who picks them up waits. */
   ShelvedPayload late() {
     isLate = true;
     return this;
@@ -45,12 +48,18 @@ final class ShelvedPayload implements Payload {
 
   @Override
   public boolean isReady() {
+    looks.incrementAndGet();
     return !isLate;
   }
 
   @Override
   public boolean tellsWhenReady() {
     return isLate;
+  }
+
+  /** How often somebody asked whether they are here. */
+  int looks() {
+    return looks.get();
   }
 
   void isHere() {

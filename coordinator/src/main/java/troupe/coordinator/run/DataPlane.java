@@ -64,7 +64,12 @@ public final class DataPlane {
             config,
             devices,
             receiver);
-    devices.devices().forEach(device -> device.signalIn(transport.folder()));
+    try {
+      devices.devices().forEach(device -> device.signalIn(transport.folder()));
+    } catch (RuntimeException e) {
+      transport.close();
+      throw e;
+    }
     return transport;
   }
 

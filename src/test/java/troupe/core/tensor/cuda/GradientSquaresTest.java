@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import troupe.core.tensor.AdamWStep;
 import troupe.core.tensor.Kernels;
 import troupe.core.tensor.Tensor;
+import troupe.core.tensor.WeightGradient;
 import troupe.core.tensor.cuda.driver.FakeCuda;
 
 /** Which gradients' squares are known, without a GPU. */
@@ -132,6 +133,25 @@ class GradientSquaresTest {
       assertEquals(3, pieces());
       write.run();
       assertEquals(2, pieces(), "the other matrix, and what is before it");
+    }
+  }
+
+  @Test
+  void shouldForgetWhatALaunchOfTheTrunkWrote() {
+    int outputs = 256 * 8; // so many fill the GPU
+    try (Tensor input = device.allocateActivations(16, 64);
+        Tensor dOutput = device.allocateActivations(16, outputs);
+        Tensor first = device.allocate(64, outputs);
+        Tensor second = device.allocate(64, outputs)) {
+      device.concurrently(0, () -> kernels.weightGradient(first, null, input, dOutput, false));
+      assertTrue(isKnown(first));
+      List<WeightGradient> both =
+          List.of(
+              new WeightGradient(first, null, input, dOutput, true),
+              new WeightGradient(second, null, input, dOutput, false));
+      assertEquals(1, launches(() -> kernels.weightGradients(both)));
+      assertFalse(isKnown(first));
+      assertFalse(isKnown(second));
     }
   }
 
