@@ -214,10 +214,15 @@ public final class NodeTransport implements Transport {
    * there. Never goes back.
    */
   @Override
-  public synchronized void setEpoch(int newEpoch) {
+  public void setEpoch(int newEpoch) {
+    // Before the lock, which whoever has it may hold until a GPU goes on.
+    pickUps.epoch(newEpoch);
+    raiseEpoch(newEpoch);
+  }
+
+  private synchronized void raiseEpoch(int newEpoch) {
     epoch = Math.max(epoch, newEpoch);
     handOff.setEpoch(newEpoch);
-    pickUps.epoch(epoch);
   }
 
   /**

@@ -125,7 +125,9 @@ final class PickUps {
    * No lock is taken: who has it may wait for a device that waits for the lender.
    */
   void epoch(int newEpoch) {
-    epoch = newEpoch;
+    if (newEpoch > epoch) {
+      epoch = newEpoch;
+    }
     abandonIf(copy -> copy.epoch() < newEpoch);
   }
 

@@ -50,7 +50,8 @@ public final class ComputeThreads {
       return configure(count(configured), settings);
     }
     // Beside them run those who wait for GPUs to answer, host and coordinator, and Akka.
-    boolean hasCores = Runtime.getRuntime().availableProcessors() > 2 * devices.size() + 2;
+    int cores = Math.min(count(configured), count(0));
+    boolean hasCores = cores > 2 * devices.size() + 2;
     Duration eager = hasCores ? EAGER_FOR_GPUS : Duration.ZERO;
     Config threads =
         ConfigFactory.parseMap(Map.of(EAGER, eager, COORDINATOR_EAGER, eager, HOST_EAGER, eager))

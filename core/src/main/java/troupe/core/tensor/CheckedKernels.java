@@ -155,19 +155,19 @@ public final class CheckedKernels implements Kernels {
   @Override
   public void weightGradient(
       Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
-    weightGradient(dW, dB_1C, x, dOut_RC);
+    checkWeightGradient(dW, dB_1C, x, dOut_RC);
     kernels.weightGradient(dW, dB_1C, x, dOut_RC, accumulate);
   }
 
   @Override
   public void weightGradients(List<WeightGradient> gradients) {
     for (WeightGradient its : gradients) {
-      weightGradient(its.dW(), its.dB_1C(), its.x(), its.dOut_RC());
+      checkWeightGradient(its.dW(), its.dB_1C(), its.x(), its.dOut_RC());
     }
     kernels.weightGradients(gradients);
   }
 
-  private void weightGradient(Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC) {
+  private void checkWeightGradient(Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC) {
     here("x", x);
     here("dOut_RC", dOut_RC);
     shape("dOut_RC", dOut_RC, x.rows(), dOut_RC.columns());

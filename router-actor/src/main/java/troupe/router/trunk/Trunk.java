@@ -32,7 +32,7 @@ public final class Trunk {
   private final Parameters gradients;
 
   /** Gradients of large matrices: the first micro-batch of a step overwrites what was there. */
-  private final Set<String> overwritten = new HashSet<>();
+  private final Set<String> overwrittenNames = new HashSet<>();
 
   /** A trunk over these parameters, summing gradients into {@code gradients} of the same layout. */
   public Trunk(Device device, RunConfig.Model model, Parameters parameters, Parameters gradients) {
@@ -41,19 +41,19 @@ public final class Trunk {
     this.model = model;
     this.parameters = parameters;
     this.gradients = gradients;
-    overwritten.add("head");
+    overwrittenNames.add("head");
     for (int layer = 0; layer < model.layers(); layer++) {
       String prefix = TrunkParameters.prefix(layer);
-      overwritten.addAll(List.of(prefix + "qkv.w", prefix + "proj.w"));
+      overwrittenNames.addAll(List.of(prefix + "qkv.w", prefix + "proj.w"));
       if (!model.isMoe(layer)) {
-        overwritten.addAll(List.of(prefix + "w1", prefix + "w2"));
+        overwrittenNames.addAll(List.of(prefix + "w1", prefix + "w2"));
       }
     }
   }
 
   /** Begins a step: zeros the gradients that its first micro-batch does not overwrite. */
   public void zeroGradients() {
-    gradients.zeroAllBut(overwritten);
+    gradients.zeroAllBut(overwrittenNames);
   }
 
   private static boolean accumulates(MicroBatch micro) {

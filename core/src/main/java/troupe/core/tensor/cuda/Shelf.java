@@ -77,6 +77,11 @@ final class Shelf implements AutoCloseable {
       // As it will be used: not all that name these calls can do them.
       int first = signal.incrementAndGet();
       made.give(gpu.toHostStream(), first);
+      gpu.awaitStream(gpu.toHostStream());
+      if (!made.isGiven(first)) {
+        // A stream that waits for it would wait for ever.
+        throw new IOException(made.file() + ": not what GPUs write (expected: shared memory)");
+      }
       made.await(gpu.toHostStream(), first);
       if (made.file().toString().getBytes(StandardCharsets.UTF_8).length
           <= ShelfPlace.MOST_FILE_BYTES) {

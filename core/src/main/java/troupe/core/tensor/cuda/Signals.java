@@ -25,7 +25,7 @@ import troupe.core.tensor.cuda.driver.Driver;
  * is given once that is no less than {@code n}. So a word that is used again takes nothing back.
  */
 final class Signals implements AutoCloseable {
-  /** More than is lent at a time; signals that share a word do no harm, but none can be forged. */
+  /** As many as a thread lends to a node at most; signals that share a word do no harm. */
   static final int CAPACITY = 4096;
 
   private static final int BYTES = CAPACITY * Integer.BYTES;

@@ -176,7 +176,8 @@ public final class Waits implements AutoCloseable {
         unended = done;
       }
       throw new CudaException(
-          String.format(Locale.ROOT, "what was queued has not ended within %.0f s", mostNs / 1e9),
+          String.format(
+              Locale.ROOT, "what was queued has not ended within %.0f s", allowedNs() / 1e9),
           CudaException.TIMED_OUT);
     }
     return false;
