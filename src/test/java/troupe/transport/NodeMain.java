@@ -11,14 +11,12 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import troupe.ChildJvm;
 import troupe.transport.Transport.Offer;
 import troupe.transport.TransportSettings.Mode;
 
 /** The main class of a {@link NodeProcess}: sends every batch back to its first peer. */
 final class NodeMain implements BatchReceiver, TransportEvents {
-  /** Begins its answers; other lines are not for the parent. */
-  static final String MARK = "@";
-
   private record Arrival(BatchHeader header, CountedPayload payload) {}
 
   private final BlockingQueue<Arrival> arrivals = new LinkedBlockingQueue<>();
@@ -42,7 +40,7 @@ final class NodeMain implements BatchReceiver, TransportEvents {
     TransportSettings settings = settings(mode, node, directory);
     try (NodeTransport transport = NodeTransport.open(settings, this, this)) {
       Endpoint local = transport.local();
-      answer(
+      ChildJvm.answer(
           "%d\t%s\t%s\t%s"
               .formatted(local.node(), local.channel(), local.machine(), local.directory()));
       Thread.ofPlatform().daemon().start(() -> echo(transport));
@@ -51,7 +49,7 @@ final class NodeMain implements BatchReceiver, TransportEvents {
       while ((line = in.readLine()) != null && !line.equals("quit")) {
         int space = line.indexOf(' ');
         String verb = space < 0 ? line : line.substring(0, space);
-        answer(onCommand(transport, verb, line.substring(space + 1)));
+        ChildJvm.answer(onCommand(transport, verb, line.substring(space + 1)));
       }
     }
   }
@@ -112,10 +110,6 @@ final class NodeMain implements BatchReceiver, TransportEvents {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-  }
-
-  private static void answer(String line) {
-    System.out.println(MARK + line);
   }
 
   @Override

@@ -35,7 +35,7 @@ class PreflightTest {
 
   @Test
   void shouldFitTheWindowToTheKernelsLimit() {
-    assertEquals(212_992, Preflight.fitWindow(udp, 212_992).windowBytes());
+    assertEquals(212_992, Preflight.fitWindow(udp, 212_992).driver().windowBytes());
     assertSame(udp, Preflight.fitWindow(udp, 4 << 20));
     TransportSettings ipc = TransportSettings.of(1, 0, Mode.IPC);
     assertSame(ipc, Preflight.fitWindow(ipc, 0));

@@ -38,7 +38,8 @@ class TransportSettingsTest {
 
   @Test
   void shouldKeepTheWindowAtLeastAPacket() {
-    assertEquals(65_504, settings.withWindow(65_504).with(null, 8192, 1 << 16).windowBytes());
+    assertEquals(
+        65_504, settings.withWindow(65_504).with(null, 8192, 1 << 16).driver().windowBytes());
     message(() -> settings.withWindow(65_503));
   }
 

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +27,6 @@ import troupe.transport.FrameGun;
 final class ClusterTest {
   private static final int STEPS = 40;
   private static final int MANY_STEPS = 120;
-  private static final Duration END = Duration.ofSeconds(200);
 
   @TempDir private Path folder;
 
@@ -41,14 +39,7 @@ final class ClusterTest {
 
   @Test
   void shouldTrainTheBitsOfOneProcessAlsoWhenAWorkerIsKilled() throws Exception {
-    LaunchPlan plan = LaunchPlan.of(runs.config(STEPS), runs.overrides("killed"), 3);
-    try (LocalCluster cluster = runs.cluster(plan)) {
-      cluster.start();
-      Eventually.await(runs.output(), () -> runs.hasStep("killed", 12));
-      runs.worker(cluster, "killed").kill();
-      assertTrue(cluster.awaitEnd(END), runs.output()::toString);
-      assertEquals(0, cluster.outcome(), runs.output()::toString);
-    }
+    runs.trainAndKill("killed", STEPS);
     assertEquals(runs.undisturbed(STEPS), runs.hash("killed", STEPS), runs.output()::toString);
     assertEquals(LongStream.rangeClosed(1, STEPS).boxed().toList(), runs.steps("killed"));
     String events = Files.readString(folder.resolve("killed").resolve(EventLog.FILE_NAME));
@@ -74,7 +65,7 @@ final class ClusterTest {
           frames += frameGun.fire(port, node.node(), 5_000) ? 5_000 : 0;
         }
       }
-      assertTrue(cluster.awaitEnd(END), runs.output()::toString);
+      assertTrue(cluster.awaitEnd(ProcessRuns.END), runs.output()::toString);
       assertEquals(0, cluster.outcome(), () -> replay + "\n" + runs.output());
     }
     assertTrue(frames >= 10_000, () -> "both nodes listen; " + replay);

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -13,7 +12,6 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import troupe.Eventually;
 import troupe.coordinator.launch.LaunchPlan;
 import troupe.coordinator.launch.LocalCluster;
 import troupe.core.tensor.Device;
@@ -29,7 +27,6 @@ import troupe.core.tensor.cuda.CudaDevices;
 @Timeout(400)
 final class CudaClusterTest {
   private static final int STEPS = 40;
-  private static final Duration END = Duration.ofSeconds(150);
   private static final String PICKED_UP =
       "pickUp=Traffic\\[batchesSent=(\\d+), bytesSent=\\d+, batchesReceived=\\d+";
 
@@ -59,7 +56,7 @@ final class CudaClusterTest {
     all.addAll(List.of(overrides));
     try (LocalCluster cluster = runs.cluster(LaunchPlan.of(runs.config(STEPS), all, nodes))) {
       cluster.start();
-      assertTrue(cluster.awaitEnd(END), runs.output()::toString);
+      assertTrue(cluster.awaitEnd(ProcessRuns.END), runs.output()::toString);
       assertEquals(0, cluster.outcome(), runs.output()::toString);
     }
   }
@@ -85,14 +82,7 @@ final class CudaClusterTest {
 
   @Test
   void shouldTrainTheBitsOfOneProcessAlsoWhenAWorkerIsKilled() throws Exception {
-    LaunchPlan plan = LaunchPlan.of(runs.config(STEPS), runs.overrides("killed"), 3);
-    try (LocalCluster cluster = runs.cluster(plan)) {
-      cluster.start();
-      Eventually.await(runs.output(), () -> runs.hasStep("killed", 12));
-      runs.worker(cluster, "killed").kill();
-      assertTrue(cluster.awaitEnd(END), runs.output()::toString);
-      assertEquals(0, cluster.outcome(), runs.output()::toString);
-    }
+    runs.trainAndKill("killed", STEPS);
     assertEquals(runs.undisturbed(STEPS), runs.hash("killed", STEPS), runs.output()::toString);
     if (canShare()) {
       assertTrue(ProcessRuns.sum(PICKED_UP, runs.logs("killed")) > 0);

@@ -1,14 +1,17 @@
 package troupe.coordinator.node;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
+import troupe.Eventually;
 import troupe.coordinator.events.NodesFile;
 import troupe.coordinator.events.Outcome;
 import troupe.coordinator.launch.ChildNode;
@@ -27,6 +30,9 @@ import troupe.core.data.Corpus;
 
 /** Runs of a small model in processes of the real {@code node} verb, and what they leave. */
 final class ProcessRuns {
+  /** In that time a run completes. */
+  static final Duration END = Duration.ofSeconds(200);
+
   private final Path folder;
   private final List<String> more;
   private final StringBuffer output = new StringBuffer();
@@ -85,6 +91,18 @@ final class ProcessRuns {
     }
   }
 
+  /** Starts three processes and kills a worker in the midst; the others complete the run. */
+  void trainAndKill(String run, int steps) throws Exception {
+    LaunchPlan plan = LaunchPlan.of(config(steps), overrides(run), 3);
+    try (LocalCluster cluster = cluster(plan)) {
+      cluster.start();
+      Eventually.await(output, () -> hasStep(run, 12));
+      worker(cluster, run).kill();
+      assertTrue(cluster.awaitEnd(END), output::toString);
+      assertEquals(0, cluster.outcome(), output::toString);
+    }
+  }
+
   LocalCluster cluster(LaunchPlan plan) {
     JavaCommand java =
         JavaCommand.ofThisJvm("troupe.coordinator.cli.Troupe").with(List.of("-Xmx512m"));
@@ -139,7 +157,7 @@ final class ProcessRuns {
         .sum();
   }
 
-  ChildNode worker(LocalCluster cluster, String run) {
+  private ChildNode worker(LocalCluster cluster, String run) {
     String coordinator =
         NodesFile.read(folder.resolve(run).resolve(NodesFile.FILE_NAME))
             .coordinator()

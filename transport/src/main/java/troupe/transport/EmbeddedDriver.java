@@ -89,14 +89,16 @@ final class EmbeddedDriver implements AutoCloseable {
 
   /** Where the folder is made. */
   static Path parent(TransportSettings settings) {
-    return settings.directory() == null ? DriverDirectory.defaultParent() : settings.directory();
+    return settings.driver().directory() == null
+        ? DriverDirectory.defaultParent()
+        : settings.driver().directory();
   }
 
   /** Spins and yields a little, then sleeps longer and longer. One instance per thread. */
   static IdleStrategy idleStrategy(TransportSettings settings) {
-    int yields = settings.hasCores() ? MAX_YIELDS_WITH_CORES : MAX_YIELDS;
+    int yields = settings.threads().haveCores() ? MAX_YIELDS_WITH_CORES : MAX_YIELDS;
     return new BackoffIdleStrategy(
-        MAX_SPINS, yields, MIN_PARK_NS, settings.maxIdlePark().toNanos());
+        MAX_SPINS, yields, MIN_PARK_NS, settings.threads().maxIdlePark().toNanos());
   }
 
   private static MediaDriver.Context context(
@@ -114,13 +116,13 @@ final class EmbeddedDriver implements AutoCloseable {
             .termBufferSparseFile(true)
             .publicationTermBufferLength(settings.strandTermBytes())
             .ipcTermBufferLength(settings.strandTermBytes())
-            .mtuLength(settings.mtuBytes())
+            .mtuLength(settings.driver().mtuBytes())
             .ipcMtuLength(settings.ipcMtuBytes())
             .errorHandler(events::onError);
-    setThreads(context, settings.hasCores(), idle);
+    setThreads(context, settings.threads().haveCores(), idle);
     if (settings.hasUdp()) {
       context
-          .initialWindowLength(settings.windowBytes())
+          .initialWindowLength(settings.driver().windowBytes())
           .socketRcvbufLength(bufferBytes(settings, Preflight.maxReceiveBufferBytes()))
           .socketSndbufLength(bufferBytes(settings, Preflight.maxSendBufferBytes()));
     }
@@ -148,7 +150,7 @@ final class EmbeddedDriver implements AutoCloseable {
 
   /** Twice the window: the kernel counts its own overhead on each packet too. */
   private static int bufferBytes(TransportSettings settings, int limit) {
-    return (int) Math.min(limit, 2L * settings.windowBytes());
+    return (int) Math.min(limit, 2L * settings.driver().windowBytes());
   }
 
   Path directory() {

@@ -45,7 +45,7 @@ final class Listener {
   /** Listens in the shared memory of this node's driver. */
   static Listener ipc(TransportSettings settings, DriverClient client, TransportEvents events) {
     int node = settings.node();
-    Inlets inlets = new Inlets(settings.threads());
+    Inlets inlets = new Inlets(settings.threads().count());
     Subscription subscription = subscribe(client.aeron(), IPC, node, inlets);
     return new Listener(Way.IPC, node, client, events, inlets, subscription, IPC);
   }
@@ -59,8 +59,8 @@ final class Listener {
       TransportSettings settings, DriverClient client, TransportEvents events, NanoClock clock) {
     try {
       int node = settings.node();
-      Inlets inlets = new Inlets(settings.threads());
-      Subscription any = subscribe(client.aeron(), settings.udpChannel(), node, inlets);
+      Inlets inlets = new Inlets(settings.threads().count());
+      Subscription any = subscribe(client.aeron(), settings.address().channel(), node, inlets);
       String channel = resolve(any, client, clock);
       return new Listener(Way.UDP, node, client, events, inlets, any, channel);
     } catch (RegistrationException e) {
@@ -68,7 +68,7 @@ final class Listener {
           """
           cluster.data_port: %s:%d (expected: a free port of an address of this machine): %s
           HINT: set cluster.host, or cluster.data_port=0 for any free port"""
-              .formatted(settings.host(), settings.port(), e.getMessage()),
+              .formatted(settings.address().host(), settings.address().port(), e.getMessage()),
           e);
     }
   }

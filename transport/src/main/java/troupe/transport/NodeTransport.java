@@ -112,7 +112,7 @@ public final class NodeTransport implements Transport {
   private IdleStrategy idleOf(TransportAgent agent) {
     IdleStrategy alone = EmbeddedDriver.idleStrategy(settings);
     IdleStrategy eager =
-        settings.hasCores() ? new EagerIdle(EAGER_WITH_CORES_NS, alone, clock) : alone;
+        settings.threads().haveCores() ? new EagerIdle(EAGER_WITH_CORES_NS, alone, clock) : alone;
     IdleStrategy idle = new StandInIdle(agent, HELPED_PARK_NS, eager);
     return new BusyTime(idle, counters.busyNs, clock);
   }
@@ -126,7 +126,7 @@ public final class NodeTransport implements Transport {
   public static NodeTransport open(
       TransportSettings settings, BatchReceiver receiver, TransportEvents events) {
     LiveCounters counters = new LiveCounters();
-    StrandLocks locks = new StrandLocks(settings.threads());
+    StrandLocks locks = new StrandLocks(settings.threads().count());
     EmbeddedDriver driver =
         EmbeddedDriver.launch(settings, locks, counters, events, SystemNanoClock.INSTANCE);
     NodeTransport transport =

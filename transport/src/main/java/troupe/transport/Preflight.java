@@ -34,7 +34,7 @@ final class Preflight {
    * shared memory the publications that it makes in this driver.
    */
   static long neededBytes(TransportSettings settings, Way way) {
-    return 3L * settings.threads() * settings.strandTermBytes() * (way == Way.UDP ? 2 : 1);
+    return 3L * settings.threads().count() * settings.strandTermBytes() * (way == Way.UDP ? 2 : 1);
   }
 
   /**
@@ -68,19 +68,19 @@ final class Preflight {
    * is less.
    */
   static TransportSettings fitWindow(TransportSettings settings, int maxReceiveBufferBytes) {
-    if (!settings.hasUdp() || settings.windowBytes() <= maxReceiveBufferBytes) {
+    if (!settings.hasUdp() || settings.driver().windowBytes() <= maxReceiveBufferBytes) {
       return settings;
     }
-    String hint = "HINT: sysctl -w net.core.rmem_max=" + settings.windowBytes();
-    if (maxReceiveBufferBytes < settings.mtuBytes()) {
+    String hint = "HINT: sysctl -w net.core.rmem_max=" + settings.driver().windowBytes();
+    if (maxReceiveBufferBytes < settings.driver().mtuBytes()) {
       throw new IllegalStateException(
           "net.core.rmem_max: %d (expected: >= transport.mtu_bytes, %d)%n%s"
-              .formatted(maxReceiveBufferBytes, settings.mtuBytes(), hint));
+              .formatted(maxReceiveBufferBytes, settings.driver().mtuBytes(), hint));
     }
     LOG.warn(
         "net.core.rmem_max: {} (expected: >= {}): UDP will be slower. {}",
         maxReceiveBufferBytes,
-        settings.windowBytes(),
+        settings.driver().windowBytes(),
         hint);
     return settings.withWindow(maxReceiveBufferBytes);
   }

@@ -42,7 +42,7 @@ record Route(Way way, String channel, DriverClient client) {
   /** To an address. */
   static Route udp(TransportSettings settings, String channel, DriverClient client) {
     return new Route(
-        Way.UDP, with(channel, settings.strandTermBytes(), settings.mtuBytes()), client);
+        Way.UDP, with(channel, settings.strandTermBytes(), settings.driver().mtuBytes()), client);
   }
 
   private static Way requireSameMachine(Endpoint endpoint) {

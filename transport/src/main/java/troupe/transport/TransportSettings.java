@@ -10,41 +10,24 @@ import java.time.Duration;
  * @param node this node, also the number of its stream: a frame that reaches the port of a process
  *     that is gone is not taken by the next one there
  * @param mode which ways it may take
- * @param host the address on which it listens for UDP and under which others reach it
- * @param port its UDP port; 0 is any free one
- * @param directory where the folder of the Aeron driver is made, or {@code null} for /dev/shm if
- *     there is one
- * @param mtuBytes largest UDP packet, a multiple of 32 from 1152 to 65504. Over a real network at
- *     most the MTU of its links less 28; each packet costs a system call, so it decides the
- *     throughput
- * @param termBytes length of the terms of the stream to a node, a power of two; each stream and
- *     side maps three. Those of several threads together have a quarter of it
- * @param windowBytes how much may be on its way on UDP before the receiver has answered
+ * @param address where others reach it
+ * @param driver what its Aeron driver is given
  * @param outbound bounds of what waits to be sent to one node
  * @param inbound bounds of what has begun to arrive
  * @param connectTimeout after that long without a connection, what waits for a node is given back
  *     as undelivered
- * @param maxIdlePark how long an idle thread sleeps at most; bounds the latency added to UDP
- * @param threads that send and receive, each with a stream to each node
- * @param hasCores whether there are cores for these and for three threads of the driver: then they
- *     look for work more often
+ * @param threads what sends and receives
  */
 public record TransportSettings(
     long runId,
     int node,
     Mode mode,
-    String host,
-    int port,
-    Path directory,
-    int mtuBytes,
-    int termBytes,
-    int windowBytes,
+    Address address,
+    Driver driver,
     Outbound outbound,
     Inbound inbound,
     Duration connectTimeout,
-    Duration maxIdlePark,
-    int threads,
-    boolean hasCores) {
+    Threads threads) {
 
   private static final int KIB = 1 << 10;
   private static final int MIB = 1 << 20;
@@ -70,6 +53,54 @@ public record TransportSettings(
     IPC,
     /** UDP only, to itself as well. */
     UDP
+  }
+
+  /**
+   * Where a node listens for UDP.
+   *
+   * @param host the address under which others reach it, too
+   * @param port 0 is any free one
+   */
+  public record Address(String host, int port) {
+    /** Checks the values. */
+    public Address {
+      require(!host.isBlank(), "host", host, "an address that other nodes reach");
+      require(port >= 0 && port <= 0xffff, "port", port, "0 to 65535");
+    }
+
+    /** As Aeron takes it. */
+    String channel() {
+      String literal = host.indexOf(':') < 0 ? host : "[" + host + "]";
+      return "aeron:udp?endpoint=" + literal + ":" + port;
+    }
+  }
+
+  /**
+   * What the Aeron driver is given.
+   *
+   * @param directory where its folder is made, or {@code null} for /dev/shm if there is one
+   * @param mtuBytes largest UDP packet, a multiple of 32 from 1152 to 65504. Over a real network at
+   *     most the MTU of its links less 28; each packet costs a system call, so it decides the
+   *     throughput
+   * @param termBytes length of the terms of the stream to a node, a power of two; each stream and
+   *     side maps three. Those of several threads together have a quarter of it
+   * @param windowBytes how much may be on its way on UDP before the receiver has answered
+   */
+  public record Driver(Path directory, int mtuBytes, int termBytes, int windowBytes) {
+    /** Checks the sizes. */
+    public Driver {
+      require(
+          mtuBytes >= MIN_MTU_BYTES && mtuBytes <= MAX_MTU_BYTES && mtuBytes % 32 == 0,
+          "transport.mtu_bytes",
+          mtuBytes,
+          "a multiple of 32 from " + MIN_MTU_BYTES + " to " + MAX_MTU_BYTES);
+      require(
+          termBytes >= MIN_TERM_BYTES && Integer.bitCount(termBytes) == 1,
+          "transport.term_bytes",
+          termBytes,
+          "a power of two from 65536 to 1073741824");
+      require(windowBytes >= mtuBytes, "windowBytes", windowBytes, ">= the MTU, " + mtuBytes);
+    }
   }
 
   /**
@@ -105,29 +136,27 @@ public record TransportSettings(
     }
   }
 
-  /** Checks all values. */
+  /**
+   * Threads that send and receive, each with a stream to each node.
+   *
+   * @param count how many
+   * @param haveCores whether there are cores for these and for three threads of the driver: then
+   *     they look for work more often
+   * @param maxIdlePark how long an idle one sleeps at most; bounds the latency added to UDP
+   */
+  public record Threads(int count, boolean haveCores, Duration maxIdlePark) {
+    /** Checks the values. */
+    public Threads {
+      require(
+          count >= 1 && count <= MAX_THREADS, "transport.threads", count, "1 to " + MAX_THREADS);
+      require(maxIdlePark.isPositive(), "maxIdlePark", maxIdlePark, "> 0");
+    }
+  }
+
+  /** Checks what has no checks of its own. */
   public TransportSettings {
     require(node >= 0, "node", node, ">= 0");
-    require(!host.isBlank(), "host", host, "an address that other nodes reach");
-    require(port >= 0 && port <= 0xffff, "port", port, "0 to 65535");
-    require(
-        mtuBytes >= MIN_MTU_BYTES && mtuBytes <= MAX_MTU_BYTES && mtuBytes % 32 == 0,
-        "transport.mtu_bytes",
-        mtuBytes,
-        "a multiple of 32 from " + MIN_MTU_BYTES + " to " + MAX_MTU_BYTES);
-    require(
-        termBytes >= MIN_TERM_BYTES && Integer.bitCount(termBytes) == 1,
-        "transport.term_bytes",
-        termBytes,
-        "a power of two from 65536 to 1073741824");
-    require(windowBytes >= mtuBytes, "windowBytes", windowBytes, ">= the MTU, " + mtuBytes);
     require(connectTimeout.isPositive(), "connectTimeout", connectTimeout, "> 0");
-    require(maxIdlePark.isPositive(), "maxIdlePark", maxIdlePark, "> 0");
-    require(
-        threads >= 1 && threads <= MAX_THREADS,
-        "transport.threads",
-        threads,
-        "1 to " + MAX_THREADS);
   }
 
   /** A node on the loopback interface, on any free port. */
@@ -136,102 +165,49 @@ public record TransportSettings(
         runId,
         node,
         mode,
-        "127.0.0.1",
-        0,
-        null,
-        MAX_MTU_BYTES,
-        16 * MIB, // larger terms only eat memory: no faster from 16 MiB on
-        2 * MIB, // the knee is at 512 KiB; Linux lets anyone ask for 208 KiB only, see Preflight
+        new Address("127.0.0.1", 0),
+        new Driver(
+            null,
+            MAX_MTU_BYTES,
+            16 * MIB, // larger terms only eat memory: no faster from 16 MiB on
+            2 * MIB), // the knee is at 512 KiB; Linux lets anyone have 208 KiB only, see Preflight
         new Outbound(256, 256L * MIB),
         new Inbound(1024L * MIB, 64, 512L * MIB, Duration.ofSeconds(10)),
         Duration.ofSeconds(10),
-        Duration.ofMillis(1),
-        1,
-        false);
+        new Threads(1, false, Duration.ofMillis(1)));
   }
 
   /** The same with another address. */
-  public TransportSettings at(String newHost, int newPort) {
+  public TransportSettings at(String host, int port) {
+    Address there = new Address(host, port);
     return new TransportSettings(
-        runId,
-        node,
-        mode,
-        newHost,
-        newPort,
-        directory,
-        mtuBytes,
-        termBytes,
-        windowBytes,
-        outbound,
-        inbound,
-        connectTimeout,
-        maxIdlePark,
-        threads,
-        hasCores);
+        runId, node, mode, there, driver, outbound, inbound, connectTimeout, threads);
   }
 
   /**
    * The same with another place for the driver's folder, packet size and term length: what users
    * configure.
    */
-  public TransportSettings with(Path newDirectory, int newMtuBytes, int newTermBytes) {
-    return new TransportSettings(
-        runId,
-        node,
-        mode,
-        host,
-        port,
-        newDirectory,
-        newMtuBytes,
-        newTermBytes,
-        Math.max(windowBytes, newMtuBytes),
-        outbound,
-        inbound,
-        connectTimeout,
-        maxIdlePark,
-        threads,
-        hasCores);
+  public TransportSettings with(Path directory, int mtuBytes, int termBytes) {
+    int windowBytes = Math.max(driver.windowBytes, mtuBytes);
+    return with(new Driver(directory, mtuBytes, termBytes, windowBytes));
   }
 
   /** The same with another window. */
-  TransportSettings withWindow(int newWindowBytes) {
+  TransportSettings withWindow(int windowBytes) {
+    return with(new Driver(driver.directory, driver.mtuBytes, driver.termBytes, windowBytes));
+  }
+
+  private TransportSettings with(Driver other) {
     return new TransportSettings(
-        runId,
-        node,
-        mode,
-        host,
-        port,
-        directory,
-        mtuBytes,
-        termBytes,
-        newWindowBytes,
-        outbound,
-        inbound,
-        connectTimeout,
-        maxIdlePark,
-        threads,
-        hasCores);
+        runId, node, mode, address, other, outbound, inbound, connectTimeout, threads);
   }
 
   /** The same with other bounds. */
   public TransportSettings with(
       Outbound newOutbound, Inbound newInbound, Duration newConnectTimeout) {
     return new TransportSettings(
-        runId,
-        node,
-        mode,
-        host,
-        port,
-        directory,
-        mtuBytes,
-        termBytes,
-        windowBytes,
-        newOutbound,
-        newInbound,
-        newConnectTimeout,
-        maxIdlePark,
-        threads,
-        hasCores);
+        runId, node, mode, address, driver, newOutbound, newInbound, newConnectTimeout, threads);
   }
 
   /**
@@ -239,23 +215,11 @@ public record TransportSettings(
    *
    * @param haveCores whether nobody else wants the cores they run on
    */
-  public TransportSettings withThreads(int newThreads, boolean haveCores) {
+  public TransportSettings withThreads(int count, boolean haveCores) {
+    Duration maxIdlePark = haveCores ? SPARE_IDLE_PARK : threads.maxIdlePark;
+    Threads others = new Threads(count, haveCores, maxIdlePark);
     return new TransportSettings(
-        runId,
-        node,
-        mode,
-        host,
-        port,
-        directory,
-        mtuBytes,
-        termBytes,
-        windowBytes,
-        outbound,
-        inbound,
-        connectTimeout,
-        haveCores ? SPARE_IDLE_PARK : maxIdlePark,
-        newThreads,
-        haveCores);
+        runId, node, mode, address, driver, outbound, inbound, connectTimeout, others);
   }
 
   /** Whether batches from other machines can come in. */
@@ -268,12 +232,6 @@ public record TransportSettings(
     return mode != Mode.UDP;
   }
 
-  /** Where this node listens for UDP. */
-  String udpChannel() {
-    String address = host.indexOf(':') < 0 ? host : "[" + host + "]";
-    return "aeron:udp?endpoint=" + address + ":" + port;
-  }
-
   /**
    * Length of the terms of one stream. Of several they are short, so that rows stay in the cache
    * until they are copied out and cleared; a stream that waits for the driver then does not matter.
@@ -281,9 +239,10 @@ public record TransportSettings(
    * with terms of 4 MiB was slower than with 16.
    */
   int strandTermBytes() {
-    return threads == 1
-        ? termBytes
-        : Math.max(MIN_TERM_BYTES, Integer.highestOneBit(termBytes / SHARE_OF_MANY / threads));
+    int share = driver.termBytes / SHARE_OF_MANY / threads.count;
+    return threads.count == 1
+        ? driver.termBytes
+        : Math.max(MIN_TERM_BYTES, Integer.highestOneBit(share));
   }
 
   /**

@@ -9,15 +9,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import troupe.ChildJvm;
 import troupe.core.tensor.Device.PickedUp;
 import troupe.core.tensor.Staged;
 import troupe.core.tensor.Tensor;
 
 /** The main class of a {@link ShelfProcess}: has things on its shelf, and copies from others'. */
 final class ShelfMain {
-  /** Begins its answers; other lines are not for the parent. */
-  static final String MARK = "@";
-
   /** The number of the only other process. */
   static final int PARENT = 1;
 
@@ -37,17 +35,13 @@ final class ShelfMain {
   public static void main(String[] args) throws IOException {
     try (CudaDevice device = CudaDevices.open(args[0], "", CudaDevices.PATIENCE)) {
       ShelfMain shelf = new ShelfMain(device);
-      answer("ready");
+      ChildJvm.answer("ready");
       BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
       String line;
       while ((line = in.readLine()) != null) {
-        answer(shelf.onCommand(line.split(" ")));
+        ChildJvm.answer(shelf.onCommand(line.split(" ")));
       }
     }
-  }
-
-  private static void answer(String line) {
-    System.out.println(MARK + line);
   }
 
   private String onCommand(String[] words) throws IOException {
@@ -89,7 +83,7 @@ final class ShelfMain {
         byte[] reference = HexFormat.of().parseHex(words[1]);
         int rows = Integer.parseInt(words[2]);
         pick(device, PARENT, reference, rows);
-        answer("picking");
+        ChildJvm.answer("picking");
         while (true) {
           pick(device, PARENT, reference, rows);
         }

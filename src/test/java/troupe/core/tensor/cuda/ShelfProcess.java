@@ -1,21 +1,14 @@
 package troupe.core.tensor.cuda;
 
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import troupe.Eventually;
-import troupe.coordinator.launch.JavaCommand;
+import java.util.Map;
+import troupe.ChildJvm;
 
 /** Another process with a GPU, {@link ShelfMain}, told what to do by lines. */
 final class ShelfProcess implements AutoCloseable {
-  private final Process process;
-  private final PrintWriter in;
-  private final BufferedReader out;
+  private final ChildJvm jvm;
 
   /**
    * Starts one; its GPU is open.
@@ -24,26 +17,15 @@ final class ShelfProcess implements AutoCloseable {
    * @param visible the GPUs that it sees, as in {@code CUDA_VISIBLE_DEVICES}; may be empty
    */
   ShelfProcess(String device, String visible) {
-    JavaCommand java = JavaCommand.ofThisJvm(ShelfMain.class.getName()).with(List.of("-Xmx512m"));
-    ProcessBuilder builder =
-        new ProcessBuilder(java.words(List.of(device)))
-            .redirectError(ProcessBuilder.Redirect.INHERIT);
-    if (!visible.isEmpty()) {
-      builder.environment().put("CUDA_VISIBLE_DEVICES", visible);
-    }
-    try {
-      process = builder.start();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    in = new PrintWriter(process.outputWriter(), true);
-    out = process.inputReader();
-    answer();
+    Map<String, String> environment =
+        visible.isEmpty() ? Map.of() : Map.of("CUDA_VISIBLE_DEVICES", visible);
+    jvm = new ChildJvm(ShelfMain.class, List.of(), environment, device);
+    jvm.await();
   }
 
   /** Has it lay elements on its shelf; returns where. */
   byte[] lay(int rows, long seed) {
-    return HexFormat.of().parseHex(ask("lay " + rows + " " + seed));
+    return HexFormat.of().parseHex(jvm.ask("lay " + rows + " " + seed));
   }
 
   /**
@@ -53,17 +35,17 @@ final class ShelfProcess implements AutoCloseable {
    * @param folder for its signals
    */
   byte[] layLate(Path folder, int rows, long seed) {
-    return HexFormat.of().parseHex(ask("late " + folder + " " + rows + " " + seed));
+    return HexFormat.of().parseHex(jvm.ask("late " + folder + " " + rows + " " + seed));
   }
 
   /** Lets what leaves go on. */
   void openGate() {
-    ask("open");
+    jvm.ask("open");
   }
 
   /** Has it take back all that is on its shelf. */
   void takeBack() {
-    ask("return");
+    jvm.ask("return");
   }
 
   /**
@@ -71,47 +53,21 @@ final class ShelfProcess implements AutoCloseable {
    * {@code MemorySegment.mismatch} does, or that they are out of reach.
    */
   String pick(byte[] reference, int rows, long seed) {
-    return ask("pick " + HexFormat.of().formatHex(reference) + " " + rows + " " + seed);
+    return jvm.ask("pick " + HexFormat.of().formatHex(reference) + " " + rows + " " + seed);
   }
 
   /** Has it copy them over and over, for ever. */
   void keepPicking(byte[] reference, int rows) {
-    ask("keep " + HexFormat.of().formatHex(reference) + " " + rows);
+    jvm.ask("keep " + HexFormat.of().formatHex(reference) + " " + rows);
   }
 
   /** Ends it as {@code kill -9} does, and waits until it has. */
   void kill() {
-    process.destroyForcibly();
-    try {
-      if (!process.waitFor(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)) {
-        throw new AssertionError("does not end");
-      }
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
+    jvm.close();
   }
 
   @Override
   public void close() {
     kill();
-  }
-
-  private String ask(String question) {
-    in.println(question);
-    return answer();
-  }
-
-  private String answer() {
-    try {
-      String line;
-      while ((line = out.readLine()) != null) {
-        if (line.startsWith(ShelfMain.MARK)) {
-          return line.substring(ShelfMain.MARK.length());
-        }
-      }
-      throw new AssertionError("it ended");
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }
