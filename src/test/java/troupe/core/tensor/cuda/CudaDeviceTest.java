@@ -36,13 +36,7 @@ class CudaDeviceTest {
   private final FakeCuda cuda = new FakeCuda();
 
   private CudaDevice open() {
-    return new CudaDevice(
-        cuda.driver(), 0, PATIENCE, capability -> List.of(new byte[8], new byte[8]), cuda::blas);
-  }
-
-  private List<String> callsSince(int before) {
-    List<String> calls = cuda.calls();
-    return calls.subList(before, calls.size());
+    return FakeDevice.on(cuda, PATIENCE);
   }
 
   /** Products of experts that a GPU of Hopper's does together, and so puts off. */
@@ -96,7 +90,7 @@ class CudaDeviceTest {
         CudaDevice device = open();
         int before = cuda.calls().size();
         other.submit(() -> device.allocate(1, 1).close()).get();
-        assertEquals("cuCtxSetCurrent", callsSince(before).getFirst());
+        assertEquals("cuCtxSetCurrent", cuda.callsSince(before).getFirst());
         device.close();
       }
     }
@@ -107,7 +101,7 @@ class CudaDeviceTest {
     open().close();
     int before = cuda.calls().size();
     CudaDevice device = open();
-    List<String> calls = callsSince(before);
+    List<String> calls = cuda.callsSince(before);
     device.close();
     for (int call = 0; call < calls.size(); call++) {
       cuda.failAfter(call);
@@ -122,7 +116,7 @@ class CudaDeviceTest {
     CudaDevice whole = openAndUse();
     int before = cuda.calls().size();
     whole.close();
-    List<String> calls = callsSince(before);
+    List<String> calls = cuda.callsSince(before);
     for (int call = 0; call < calls.size(); call++) {
       if (calls.get(call).matches(".*(Destroy|Free|Unload|Release).*")) {
         CudaDevice device = openAndUse();
@@ -316,7 +310,7 @@ class CudaDeviceTest {
     // Even to free something may take for ever.
     tensor.close();
     device.close();
-    List<String> calls = callsSince(before);
+    List<String> calls = cuda.callsSince(before);
     assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
   }
 
@@ -332,7 +326,7 @@ class CudaDeviceTest {
     experts.multiply(3, 20);
     experts.close();
     device.close();
-    List<String> calls = callsSince(before);
+    List<String> calls = cuda.callsSince(before);
     assertTrue(calls.stream().allMatch("cuEventQuery"::equals), calls.toString());
   }
 
@@ -347,7 +341,7 @@ class CudaDeviceTest {
     int before = cuda.calls().size();
     Thread launches =
         Thread.ofPlatform().start(() -> device.launcher().launch("layer_norm", Grid.line(1, 32)));
-    while (!callsSince(before).contains("cuLaunchKernelEx")) {
+    while (!cuda.callsSince(before).contains("cuLaunchKernelEx")) {
       Thread.onSpinWait();
     }
     DeviceException e = assertThrows(DeviceException.class, read::values);
@@ -364,10 +358,12 @@ class CudaDeviceTest {
     int before = cuda.calls().size();
     experts.multiply(0, 7);
     experts.close();
-    assertTrue(callsSince(before).stream().allMatch("cuStreamQuery"::equals), "busy");
+    assertTrue(cuda.callsSince(before).stream().allMatch("cuStreamQuery"::equals), "busy");
     device.gpu().stream();
     List<String> queued =
-        callsSince(before).stream().filter(call -> call.matches("cuLaunch.*|cuMemFree.*")).toList();
+        cuda.callsSince(before).stream()
+            .filter(call -> call.matches("cuLaunch.*|cuMemFree.*"))
+            .toList();
     assertEquals(
         List.of("cuLaunchKernelEx", "cuMemFreeAsync", "cuMemFreeAsync", "cuMemFreeAsync"), queued);
   }
@@ -378,11 +374,11 @@ class CudaDeviceTest {
     try (Experts experts = new Experts(device)) {
       int before = cuda.calls().size();
       experts.multiply(0, 1);
-      assertTrue(callsSince(before).contains("cuLaunchKernelEx"), "idle");
+      assertTrue(cuda.callsSince(before).contains("cuLaunchKernelEx"), "idle");
       cuda.hangs(true);
       before = cuda.calls().size();
       experts.multiply(1, 40);
-      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "busy");
+      assertFalse(cuda.callsSince(before).contains("cuLaunchKernelEx"), "busy");
     }
   }
 
@@ -410,11 +406,12 @@ class CudaDeviceTest {
       int before = cuda.calls().size();
       cuda.hangs(false);
       experts.multiply(0, 3);
-      assertTrue(callsSince(before).contains("cuLaunchKernelEx"), "no other keys to wait for");
+      assertTrue(cuda.callsSince(before).contains("cuLaunchKernelEx"), "no other keys to wait for");
       cuda.hangs(true);
       before = cuda.calls().size();
       device.concurrently(0, () -> launchesOfWeightGradients(device, 256 * 8));
-      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "an expert's wait for others");
+      assertFalse(
+          cuda.callsSince(before).contains("cuLaunchKernelEx"), "an expert's wait for others");
     }
   }
 
@@ -432,7 +429,7 @@ class CudaDeviceTest {
               List.of(
                   new WeightGradient(one, bias, x, dOut, true),
                   new WeightGradient(other, null, x, dOut, false)));
-      return callsSince(before).stream()
+      return cuda.callsSince(before).stream()
           .filter(call -> call.matches("cuLaunch.*|cublasLtMatmul"))
           .toList();
     }
@@ -448,18 +445,18 @@ class CudaDeviceTest {
     Tensor copy = other.fetch(rows, one.fence(), false);
     int before = cuda.calls().size();
     other.gpu().stream();
-    assertEquals(List.of(), callsSince(before));
+    assertEquals(List.of(), cuda.callsSince(before));
     other.kernels().fill(copy, 0);
-    assertEquals("cuStreamWaitEvent", callsSince(before).getFirst());
+    assertEquals("cuStreamWaitEvent", cuda.callsSince(before).getFirst());
     before = cuda.calls().size();
     other.kernels().fill(copy, 0);
     copy.close();
-    assertFalse(callsSince(before).contains("cuStreamWaitEvent"), "it is here");
+    assertFalse(cuda.callsSince(before).contains("cuStreamWaitEvent"), "it is here");
     before = cuda.calls().size();
     untouched.close();
     assertEquals(
         List.of("cuStreamWaitEvent", "cuMemFreeAsync"),
-        callsSince(before).stream().filter(call -> !call.equals("cuCtxSetCurrent")).toList(),
+        cuda.callsSince(before).stream().filter(call -> !call.equals("cuCtxSetCurrent")).toList(),
         "freed once it is here, though nobody waited for it");
     one.close();
     other.close();
@@ -485,14 +482,14 @@ class CudaDeviceTest {
       }
       assertEquals(
           1,
-          Collections.frequency(callsSince(before), "cuLaunchKernelEx"),
+          Collections.frequency(cuda.callsSince(before), "cuLaunchKernelEx"),
           "what waits for nothing is launched when something comes that does");
       cuda.hangs(false);
       before = cuda.calls().size();
       other.gpu().stream();
       assertEquals(
           List.of("cuStreamWaitEvent", "cuStreamWaitEvent", "cuLaunchKernelEx"),
-          callsSince(before).stream()
+          cuda.callsSince(before).stream()
               .filter(call -> call.matches("cuLaunch.*|cuStreamWait.*"))
               .toList());
     }
@@ -507,9 +504,9 @@ class CudaDeviceTest {
       cuda.hangs(true); // not idle, for one
       int before = cuda.calls().size();
       experts.multiply(0, 2);
-      assertFalse(callsSince(before).contains("cuLaunchKernelEx"), "two of three");
+      assertFalse(cuda.callsSince(before).contains("cuLaunchKernelEx"), "two of three");
       experts.multiply(2, 3);
-      assertEquals(1, Collections.frequency(callsSince(before), "cuLaunchKernelEx"));
+      assertEquals(1, Collections.frequency(cuda.callsSince(before), "cuLaunchKernelEx"));
     }
   }
 
@@ -525,7 +522,7 @@ class CudaDeviceTest {
     cuda.fail("cuMemAllocFromPoolAsync", CudaException.OUT_OF_MEMORY);
     assertThrows(UserException.class, () -> device.allocate(1, 1));
     List<String> calls =
-        callsSince(before).stream()
+        cuda.callsSince(before).stream()
             .filter(call -> call.matches("cuLaunch.*|cuMem(Free|AllocFrom|Pool).*"))
             .distinct()
             .toList();

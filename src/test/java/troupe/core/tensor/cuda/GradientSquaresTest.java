@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,13 +21,7 @@ class GradientSquaresTest {
   private static final int MATRIX = ROWS * COLUMNS;
 
   private final FakeCuda cuda = new FakeCuda();
-  private final CudaDevice device =
-      new CudaDevice(
-          cuda.driver(),
-          0,
-          Duration.ofSeconds(30),
-          capability -> List.of(new byte[8], new byte[8]),
-          cuda::blas);
+  private final CudaDevice device = FakeDevice.on(cuda);
   private final Kernels kernels = device.kernels();
   private final Tensor flat = device.allocate(1, 2 * MATRIX + COLUMNS);
   private final Tensor dW = flat.slice(0, ROWS, COLUMNS);

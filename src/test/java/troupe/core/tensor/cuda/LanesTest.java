@@ -3,7 +3,6 @@ package troupe.core.tensor.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Timeout;
@@ -20,17 +19,7 @@ class LanesTest {
     if (!hopper) {
       cuda.isAmpere();
     }
-    return new CudaDevice(
-        cuda.driver(),
-        0,
-        Duration.ofSeconds(30),
-        capability -> List.of(new byte[8], new byte[8]),
-        cuda::blas);
-  }
-
-  private List<String> callsSince(int before) {
-    List<String> calls = cuda.calls();
-    return calls.subList(before, calls.size());
+    return FakeDevice.on(cuda);
   }
 
   private static void launch(CudaDevice device) {
@@ -53,7 +42,7 @@ class LanesTest {
   }
 
   private void awaitCall(String function, int before) {
-    while (!callsSince(before).contains(function)) {
+    while (!cuda.callsSince(before).contains(function)) {
       Thread.onSpinWait();
     }
   }
@@ -88,7 +77,7 @@ class LanesTest {
     device.gpu().stream();
     assertEquals(
         List.of("cuEventRecord", "cuStreamWaitEvent"),
-        callsSince(before),
+        cuda.callsSince(before),
         "the lane's end, which the main stream waits for");
     asked.countDown();
     expert.join();
@@ -129,12 +118,12 @@ class LanesTest {
     int before = cuda.calls().size();
     timed.countDown();
     await(launchedAgain);
-    assertTrue(callsSince(before).contains("cuStreamWaitEvent"), "main behind the lane");
+    assertTrue(cuda.callsSince(before).contains("cuStreamWaitEvent"), "main behind the lane");
     device.profiler().end();
     before = cuda.calls().size();
     untimed.countDown();
     expert.join();
-    assertTrue(callsSince(before).contains("cuStreamWaitEvent"), "the lane behind main");
+    assertTrue(cuda.callsSince(before).contains("cuStreamWaitEvent"), "the lane behind main");
     device.close();
   }
 }

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -42,17 +41,7 @@ class ShelfTest {
   private final long coming = device.gpu().fromHostStream();
 
   private CudaDevice device() {
-    return new CudaDevice(
-        cuda.driver(),
-        0,
-        Duration.ofSeconds(30),
-        capability -> List.of(new byte[8], new byte[8]),
-        cuda::blas);
-  }
-
-  private List<String> callsSince(int before) {
-    List<String> calls = cuda.calls();
-    return calls.subList(before, calls.size());
+    return FakeDevice.on(cuda);
   }
 
   private long count(String function) {
@@ -91,7 +80,7 @@ class ShelfTest {
             "cuMemcpyDtoDAsync_v2",
             "cuEventCreate",
             "cuEventRecord"),
-        callsSince(before));
+        cuda.callsSince(before));
     assertFalse(laid.isDone());
     cuda.goesOnIn(leaving);
     assertTrue(laid.isDone());
@@ -131,7 +120,7 @@ class ShelfTest {
     device.shelve(lent.rows(0, 1), device.fence(), false);
     int before = cuda.calls().size();
     lent.close();
-    assertEquals(List.of("cuStreamWaitEvent", "cuMemFreeAsync"), callsSince(before));
+    assertEquals(List.of("cuStreamWaitEvent", "cuMemFreeAsync"), cuda.callsSince(before));
   }
 
   @Test
@@ -182,9 +171,9 @@ class ShelfTest {
     PickedUp rows = pickUp(shelve(true).reference());
     int before = cuda.calls().size();
     assertFalse(rows.over().getAsBoolean());
-    assertEquals(List.of(), callsSince(before));
+    assertEquals(List.of(), cuda.callsSince(before));
     rows.abandon().run();
-    assertEquals(List.of(), callsSince(before), "it may be the driver that waits");
+    assertEquals(List.of(), cuda.callsSince(before), "it may be the driver that waits");
   }
 
   @Test
@@ -299,7 +288,8 @@ class ShelfTest {
     assertFalse(rows.over().getAsBoolean());
     int before = cuda.calls().size();
     device.launcher().launch("gelu", Grid.line(1, 32), Operands.in(rows.tensor()));
-    assertEquals(List.of("cuStreamWaitEvent"), callsSince(before).subList(0, 1), "for the copy");
+    assertEquals(
+        List.of("cuStreamWaitEvent"), cuda.callsSince(before).subList(0, 1), "for the copy");
     pickUp(second);
     assertEquals(1, open(OPENED), "opened once");
     long distance = ShelfPlace.of(second).offset() - ShelfPlace.of(first).offset();

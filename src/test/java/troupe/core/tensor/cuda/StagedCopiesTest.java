@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,20 +23,9 @@ class StagedCopiesTest {
   private static final String ALLOCATED = "cuMemAllocFromPoolAsync";
 
   private final FakeCuda cuda = new FakeCuda();
-  private final CudaDevice device =
-      new CudaDevice(
-          cuda.driver(),
-          0,
-          Duration.ofSeconds(30),
-          capability -> List.of(new byte[8], new byte[8]),
-          cuda::blas);
+  private final CudaDevice device = FakeDevice.on(cuda);
   private final long toHost = device.gpu().toHostStream();
   private final long fromHost = device.gpu().fromHostStream();
-
-  private List<String> callsSince(int before) {
-    List<String> calls = cuda.calls();
-    return calls.subList(before, calls.size());
-  }
 
   private long allocated() {
     return cuda.open().stream().filter(ALLOCATED::equals).count();
@@ -67,7 +55,7 @@ class StagedCopiesTest {
             "cuMemcpyDtoHAsync_v2",
             "cuEventCreate",
             "cuEventRecord"),
-        callsSince(before));
+        cuda.callsSince(before));
     assertFalse(staged.isDone());
     cuda.goesOnIn(toHost);
     assertTrue(staged.isDone());
@@ -112,7 +100,7 @@ class StagedCopiesTest {
     device.copyOut(lent.rows(0, 1), device.fence(), false);
     int before = cuda.calls().size();
     lent.close();
-    assertEquals(List.of("cuStreamWaitEvent", "cuMemFreeAsync"), callsSince(before));
+    assertEquals(List.of("cuStreamWaitEvent", "cuMemFreeAsync"), cuda.callsSince(before));
   }
 
   @Test
@@ -124,10 +112,11 @@ class StagedCopiesTest {
     assertEquals(come.bytes().address(), cuda.copied().getLast().address());
     int before = cuda.calls().size();
     device.launcher().launch("gelu", Grid.line(1, 32), Operands.in(tensor));
-    assertEquals(List.of("cuStreamWaitEvent"), callsSince(before).subList(0, 1), "for the copy");
+    assertEquals(
+        List.of("cuStreamWaitEvent"), cuda.callsSince(before).subList(0, 1), "for the copy");
     before = cuda.calls().size();
     device.launcher().launch("gelu", Grid.line(1, 32), Operands.in(tensor));
-    assertFalse(callsSince(before).contains("cuStreamWaitEvent"), "once is enough");
+    assertFalse(cuda.callsSince(before).contains("cuStreamWaitEvent"), "once is enough");
   }
 
   @Test
@@ -158,7 +147,7 @@ class StagedCopiesTest {
     Staged come = device.receive(0);
     assertEquals(0, come.bytes().byteSize());
     device.copyIn(0, COLUMNS, true, come).close();
-    assertFalse(callsSince(before).contains("cuEventQuery"), "no wait");
+    assertFalse(cuda.callsSince(before).contains("cuEventQuery"), "no wait");
     assertEquals(List.of(), cuda.copied());
     assertEquals(List.of(), cuda.copiedOut());
   }
@@ -180,7 +169,7 @@ class StagedCopiesTest {
     int before = cuda.calls().size();
     copyOut(false).bytes();
     device.receive(BYTES);
-    assertFalse(callsSince(before).contains("cuMemHostAlloc"), "asked once each way");
+    assertFalse(cuda.callsSince(before).contains("cuMemHostAlloc"), "asked once each way");
   }
 
   @Test

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import troupe.core.tensor.DeviceException;
@@ -22,8 +21,7 @@ class TransfersTest {
   private final FakeCuda cuda = new FakeCuda();
 
   private CudaDevice open() {
-    return new CudaDevice(
-        cuda.driver(), 0, Duration.ofMillis(50), capability -> List.of(new byte[8]), cuda::blas);
+    return FakeDevice.on(cuda, Duration.ofMillis(50));
   }
 
   @Test

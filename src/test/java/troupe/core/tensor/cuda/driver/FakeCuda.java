@@ -174,6 +174,12 @@ public final class FakeCuda extends FakeFunctions {
     return List.copyOf(calls);
   }
 
+  /** Those after the first so many. */
+  public List<String> callsSince(int before) {
+    List<String> all = calls();
+    return all.subList(before, all.size());
+  }
+
   @Override
   int call(String name, Object[] arguments) {
     calls.add(name);
