@@ -15,7 +15,10 @@ final class Block {
   private final DType type;
   private long shadow;
   private boolean shadowCurrent;
-  private final SquaredMatrices squared = new SquaredMatrices();
+
+  /** Null of memory that no product has left sums for: nearly all. */
+  private SquaredMatrices squared;
+
   private long sums;
 
   /** The event at which the elements are here from elsewhere, until something waits for it. */
@@ -118,13 +121,14 @@ final class Block {
           memory.allocate(
               sumsBytes(), memory.stream(), () -> "sums of squares of " + elements + " " + type);
       memory.holds(sumsBytes());
+      squared = new SquaredMatrices();
     }
     return sumsOf(squared.squared(from, rows, columns));
   }
 
   /** The matrices in a range of elements whose squares are summed. */
   List<SquaredMatrices.Matrix> squaredWithin(long from, long end) {
-    return squared.within(from, end);
+    return squared == null ? List.of() : squared.within(from, end);
   }
 
   /** The address of the sums of a matrix's squares. */
@@ -140,7 +144,9 @@ final class Block {
 
   /** The same of something that writes the bf16 copy, too, if there is one. */
   void writtenWithShadow(long from, long end) {
-    squared.written(from, end);
+    if (squared != null) {
+      squared.written(from, end);
+    }
   }
 
   /** Frees it once another GPU is done with it. */
