@@ -20,7 +20,7 @@ class KernelsBenchTest {
   void shouldMeasureTheKernelsOfADeviceThatRoutes() {
     try (RoutingDevice device = new RoutingDevice()) {
       List<String> names = new ArrayList<>();
-      try (KernelsBench bench = new KernelsBench(device, SMALLEST, 0, 1)) {
+      try (KernelsBench bench = new KernelsBench(device, SMALLEST, new Repeats(0, 1))) {
         bench.measure(
             KernelsBench.Bound.COPY,
             new KernelsBench.Ceilings(1e9, 1, 1e9),

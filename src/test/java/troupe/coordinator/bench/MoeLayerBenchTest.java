@@ -23,7 +23,7 @@ class MoeLayerBenchTest {
   @Test
   void shouldTimeTheRealRouterAndAnEvenLoad() {
     try (RoutingDevice device = new RoutingDevice()) {
-      MoeLayerBench.Result result = MoeLayerBench.run(device, SHAPE, 0, 3);
+      MoeLayerBench.Result result = MoeLayerBench.run(device, SHAPE, new Repeats(0, 3));
       assertEquals(3, result.real().ms().length);
       assertEquals(3, result.balanced().ms().length);
       assertTrue(Arrays.stream(result.real().ms()).allMatch(ms -> ms > 0));
@@ -64,7 +64,7 @@ class MoeLayerBenchTest {
     MoeLayerBench.Shape shape = new MoeLayerBench.Shape(96, 16, 24, 3, 2);
     assertEquals(3 * 2 * 2 * 96.0 * 2 * 16 * 24, shape.flops());
     try (RoutingDevice device = new RoutingDevice()) {
-      MoeLayerBench.Result result = MoeLayerBench.run(device, shape, 0, 1);
+      MoeLayerBench.Result result = MoeLayerBench.run(device, shape, new Repeats(0, 1));
       assertTrue(result.real().imbalance() > 1);
       assertEquals(1, result.balanced().imbalance());
       assertEquals(List.of(Choice.ROUNDS, Choice.BALANCED), device.choices);
@@ -87,7 +87,8 @@ class MoeLayerBenchTest {
   void shouldRefuseADeviceThatDoesNotRoute() {
     try (Device device = new CpuDevice()) {
       UserException refused =
-          assertThrows(UserException.class, () -> MoeLayerBench.run(device, SHAPE, 0, 1));
+          assertThrows(
+              UserException.class, () -> MoeLayerBench.run(device, SHAPE, new Repeats(0, 1)));
       assertTrue(refused.getMessage().startsWith("device: cpu (expected: "), refused::getMessage);
     }
   }

@@ -51,9 +51,9 @@ public final class AttentionBench {
    *
    * @throws UserException for heads that the device's kernels do not know
    */
-  public static Result run(Device device, Shape shape, int warmUp, int repeats) {
+  public static Result run(Device device, Shape shape, Repeats repeats) {
     try (ScratchTensors scratch = new ScratchTensors(device);
-        DeviceTimer timer = new DeviceTimer(device, warmUp, repeats)) {
+        DeviceTimer timer = new DeviceTimer(device, repeats)) {
       Pass pass = new Pass(device, scratch, shape);
       try {
         pass.forward();

@@ -18,19 +18,16 @@ final class DeviceTimer implements AutoCloseable {
   /** Until the JIT compiler is done: vectors are a hundred times as slow before. */
   private static final long LEAST_WARM_UP_OF_HOST_NS = 1_000_000_000;
 
+  /** After a rest. */
+  private static final int WARM_UP_AFTER_REST = 5;
+
   private final Device device;
-  private final int warmUp;
-  private final int repeats;
+  private final Repeats repeats;
   private final Tensor mark_11;
 
-  /**
-   * A timer that does work {@code repeats} times.
-   *
-   * @param warmUp how often before, or more often where that is over in no time; 0 = not at all
-   */
-  DeviceTimer(Device device, int warmUp, int repeats) {
+  /** A timer that does work this often. */
+  DeviceTimer(Device device, Repeats repeats) {
     this.device = device;
-    this.warmUp = warmUp;
     this.repeats = repeats;
     this.mark_11 = device.zeros(1, 1);
   }
@@ -42,18 +39,35 @@ final class DeviceTimer implements AutoCloseable {
 
   private void warmUp(Runnable work) {
     long least = device.isHostMemory() ? LEAST_WARM_UP_OF_HOST_NS : LEAST_WARM_UP_NS;
+    int warmUp = repeats.warmUp();
     long began = System.nanoTime();
     for (int i = 0; warmUp > 0 && (i < warmUp || System.nanoTime() - began < least); i++) {
       work.run();
       await();
+    }
+    if (repeats.rest().isPositive()) {
+      rest();
+      for (int i = 0; i < WARM_UP_AFTER_REST; i++) {
+        work.run();
+        await();
+      }
+    }
+  }
+
+  private void rest() {
+    try {
+      Thread.sleep(repeats.rest());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted in a rest", e);
     }
   }
 
   /** Milliseconds by the clock from asking until all is done, each time. */
   double[] wallMs(Runnable work) {
     warmUp(work);
-    double[] ms = new double[repeats];
-    for (int i = 0; i < repeats; i++) {
+    double[] ms = new double[repeats.measured()];
+    for (int i = 0; i < repeats.measured(); i++) {
       long began = System.nanoTime();
       work.run();
       await();
@@ -72,8 +86,8 @@ final class DeviceTimer implements AutoCloseable {
       return wallMs(work);
     }
     warmUp(work);
-    double[] ms = new double[repeats];
-    for (int i = 0; i < repeats; i++) {
+    double[] ms = new double[repeats.measured()];
+    for (int i = 0; i < repeats.measured(); i++) {
       profiler.begin();
       work.run();
       ms[i] =
@@ -98,12 +112,13 @@ final class DeviceTimer implements AutoCloseable {
     }
     warmUp(work);
     profiler.begin();
-    for (int i = 0; i < repeats; i++) {
+    for (int i = 0; i < repeats.measured(); i++) {
       work.run();
     }
     profiler.end().entrySet().stream()
         .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
-        .forEach(entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / repeats));
+        .forEach(
+            entry -> kernelMs.put(entry.getKey(), entry.getValue() / 1e6 / repeats.measured()));
     return kernelMs;
   }
 

@@ -57,10 +57,10 @@ public final class KernelsBench implements AutoCloseable {
    * @param scale what the tokens of configs/h200-8e.conf are divided by
    * @throws troupe.core.UserException for a scale that does not divide them
    */
-  public KernelsBench(Device device, int scale, int warmUp, int repeats) {
+  public KernelsBench(Device device, int scale, Repeats repeats) {
     this.device = device;
     this.sizes = new ModelSizes(scale);
-    this.timer = new DeviceTimer(device, warmUp, repeats);
+    this.timer = new DeviceTimer(device, repeats);
   }
 
   /** Tokens that kernels are given. */

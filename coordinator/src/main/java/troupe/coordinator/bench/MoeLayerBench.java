@@ -59,14 +59,14 @@ public final class MoeLayerBench {
    *
    * @throws UserException if the device does not route
    */
-  public static Result run(Device device, Shape shape, int warmUp, int repeats) {
+  public static Result run(Device device, Shape shape, Repeats repeats) {
     if (device.routing() == null) {
       throw new UserException(
           "device: " + device.name() + " (expected: one that routes tokens itself, as cuda does)",
           "on " + device.name() + " use troupe bench train CONFIG, which runs whole steps there");
     }
     try (ScratchTensors scratch = new ScratchTensors(device);
-        DeviceTimer timer = new DeviceTimer(device, warmUp, repeats)) {
+        DeviceTimer timer = new DeviceTimer(device, repeats)) {
       MoeLayerPass.Inputs inputs = MoeLayerPass.Inputs.draw(device, scratch, shape);
       GateType sampled = shape.k() == 1 ? GateType.SPARSEMIXER : GateType.SPARSEMIXER_V2;
       MoeLayerPass real = new MoeLayerPass(device, shape, inputs, gate(sampled, shape.k()));

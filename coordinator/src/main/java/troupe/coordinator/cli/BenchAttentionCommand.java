@@ -74,7 +74,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
     AttentionBench.Shape shape = new AttentionBench.Shape(batch, seq, heads, headSize);
     AttentionBench.Result result;
     try (Device device = bench.open()) {
-      result = AttentionBench.run(device, shape, bench.warmUp(), bench.repeats());
+      result = AttentionBench.run(device, shape, bench.repeats());
     }
     PrintWriter out = spec.commandLine().getOut();
     out.printf(

@@ -2,7 +2,9 @@ package troupe.coordinator.cli;
 
 import java.math.BigDecimal;
 import java.math.MathContext;
+import java.time.Duration;
 import picocli.CommandLine.Option;
+import troupe.coordinator.bench.Repeats;
 import troupe.core.UserException;
 import troupe.core.tensor.Device;
 import troupe.core.tensor.Devices;
@@ -48,19 +50,27 @@ final class BenchDevice {
       })
   private int warmUp;
 
+  @Option(
+      names = "--rest",
+      defaultValue = "0",
+      paramLabel = "SECONDS",
+      description = {
+        "How long the device has nothing to do before it is measured, warmed up by 5 repeats more",
+        "(default: ${DEFAULT-VALUE}). A large GPU reaches its power limit within 0.2 s, and is then",
+        "slower: as it is in training. A program that compiles first starts with one that has rested."
+      })
+  private int rest;
+
   /** Opens it. */
   Device open() {
     atLeast("--repeats", repeats, 1);
     atLeast("--warmup", warmUp, 0);
+    atLeast("--rest", rest, 0);
     return Devices.open(name, cudaFolders);
   }
 
-  int repeats() {
-    return repeats;
-  }
-
-  int warmUp() {
-    return warmUp;
+  Repeats repeats() {
+    return new Repeats(warmUp, Duration.ofSeconds(rest), repeats);
   }
 
   /** Requires {@code value >= least} of an option. */

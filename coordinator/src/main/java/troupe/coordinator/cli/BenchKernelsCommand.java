@@ -56,7 +56,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     Map<String, Object> json = new LinkedHashMap<>();
     try (Device device = bench.open();
-        KernelsBench kernels = new KernelsBench(device, scale, bench.warmUp(), bench.repeats())) {
+        KernelsBench kernels = new KernelsBench(device, scale, bench.repeats())) {
       Ceilings ceilings = kernels.ceilings();
       out.printf(
           "%s, %d tokens%nceilings: copy %.1f GB/s, product of %d x %d matrices %.3f TFLOP/s%n",

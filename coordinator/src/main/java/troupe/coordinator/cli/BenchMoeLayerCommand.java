@@ -90,7 +90,7 @@ final class BenchMoeLayerCommand implements Callable<Integer> {
     MoeLayerBench.Shape shape = new MoeLayerBench.Shape(tokens, d, ff, experts, topK);
     PrintWriter out = spec.commandLine().getOut();
     try (Device device = bench.open()) {
-      report(out, MoeLayerBench.run(device, shape, bench.warmUp(), bench.repeats()));
+      report(out, MoeLayerBench.run(device, shape, bench.repeats()));
     }
     return ExitCode.DONE;
   }
