@@ -132,6 +132,26 @@ class PickUpsTest {
   }
 
   @Test
+  void shouldNotKeepWhatIsOfOneLenderForAnothersCopy() throws IOException {
+    over = () -> false;
+    show(lend());
+    Loans others = new Loans(LENDER, folder);
+    try {
+      answer = new PickUp(answer.payload(), () -> true, () -> {});
+      Notice notice = others.notice(REFERENCE);
+      CountedPayload rows = new CountedPayload(HEADER.payloadBytes());
+      others.add(new Outbound(HEADER, rows, rows.byteSize()));
+      assertEquals(Verdict.ACCEPTED, show(notice));
+      assertEquals(1, pickUps.giveBack());
+      others.settle((batch, said) -> returned.add("other " + said));
+      assertEquals(List.of("other DONE"), returned);
+      assertEquals(List.of(), settle());
+    } finally {
+      others.recall(_ -> {});
+    }
+  }
+
+  @Test
   void shouldGiveBackAtOnceWhatNobodyWants() {
     assertEquals(Verdict.FOREIGN, pickUps.onNotice(lend(), HEADER, Verdict.FOREIGN));
     answer = null;

@@ -3,9 +3,9 @@ package troupe.transport;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
@@ -22,17 +22,19 @@ final class PickUps {
   private final TransportEvents events;
   private final LiveCounters counters;
   private final ReentrantLock lock = new ReentrantLock();
-  private final Map<Long, Lender> lenders = new HashMap<>();
 
   /** Changed under the lock, but read by whoever begins an epoch, who waits for nobody. */
-  private final Queue<Copy> copies = new ConcurrentLinkedQueue<>();
+  private final Map<Long, Lender> lenders = new ConcurrentHashMap<>();
 
   private volatile int epoch = Integer.MIN_VALUE;
 
-  /** Who lends, and which loan is the next. */
+  /**
+   * Who lends, which loan is the next, and what is being copied: none waits for another's copies.
+   */
   private static final class Lender {
     private final int node;
     private final Returns returns;
+    private final Queue<Copy> copies = new ConcurrentLinkedQueue<>();
     private long next = 1;
 
     Lender(int node, Returns returns) {
@@ -56,10 +58,18 @@ final class PickUps {
       next++;
       return true;
     }
+
+    void abandonIf(Predicate<Copy> isGivenUp) {
+      for (Copy copy : copies) {
+        if (isGivenUp.test(copy)) {
+          copy.pickUp().abandon().run();
+        }
+      }
+    }
   }
 
   /** A copy under way. */
-  private record Copy(Lender lender, long number, int epoch, PickUp pickUp) {}
+  private record Copy(long number, int epoch, PickUp pickUp) {}
 
   /**
    * Nothing lent yet.
@@ -102,7 +112,7 @@ final class PickUps {
         lender.returns.put(notice.number(), Answer.OUT_OF_REACH);
         return Verdict.DISCARDED;
       }
-      copies.add(new Copy(lender, notice.number(), header.epoch(), pickUp));
+      lender.copies.add(new Copy(notice.number(), header.epoch(), pickUp));
       if (header.epoch() < epoch) {
         // It has begun meanwhile.
         pickUp.abandon().run();
@@ -128,15 +138,7 @@ final class PickUps {
     if (newEpoch > epoch) {
       epoch = newEpoch;
     }
-    abandonIf(copy -> copy.epoch() < newEpoch);
-  }
-
-  private void abandonIf(Predicate<Copy> isGivenUp) {
-    for (Copy copy : copies) {
-      if (isGivenUp.test(copy)) {
-        copy.pickUp().abandon().run();
-      }
-    }
+    lenders.values().forEach(lender -> lender.abandonIf(copy -> copy.epoch() < newEpoch));
   }
 
   private Verdict refuse() {
@@ -178,15 +180,25 @@ final class PickUps {
     }
     try {
       int given = 0;
-      while (!copies.isEmpty() && isOver(copies.peek())) {
-        Copy copy = copies.remove();
-        copy.lender().returns.put(copy.number(), Answer.DONE);
-        given++;
+      for (Lender lender : lenders.values()) {
+        given += giveBack(lender);
       }
       return given;
     } finally {
       lock.unlock();
     }
+  }
+
+  private int giveBack(Lender lender) {
+    int given = 0;
+    for (Copy first = lender.copies.peek();
+        first != null && isOver(first);
+        first = lender.copies.peek()) {
+      lender.copies.remove();
+      lender.returns.put(first.number(), Answer.DONE);
+      given++;
+    }
+    return given;
   }
 
   private boolean isOver(Copy copy) {
@@ -201,12 +213,10 @@ final class PickUps {
 
   /** A node is gone, or has no say any more. */
   void forget(int node) {
-    Predicate<Copy> isOfNode = copy -> copy.lender().node == node;
-    abandonIf(isOfNode);
+    abandonAllOf(node);
     lock.lock();
     try {
-      abandonIf(isOfNode);
-      copies.removeIf(isOfNode);
+      abandonAllOf(node);
       lenders
           .values()
           .removeIf(
@@ -227,11 +237,14 @@ final class PickUps {
     }
   }
 
+  private void abandonAllOf(int node) {
+    lenders.values().forEach(lender -> lender.abandonIf(_ -> lender.node == node));
+  }
+
   void close() {
-    abandonIf(copy -> true);
+    lenders.values().forEach(lender -> lender.abandonIf(_ -> true));
     lock.lock();
     try {
-      copies.clear();
       lenders.values().forEach(lender -> lender.returns.close());
       lenders.clear();
     } finally {
