@@ -17,6 +17,21 @@ final class Operands {
     return tensor == null ? 0 : CudaTensor.of(tensor).addressToWrite();
   }
 
+  /**
+   * Requires an address to be a multiple of so many bytes, of kernels that know whole vectors
+   * alone: on a GPU another would be an error that ends all work there.
+   *
+   * @throws IllegalArgumentException naming the argument
+   */
+  static long aligned(String name, long address, int bytes) {
+    if (address % bytes != 0) {
+      throw new IllegalArgumentException(
+          "%s: begins %d bytes beyond (expected: at a multiple of %d)"
+              .formatted(name, address % bytes, bytes));
+    }
+    return address;
+  }
+
   static boolean isBf16(Tensor tensor) {
     return tensor.dtype() == DType.BF16;
   }

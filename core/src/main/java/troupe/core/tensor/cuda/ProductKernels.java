@@ -1,5 +1,6 @@
 package troupe.core.tensor.cuda;
 
+import static troupe.core.tensor.cuda.Operands.aligned;
 import static troupe.core.tensor.cuda.Operands.bf16;
 import static troupe.core.tensor.cuda.Operands.f32;
 import static troupe.core.tensor.cuda.Operands.in;
@@ -23,6 +24,9 @@ import troupe.core.tensor.cuda.MatrixProducts.Product;
 interface ProductKernels extends KernelPart {
   /** Slopes of a row that kernels take at a time. */
   int SLOPES = 8;
+
+  /** Bytes of as many activations. */
+  int VECTOR = 16;
 
   @Override
   default void matmul(
@@ -252,8 +256,8 @@ interface ProductKernels extends KernelPart {
     launch(
         RowKernels.named("act_keep", activation),
         Grid.strips(out_RF.rows(), out_RF.columns(), 256),
-        out(out_RF),
-        out(kept),
+        aligned("out_RF", out(out_RF), VECTOR),
+        aligned("kept", out(kept), SLOPES),
         in(out_RF),
         out_RF.rows(),
         out_RF.columns());
@@ -280,8 +284,8 @@ interface ProductKernels extends KernelPart {
     launch(
         "times_kept",
         Grid.line(Math.ceilDiv(dPre.size(), 8192), 256),
-        out(dPre),
-        in(kept),
+        aligned("dPre", out(dPre), VECTOR),
+        aligned("kept", in(kept), SLOPES),
         dPre.size());
   }
 
