@@ -18,8 +18,8 @@ final class BenchDevice {
       defaultValue = "auto",
       paramLabel = "NAME",
       description = {
-        "cpu, cuda, cuda:1, nd4j, reference, or auto for a GPU where there is one, else cpu;",
-        "as the key device of a run (default: ${DEFAULT-VALUE})."
+        "cpu, cuda, cuda:1, nd4j, reference; auto: a GPU where there is one,",
+        "else cpu; as the key device of a run (default: ${DEFAULT-VALUE})."
       })
   private String name;
 
@@ -45,8 +45,9 @@ final class BenchDevice {
       defaultValue = "5",
       paramLabel = "N",
       description = {
-        "How often to do the same before (default: ${DEFAULT-VALUE}), and for 0.2 s at least, until",
-        "clocks are up; 1 s where the host computes, until code is compiled; 0 = not at all."
+        "How often to do the same before (default: ${DEFAULT-VALUE}), and for 0.2 s at",
+        "least, until clocks are up; 1 s where the host computes, until code",
+        "is compiled; 0 = not at all."
       })
   private int warmUp;
 
@@ -55,9 +56,10 @@ final class BenchDevice {
       defaultValue = "0",
       paramLabel = "SECONDS",
       description = {
-        "How long the device has nothing to do before it is measured, warmed up by 5 repeats more",
-        "(default: ${DEFAULT-VALUE}). A large GPU reaches its power limit within 0.2 s, and is then",
-        "slower: as it is in training. A program that compiles first starts with one that has rested."
+        "How long the device has nothing to do before it is measured; 5 more",
+        "repeats warm it up (default: ${DEFAULT-VALUE}). A large GPU is at its power limit",
+        "within 0.2 s, and then slower: so it is in training. A program that",
+        "compiles first starts on one that has rested."
       })
   private int rest;
 

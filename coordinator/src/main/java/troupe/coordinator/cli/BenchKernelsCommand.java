@@ -46,8 +46,8 @@ final class BenchKernelsCommand implements Callable<Integer> {
       defaultValue = "1",
       paramLabel = "N",
       description = {
-        "Divide tokens, and elements that are copied or updated, by this power of two",
-        "(default: ${DEFAULT-VALUE}, which needs 8 GB; 64 suits a laptop)."
+        "Divide tokens, and elements that are copied or updated, by this power",
+        "of two (default: ${DEFAULT-VALUE}, which needs 8 GB; 64 suits a laptop)."
       })
   private int scale;
 
