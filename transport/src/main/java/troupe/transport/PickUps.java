@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import troupe.transport.Returns.Answer;
@@ -26,7 +27,7 @@ final class PickUps {
   /** Changed under the lock, but read by whoever begins an epoch, who waits for nobody. */
   private final Map<Long, Lender> lenders = new ConcurrentHashMap<>();
 
-  private volatile int epoch = Integer.MIN_VALUE;
+  private final AtomicInteger epoch = new AtomicInteger(Integer.MIN_VALUE);
 
   /**
    * Who lends, which loan is the next, and what is being copied: none waits for another's copies.
@@ -113,7 +114,7 @@ final class PickUps {
         return Verdict.DISCARDED;
       }
       lender.copies.add(new Copy(notice.number(), header.epoch(), pickUp));
-      if (header.epoch() < epoch) {
+      if (header.epoch() < epoch.get()) {
         // It has begun meanwhile.
         pickUp.abandon().run();
       }
@@ -135,9 +136,7 @@ final class PickUps {
    * No lock is taken: who has it may wait for a device that waits for the lender.
    */
   void epoch(int newEpoch) {
-    if (newEpoch > epoch) {
-      epoch = newEpoch;
-    }
+    epoch.accumulateAndGet(newEpoch, Math::max);
     lenders.values().forEach(lender -> lender.abandonIf(copy -> copy.epoch() < newEpoch));
   }
 

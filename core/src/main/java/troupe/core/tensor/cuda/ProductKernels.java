@@ -52,7 +52,8 @@ interface ProductKernels extends KernelPart {
     }
     int inner = transposeA ? a.rows() : a.columns();
     Kind kind = kind(out, a, transposeA, b, transposeB, added);
-    if (kind != null && gather(kind, out, null, a, b, inner, bias, null, added != null)) {
+    if (kind != null
+        && gather(new Operation(kind, out, null, a, b, inner, bias, null, added != null))) {
       return;
     }
     if (inner == 0) {
@@ -100,33 +101,23 @@ interface ProductKernels extends KernelPart {
    *
    * @return whether that is so
    */
-  private boolean gather(
-      Kind kind,
-      Tensor out,
-      Tensor more,
-      Tensor left,
-      Tensor right,
-      int inner,
-      Tensor bias,
-      Tensor rightSum,
-      boolean accumulate) {
-    if (!device().gpu().lanes().gathers()
-        || (bias != null && kind != Kind.NN && kind != Kind.NN_GELU)) {
+  private boolean gather(Operation its) {
+    Kind kind = its.kind();
+    Lanes lanes = device().gpu().lanes();
+    if (!lanes.gathers() || (its.bias() != null && kind != Kind.NN && kind != Kind.NN_GELU)) {
       return false;
     }
-    GroupedProducts.Product product =
-        grouped(kind, out, more, left, right, inner, bias, rightSum, accumulate);
+    GroupedProducts.Product product = grouped(its);
     if (!product.fits()) {
       return false;
     }
-    device()
-        .gpu()
-        .lanes()
-        .gather(kind == Kind.TN ? product.withSquares(CudaTensor.of(out).sumsToWrite()) : product);
+    lanes.gather(
+        kind == Kind.TN ? product.withSquares(CudaTensor.of(its.out()).sumsToWrite()) : product);
     return true;
   }
 
-  private GroupedProducts.Product grouped(
+  /** A product of tensors that may be one of many; {@code null} for what it does not have. */
+  record Operation(
       Kind kind,
       Tensor out,
       Tensor more,
@@ -136,18 +127,25 @@ interface ProductKernels extends KernelPart {
       Tensor bias,
       Tensor rightSum,
       boolean accumulate) {
+    static Operation weightGradient(
+        Kind kind, Tensor dW, Tensor dB_1C, Tensor x, Tensor dOut_RC, boolean accumulate) {
+      return new Operation(kind, dW, null, x, dOut_RC, x.rows(), null, dB_1C, accumulate);
+    }
+  }
+
+  private GroupedProducts.Product grouped(Operation its) {
     return new GroupedProducts.Product(
-        kind,
-        out(out),
-        out(more),
-        out.rows(),
-        out.columns(),
-        inner,
-        operand(left),
-        operand(right),
-        in(bias),
-        out(rightSum),
-        accumulate,
+        its.kind(),
+        out(its.out()),
+        out(its.more()),
+        its.out().rows(),
+        its.out().columns(),
+        its.inner(),
+        operand(its.left()),
+        operand(its.right()),
+        in(its.bias()),
+        out(its.rightSum()),
+        its.accumulate(),
         0);
   }
 
@@ -249,7 +247,8 @@ interface ProductKernels extends KernelPart {
       return;
     }
     if (activation == Activation.GELU
-        && gather(Kind.NN_GELU, out_RF, kept, x, w, x.columns(), bias, null, false)) {
+        && gather(
+            new Operation(Kind.NN_GELU, out_RF, kept, x, w, x.columns(), bias, null, false))) {
       return;
     }
     linear(out_RF, x, w, bias, null);
@@ -277,7 +276,8 @@ interface ProductKernels extends KernelPart {
     }
     if (dY.columns() > 0
         && isBf16(dY)
-        && gather(Kind.NT_TIMES, dPre, kept, dY, w, dY.columns(), null, null, false)) {
+        && gather(
+            new Operation(Kind.NT_TIMES, dPre, kept, dY, w, dY.columns(), null, null, false))) {
       return;
     }
     matmul(dPre, dY, false, w, true, false);
@@ -296,7 +296,7 @@ interface ProductKernels extends KernelPart {
     Kind kind = kind(dW, x, true, dOut_RC, false, accumulate ? dW : null);
     if (kind != null
         && dW.size() > 0
-        && gather(kind, dW, null, x, dOut_RC, x.rows(), null, dB_1C, accumulate)) {
+        && gather(Operation.weightGradient(kind, dW, dB_1C, x, dOut_RC, accumulate))) {
       return;
     }
     matmul(dW, x, true, dOut_RC, false, accumulate);
@@ -328,15 +328,8 @@ interface ProductKernels extends KernelPart {
       f32("dB_1C", its.dB_1C());
       GroupedProducts.Product product =
           grouped(
-              kind,
-              dW,
-              null,
-              its.x(),
-              its.dOut_RC(),
-              its.x().rows(),
-              null,
-              its.dB_1C(),
-              its.accumulate());
+              Operation.weightGradient(
+                  kind, dW, its.dB_1C(), its.x(), its.dOut_RC(), its.accumulate()));
       if (!product.fits()) {
         return false;
       }
